@@ -1,0 +1,94 @@
+"""One engine per dialect, with the pragmas and the role that durability and isolation rest on."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from db.settings import DatabaseSettings
+from db.types import json_dumps
+
+_MIGRATION_LOCK_TIMEOUT = "5s"
+
+
+def normalise_url(url: str) -> str:
+    """The URL with the async driver named: `sqlite:` and `postgres(ql):` are accepted too."""
+    parsed = make_url(url)
+    drivers = {
+        "sqlite": "sqlite+aiosqlite",
+        "postgresql": "postgresql+asyncpg",
+        "postgres": "postgresql+asyncpg",
+    }
+    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername)).render_as_string(
+        hide_password=False
+    )
+
+
+def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
+    """An engine on the SQLite file: the single writer (BEGIN IMMEDIATE), or read-only connections.
+
+    `synchronous=FULL` because WAL with NORMAL loses the last commits when the power goes.
+    """
+    engine = create_async_engine(
+        settings.url,
+        pool_size=1 if writer else settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.wait_s,
+        json_serializer=json_dumps,
+        connect_args={"timeout": settings.wait_s, "isolation_level": None},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
+            cursor.execute(f"PRAGMA {pragma}")
+        if not writer:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at once: a deferred transaction that upgrades fails with SQLITE_BUSY.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """A pooled engine whose connections work as the application role."""
+    return create_async_engine(
+        settings.url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.wait_s,
+        pool_pre_ping=True,
+        json_serializer=json_dumps,
+        connect_args={
+            "timeout": settings.wait_s,
+            "server_settings": {
+                "role": settings.app_role,
+                "application_name": "formstream",
+                "statement_timeout": "30000",
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        },
+    )
+
+
+def owner_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """An engine that works as the role of the URL, for migrations only."""
+    if settings.is_sqlite:
+        return create_async_engine(settings.url, connect_args={"timeout": settings.wait_s})
+    return create_async_engine(
+        settings.url,
+        pool_size=1,
+        connect_args={
+            "timeout": settings.wait_s,
+            "server_settings": {
+                "lock_timeout": _MIGRATION_LOCK_TIMEOUT,
+                "application_name": "formstream-migrate",
+            },
+        },
+    )

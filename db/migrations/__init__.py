@@ -1,0 +1,1 @@
+"""The one lineage of migrations, run on both dialects, shipped inside the package."""

@@ -1,0 +1,65 @@
+"""Forms: the draft that is edited and the versions that were published."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlmodel import Field, SQLModel
+
+from db.models.columns import belongs_to, document, key, moment
+
+
+class Form(SQLModel, table=True):
+    """A form with its draft definition. `revision` counts changes, for optimistic concurrency."""
+
+    __tablename__ = "form"
+    __table_args__ = (
+        Index(
+            "uq_form_slug",
+            "tenant_id",
+            "slug",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id", ondelete="CASCADE"),))
+    id: str = key()
+    slug: str
+    title: str
+    status: str = "draft"
+    definition: dict[str, Any] = document()
+    settings: dict[str, Any] = document()
+    published_version: int | None = None
+    revision: int = 1
+    created_by: str
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+    deleted_at: datetime | None = moment(default=None)
+
+
+class FormVersion(SQLModel, table=True):
+    """A published definition: written once, never changed (F4)."""
+
+    __tablename__ = "form_version"
+    __table_args__ = (belongs_to("form", "form_id"),)
+
+    tenant_id: str = key()
+    form_id: str = key()
+    version: int = key()
+    title: str
+    definition: dict[str, Any] = document()
+    published_by: str
+    published_at: datetime = moment()
+
+
+class FormCounter(SQLModel, table=True):
+    """How many responses a form holds: the row that makes limits exact under concurrency (R9)."""
+
+    __tablename__ = "form_counter"
+    __table_args__ = (belongs_to("form", "form_id"),)
+
+    tenant_id: str = key()
+    form_id: str = key()
+    responses: int = 0

@@ -1,0 +1,125 @@
+"""The unit of work: one transaction of one tenant, and what happens after it commits."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from db.engine import postgres_engine, sqlite_engine
+from db.errors import DatabaseUnavailable
+from db.settings import DatabaseSettings
+
+_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('app.scope', :scope, true)")
+
+
+class UnitOfWork:
+    """An open transaction. `tenant_id` is None only in the unscoped units that drain queues over all tenants."""
+
+    __slots__ = ("_after_commit", "_database", "session", "tenant_id")
+
+    def __init__(self, database: "Database", session: AsyncSession, tenant_id: str | None) -> None:
+        self._database = database
+        self.session = session
+        self.tenant_id = tenant_id
+        self._after_commit: list[Callable[[], None]] = []
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of this unit; raises LookupError in an unscoped one."""
+        if self.tenant_id is None:
+            raise LookupError("this unit of work belongs to no tenant")
+        return self.tenant_id
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once the transaction is durable; never when it rolls back."""
+        self._after_commit.append(callback)
+
+    async def enter_tenant(self, tenant_id: str) -> None:
+        """Narrow an unscoped unit to one tenant, for what follows in the same transaction."""
+        await self._database.scope(await self.session.connection(), tenant_id)
+
+    def run_after_commit(self) -> None:
+        for callback in self._after_commit:
+            callback()
+
+
+class Database:
+    """The engines of one process. Use `read` and `write` per tenant; `unscoped_*` only to drain queues."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self.is_sqlite = settings.is_sqlite
+        self.writer: AsyncEngine
+        self.reader: AsyncEngine
+        if settings.is_sqlite:
+            self.writer = sqlite_engine(settings, writer=True)
+            self.reader = sqlite_engine(settings, writer=False)
+        else:
+            self.writer = self.reader = postgres_engine(settings)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.writer.dispose()
+        if self.reader is not self.writer:
+            await self.reader.dispose()
+
+    async def ping(self) -> None:
+        """One round trip; raises DatabaseUnavailable."""
+        async with self.connect(self.reader) as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def scope(self, connection: AsyncConnection, tenant_id: str | None) -> None:
+        """Bind the transaction to a tenant for PostgreSQL's row-level security (None: all tenants)."""
+        if not self.is_sqlite:
+            scope = "system" if tenant_id is None else ""
+            await connection.execute(_SET_TENANT, {"tenant": tenant_id or "", "scope": scope})
+
+    @asynccontextmanager
+    async def connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A transaction on `engine`, committed at the end; connection failures become DatabaseUnavailable."""
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        except (PoolTimeout, OSError) as error:
+            raise DatabaseUnavailable(str(error)) from error
+        except (OperationalError, DBAPIError) as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise DatabaseUnavailable(str(error.orig)) from error
+            raise
+
+    @asynccontextmanager
+    async def _unit(self, engine: AsyncEngine, tenant_id: str | None) -> AsyncIterator[UnitOfWork]:
+        async with self.connect(engine) as connection:
+            await self.scope(connection, tenant_id)
+            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
+                unit = UnitOfWork(self, session, tenant_id)
+                yield unit
+                await session.flush()
+        unit.run_after_commit()
+
+    @asynccontextmanager
+    async def read(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
+        """A tenant's consistent view; nothing may be written in it."""
+        async with self._unit(self.reader, tenant_id) as unit:
+            yield unit
+
+    @asynccontextmanager
+    async def write(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
+        """A tenant's transaction, committed when the block ends without an exception."""
+        async with self._unit(self.writer, tenant_id) as unit:
+            yield unit
+
+    @asynccontextmanager
+    async def unscoped_read(self) -> AsyncIterator[UnitOfWork]:
+        """A view over all tenants: credentials, queues, operators."""
+        async with self._unit(self.reader, None) as unit:
+            yield unit
+
+    @asynccontextmanager
+    async def unscoped_write(self) -> AsyncIterator[UnitOfWork]:
+        """A transaction over all tenants: claims and marks of queues, tenant life cycle."""
+        async with self._unit(self.writer, None) as unit:
+            yield unit

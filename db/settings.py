@@ -1,0 +1,22 @@
+"""What the data room needs to know."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DatabaseSettings(BaseModel):
+    """Where the data lives and how many connections one process may hold."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(description="SQLAlchemy URL: sqlite+aiosqlite:///file or postgresql+asyncpg://user@host/db.")
+    pool_size: int = Field(8, ge=1, description="Connections one process keeps (PostgreSQL), or readers (SQLite).")
+    wait_s: float = Field(10.0, gt=0, description="Longest wait in seconds for a connection or a lock.")
+    app_role: str = Field(
+        "formstream_app",
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="PostgreSQL role that the platform works as: owns nothing, subject to row-level security.",
+    )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.startswith("sqlite")

@@ -1,0 +1,1 @@
+"""The bounded contexts: what is decided. They meet only through their contracts."""

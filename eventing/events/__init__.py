@@ -1,0 +1,1 @@
+"""The published language: every fact that can happen, as closed, versioned, plain data."""

@@ -1,0 +1,25 @@
+"""Every event type there is, on one page."""
+
+from eventing.events import forms, identity, jobs, responses, webhooks
+from eventing.events.envelope import EventData
+
+CATALOGUE: tuple[type[EventData], ...] = (
+    identity.TenantCreated,
+    identity.TenantUpdated,
+    identity.UserRegistered,
+    identity.UserLoggedIn,
+    identity.ApiKeyCreated,
+    identity.ApiKeyRevoked,
+    forms.FormCreated,
+    forms.FormUpdated,
+    forms.FormPublished,
+    forms.FormDeleted,
+    responses.ResponseSubmitted,
+    responses.ResponseDeleted,
+    webhooks.WebhookFailed,
+    webhooks.WebhookDisabled,
+    jobs.JobFailed,
+    jobs.ImportCompleted,
+)
+
+TYPES = frozenset(kind.type for kind in CATALOGUE)

@@ -1,0 +1,86 @@
+"""What every event carries around its data, and how it is spelled on the wire (CloudEvents 1.0 attributes)."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+import orjson
+from pydantic import ConfigDict, TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change came from: the request behind it, and its W3C trace context."""
+
+    request_id: str = ""
+    address: str = ""
+    user_agent: str = ""
+    traceparent: str = ""
+
+
+class EventData:
+    """Mark of the classes that describe a fact. `entity` names the field that holds the entity's id."""
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+    entity: ClassVar[str]
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+Data = TypeVar("Data", bound=EventData)
+Kind: TypeAlias = type[Data]  # inside `Event`, `type` is a field
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact with its circumstances. `timestamp` is aware UTC; `data` is what the type's class describes."""
+
+    id: str
+    type: str
+    version: int
+    timestamp: datetime
+    tenant_id: str
+    entity_id: str
+    form_id: str | None
+    actor: str
+    origin: Origin = field(default_factory=Origin)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def encode(self) -> str:
+        """The JSON text that is stored and sent."""
+        return orjson.dumps(self).decode()
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> "Event":
+        """The event of a stored text. Raises ValueError when it is not one."""
+        event: Event = _adapter(cls).validate_json(text)
+        return event
+
+    def read(self, kind: Kind[Data]) -> Data:
+        """The data as its class. Raises ValueError when it does not fit."""
+        if kind.type != self.type:
+            raise ValueError(f"{self.type} is not {kind.type}")
+        data: Data = _adapter(kind).validate_python(self.data)
+        return data
+
+    def public(self) -> dict[str, Any]:
+        """What leaves the platform: without the actor's address and agent."""
+        return {
+            "type": self.type,
+            "id": self.id,
+            "timestamp": self.timestamp,
+            "tenant_id": self.tenant_id,
+            "data": self.data,
+        }
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def data_of(fact: EventData) -> dict[str, Any]:
+    """The fields of a fact, one level deep (nested values are plain already)."""
+    return {spec.name: getattr(fact, spec.name) for spec in fields(fact)}  # type: ignore[arg-type]

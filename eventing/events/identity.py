@@ -1,0 +1,66 @@
+"""Facts about tenants, people and credentials."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eventing.events.envelope import EventData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantCreated(EventData):
+    """A tenant signed up or was created by an administrator."""
+
+    type: ClassVar[str] = "tenant.created"
+    entity: ClassVar[str] = "tenant_id"
+    tenant_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantUpdated(EventData):
+    """A tenant's name, status or settings changed."""
+
+    type: ClassVar[str] = "tenant.updated"
+    entity: ClassVar[str] = "tenant_id"
+    tenant_id: str
+    changed: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRegistered(EventData):
+    """A person got an account."""
+
+    type: ClassVar[str] = "user.registered"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+    email: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserLoggedIn(EventData):
+    """A person logged in."""
+
+    type: ClassVar[str] = "user.logged_in"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyCreated(EventData):
+    """A program got a credential."""
+
+    type: ClassVar[str] = "api_key.created"
+    entity: ClassVar[str] = "api_key_id"
+    api_key_id: str
+    name: str
+    scopes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyRevoked(EventData):
+    """A program's credential stopped being valid."""
+
+    type: ClassVar[str] = "api_key.revoked"
+    entity: ClassVar[str] = "api_key_id"
+    api_key_id: str

