@@ -25,7 +25,7 @@ class GroupCommit(Generic[Item, Result]):
 
     `apply(connection, items)` writes the items and returns, in order, a result or an exception for each. When it
     raises a database error, every item of the group is tried again alone inside a savepoint, so one bad item never
-    fails its neighbours. `after_commit` is called once per durable group.
+    fails its neighbours. After each durable group the `topics` are announced to the database's listeners.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class GroupCommit(Generic[Item, Result]):
         *,
         max_group: int = 256,
         max_waiting: int = 8192,
-        after_commit: Callable[[], None] | None = None,
+        topics: frozenset[str] = frozenset(),
     ) -> None:
         self._database = database
         self._apply = apply
         self._max_group = max_group
         self._max_waiting = max_waiting
-        self._after_commit = after_commit
+        self._topics = topics
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -90,8 +90,7 @@ class GroupCommit(Generic[Item, Result]):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
-        if self._after_commit is not None:
-            self._after_commit()
+        self._database.announce(self._topics)
 
     async def _one_by_one(self, items: Sequence[Item]) -> list[Result | Exception]:
         outcomes: list[Result | Exception] = []

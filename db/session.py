@@ -18,13 +18,13 @@ _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('
 class UnitOfWork:
     """An open transaction. `tenant_id` is None only in the unscoped units that drain queues over all tenants."""
 
-    __slots__ = ("_after_commit", "_database", "session", "tenant_id")
+    __slots__ = ("_database", "_topics", "session", "tenant_id")
 
     def __init__(self, database: "Database", session: AsyncSession, tenant_id: str | None) -> None:
         self._database = database
         self.session = session
         self.tenant_id = tenant_id
-        self._after_commit: list[Callable[[], None]] = []
+        self._topics: set[str] = set()
 
     @property
     def tenant(self) -> str:
@@ -33,17 +33,20 @@ class UnitOfWork:
             raise LookupError("this unit of work belongs to no tenant")
         return self.tenant_id
 
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Run `callback` once the transaction is durable; never when it rolls back."""
-        self._after_commit.append(callback)
+    def announce(self, topic: str) -> None:
+        """Tell the database's listeners, once the transaction is durable, that there is something on `topic`."""
+        self._topics.add(topic)
 
     async def enter_tenant(self, tenant_id: str) -> None:
         """Narrow an unscoped unit to one tenant, for what follows in the same transaction."""
+        await self.session.flush()
         await self._database.scope(await self.session.connection(), tenant_id)
+        self.tenant_id = tenant_id
 
-    def run_after_commit(self) -> None:
-        for callback in self._after_commit:
-            callback()
+    def committed(self) -> None:
+        """The transaction is durable."""
+        if self._topics:
+            self._database.announce(frozenset(self._topics))
 
 
 class Database:
@@ -54,6 +57,7 @@ class Database:
         self.is_sqlite = settings.is_sqlite
         self.writer: AsyncEngine
         self.reader: AsyncEngine
+        self._listeners: list[Callable[[frozenset[str]], None]] = []
         if settings.is_sqlite:
             self.writer = sqlite_engine(settings, writer=True)
             self.reader = sqlite_engine(settings, writer=False)
@@ -65,6 +69,15 @@ class Database:
         await self.writer.dispose()
         if self.reader is not self.writer:
             await self.reader.dispose()
+
+    def listen(self, listener: Callable[[frozenset[str]], None]) -> None:
+        """Call `listener` with the topics of each commit of this process: `events`, `jobs.<queue>`."""
+        self._listeners.append(listener)
+
+    def announce(self, topics: frozenset[str]) -> None:
+        """Tell the listeners what a commit brought. A hint: a poll must find what a lost hint would have shown."""
+        for listener in self._listeners:
+            listener(topics)
 
     async def ping(self) -> None:
         """One round trip; raises DatabaseUnavailable."""
@@ -98,7 +111,7 @@ class Database:
                 unit = UnitOfWork(self, session, tenant_id)
                 yield unit
                 await session.flush()
-        unit.run_after_commit()
+        unit.committed()
 
     @asynccontextmanager
     async def read(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:

@@ -7,6 +7,8 @@ from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from eventing.events.envelope import Event, EventData, Origin, data_of
 
+EVENTS_TOPIC = "events"
+
 
 def make_event(fact: EventData, *, tenant_id: str, actor: str, origin: Origin) -> Event:
     """The event of a fact that becomes true now. The id is ours: a client's key must never reach the stream."""
@@ -43,4 +45,5 @@ def record(unit: UnitOfWork, fact: EventData, *, actor: str, origin: Origin) -> 
     """Add the fact to the unit's transaction; it becomes visible to consumers after the commit."""
     event = make_event(fact, tenant_id=unit.tenant, actor=actor, origin=origin)
     unit.session.add(EventRow(**row_of(event)))
+    unit.announce(EVENTS_TOPIC)
     return event

@@ -22,4 +22,4 @@ def decode_cursor(cursor: str, sort: str, length: int) -> list[Any]:
         found, values = None, []
     if found != sort or len(values) != length or not all(isinstance(value, str) for value in values):
         raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort")
-    return values
+    return list(values)

@@ -1,9 +1,7 @@
 """What every event carries around its data, and how it is spelled on the wire (CloudEvents 1.0 attributes)."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import cache
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import orjson
@@ -76,9 +74,13 @@ class Event:
         }
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def data_of(fact: EventData) -> dict[str, Any]:

@@ -1,0 +1,190 @@
+"""What crosses identity's door: tenants, people, sessions and keys."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import EmailStr, Field
+
+from deployments.kit.contract import Contract, Page
+from deployments.kit.principal import Principal
+from eventing.events.envelope import Origin
+
+TenantId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,62}$", description="Slug of the tenant.")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+NewPassword = Annotated[str, Field(min_length=10, max_length=256, description="At least 10 characters.")]
+Role = Literal["owner", "admin", "editor", "analyst", "viewer"]
+
+
+class RateLimit(Contract):
+    """How many calls of a class of routes a tenant may make in a minute."""
+
+    per_minute: int | None = Field(default=None, ge=1)
+
+
+class TenantSettings(Contract):
+    """A tenant's quotas and switches. `null` means no limit."""
+
+    max_forms: int | None = Field(default=100, ge=0)
+    max_responses_per_form: int | None = Field(default=10_000, ge=0)
+    rate_limits: dict[str, RateLimit | None] = Field(default_factory=dict)
+    features: dict[str, bool] = Field(default_factory=dict)
+    allowed_origins: list[str] = Field(default_factory=list)
+    locale: str = "en"
+
+
+class Tenant(Contract):
+    """A customer of the platform."""
+
+    id: TenantId
+    name: str
+    status: Literal["active", "suspended", "deleted"]
+    settings: TenantSettings
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewTenant(Contract):
+    id: TenantId
+    name: Name
+
+
+class NewUser(Contract):
+    email: EmailStr
+    password: NewPassword
+    name: Name
+
+
+class SignUp(Contract):
+    """A new tenant and its first person, who owns it."""
+
+    tenant: NewTenant
+    user: NewUser
+
+
+class CreateTenant(Contract):
+    """A tenant made by a platform administrator."""
+
+    id: TenantId
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict)
+    owner: NewUser | None = None
+
+
+class UpdateTenant(Contract):
+    """What changes; settings are merged key by key."""
+
+    name: Name | None = None
+    settings: dict[str, Any] | None = None
+
+
+class LogIn(Contract):
+    """`tenant` is null for a platform administrator."""
+
+    tenant: str | None = None
+    email: str = Field(max_length=320)
+    password: str = Field(max_length=256)
+
+
+class Refresh(Contract):
+    refresh_token: str = Field(max_length=512)
+
+
+class Session(Contract):
+    """Tokens as in OAuth 2.0 (RFC 6749 §5.1). The refresh token can be used once."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the kind of token, not a token
+    expires_in: int = Field(description="Life of the access token in seconds.")
+
+
+class SignedUp(Session):
+    tenant: Tenant
+
+
+class User(Contract):
+    id: str
+    email: str
+    name: str
+    role: str
+    status: str
+    created_at: datetime
+
+
+class CreateUser(Contract):
+    email: EmailStr
+    password: NewPassword
+    name: Name
+    role: Role = "viewer"
+
+
+class Me(Contract):
+    """The caller, as the platform sees it."""
+
+    tenant_id: str | None
+    subject: str
+    kind: Literal["user", "api_key"]
+    role: str
+    scopes: list[str]
+    user: User | None = None
+
+
+class CreateApiKey(Contract):
+    name: Name
+    scopes: list[str] = Field(min_length=1, max_length=50)
+    expires_at: datetime | None = None
+
+
+class ApiKey(Contract):
+    id: str
+    name: str
+    prefix: str = Field(description="The first characters of the key, to recognise it.")
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class CreatedApiKey(ApiKey):
+    key: str = Field(description="The key itself; shown this once.")
+
+
+class IdentityApi(Protocol):
+    """Who callers are and what they may do."""
+
+    async def authenticate(self, credential: str) -> Principal:
+        """The principal behind an access token or API key. Raises Unauthenticated, or Forbidden when suspended."""
+        ...
+
+    async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp: ...
+
+    async def log_in(self, origin: Origin, command: LogIn) -> Session: ...
+
+    async def refresh(self, origin: Origin, command: Refresh) -> Session: ...
+
+    async def log_out(self, principal: Principal, command: Refresh) -> None: ...
+
+    async def me(self, principal: Principal) -> Me: ...
+
+    async def create_api_key(self, principal: Principal, command: CreateApiKey) -> CreatedApiKey: ...
+
+    async def list_api_keys(self, principal: Principal, cursor: str | None, limit: int) -> Page[ApiKey]: ...
+
+    async def revoke_api_key(self, principal: Principal, api_key_id: str) -> None: ...
+
+    async def create_user(self, principal: Principal, command: CreateUser) -> User: ...
+
+    async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]: ...
+
+    async def create_tenant(self, principal: Principal, command: CreateTenant) -> Tenant: ...
+
+    async def list_tenants(self, principal: Principal, cursor: str | None, limit: int) -> Page[Tenant]: ...
+
+    async def get_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
+
+    async def update_tenant(self, principal: Principal, tenant_id: str, command: UpdateTenant) -> Tenant: ...
+
+    async def suspend_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
+
+    async def resume_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...

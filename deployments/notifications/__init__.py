@@ -1,0 +1,1 @@
+"""Notifications: messages that people receive because something happened."""
