@@ -1,0 +1,20 @@
+"""The form engine: a definition is parsed once, a published version compiled once, answers are checked by closures."""
+
+from deployments.kit.engine.columns import Column
+from deployments.kit.engine.compatibility import incompatible_changes
+from deployments.kit.engine.definition import Definition, definition_schema
+from deployments.kit.engine.faults import InvalidDefinition
+from deployments.kit.engine.form import CompiledForm, compile_form, merged_columns
+from deployments.kit.engine.parsing import parse_definition
+
+__all__ = [
+    "Column",
+    "CompiledForm",
+    "Definition",
+    "InvalidDefinition",
+    "compile_form",
+    "definition_schema",
+    "incompatible_changes",
+    "merged_columns",
+    "parse_definition",
+]

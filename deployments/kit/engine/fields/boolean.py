@@ -1,0 +1,54 @@
+"""Yes or no, and consent. Answers are JSON booleans."""
+
+from typing import Any, Literal
+
+from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.fields.field import Field, Validator
+from deployments.kit.errors import Fault
+
+_TEXTS = {True: "Yes", False: "No"}
+
+
+class BooleanField(Field):
+    """What yes/no and consent share; exported as Yes and No."""
+
+    def compile(self) -> Validator:
+        not_boolean = self.fault("type", "This must be true or false.")
+
+        def check(raw: Any, faults: list[Fault]) -> bool | None:
+            if type(raw) is bool:
+                return raw
+            faults.append(not_boolean)
+            return None
+
+        return check
+
+    def export_columns(self) -> tuple[Column, ...]:
+        field_id = self.id
+
+        def cell(answers: Answers) -> str:
+            value = answers.get(field_id)
+            return _TEXTS[value] if type(value) is bool else ""
+
+        return (Column(field_id, self.title, field_id, cell),)
+
+
+class YesNoField(BooleanField):
+    """A question that is answered with yes or no."""
+
+    type: Literal["yes_no"]
+
+
+class ConsentField(BooleanField):
+    """A statement to agree to. A required consent must be given: false counts as absent."""
+
+    type: Literal["consent"]
+
+    def compile(self) -> Validator:
+        check = super().compile()
+        if not self.required:
+            return check
+        return lambda raw, faults: check(raw, faults) or None
+
+
+TYPES = (YesNoField, ConsentField)

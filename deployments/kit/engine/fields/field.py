@@ -1,0 +1,77 @@
+"""What every element and every field of a form has: the shape, and the two things that a field type must know."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from deployments.kit.engine.columns import Column, value_column
+from deployments.kit.engine.expressions import MAX_LENGTH
+from deployments.kit.engine.faults import pointer
+from deployments.kit.errors import Fault
+
+Validator = Callable[[Any, list[Fault]], Any]
+"""Takes an answer that is not empty; returns the normalised answer, or None when it is absent or faults were added."""
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+Prose = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")]
+Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH, pattern=r"^[^\x00]*$")]
+
+
+class Model(BaseModel):
+    """Strict, closed and immutable: a definition says exactly what it means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Element(Model):
+    """One thing on a page. `visible_if` hides it (see `expressions`)."""
+
+    id: Id
+    type: str
+    title: Label
+    description: Prose | None = None
+    visible_if: Condition | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong beyond the shape, with pointers relative to the element."""
+        yield from ()
+
+
+class Field(Element):
+    """An element with an answer. `personal` marks personal data; `required_if` requires it on a condition."""
+
+    text_like: ClassVar[bool] = False
+    """Whether every normalised answer is a text, so that a text field may take the place of this type."""
+
+    required: bool = False
+    required_if: Condition | None = None
+    personal: bool = False
+
+    @abstractmethod
+    def compile(self) -> Validator:
+        """The validator of one answer: a closure with everything decided that does not depend on the answer."""
+
+    def export_columns(self) -> tuple[Column, ...]:
+        """The columns of this field's answers; one when the answer is a single text or number."""
+        return (value_column(self.id, self.title),)
+
+    def view(self, value: Any) -> Any:
+        """The normalised answer as expressions see it."""
+        return value
+
+    def parts(self) -> frozenset[str]:
+        """The parts of the answer that expressions may name after `answers.<id>.`."""
+        return frozenset()
+
+    def fault(self, code: str, detail: str, *tokens: object) -> Fault:
+        """A fault of this field's answer, or of the part of it at `tokens`."""
+        return Fault(pointer("answers", self.id, *tokens), code, detail)
+
+
+def bounds_fault(low: Any, high: Any, name: str = "validation/min") -> Iterator[Fault]:
+    """The fault of bounds that no answer can meet; either may be None."""
+    if low is not None and high is not None and low > high:
+        yield Fault(f"/{name}", "definition.range", "The lower bound is above the upper bound.")

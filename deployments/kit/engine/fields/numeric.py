@@ -1,0 +1,162 @@
+"""Numbers: number, currency, integer, and the scales rating, scale and NPS. Answers are JSON numbers."""
+
+from collections.abc import Iterator
+from math import inf, isfinite
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field as Attribute
+from pydantic import PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from deployments.kit.engine.fields.field import Field, Label, Model, Validator, bounds_fault
+from deployments.kit.errors import Fault
+
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**63 - 1
+_EXACT: Final = 2**53
+
+
+def _bound(value: object) -> int | float:
+    if type(value) is int and MIN_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if type(value) is float and isfinite(value):
+        return value
+    raise PydanticCustomError("definition.type", "This must be a number.")
+
+
+Bound = Annotated[int | float, PlainValidator(_bound), WithJsonSchema({"type": "number"})]
+
+
+class NumberValidation(Model):
+    """`min` and `max` are inclusive; `max_decimals` bounds the digits after the point."""
+
+    min: Bound | None = None
+    max: Bound | None = None
+    max_decimals: int | None = Attribute(default=None, ge=0, le=10)
+
+
+class IntegerValidation(Model):
+    """`min` and `max` are inclusive."""
+
+    min: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
+    max: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
+
+
+class DecimalField(Field):
+    """What number and currency share."""
+
+    default_decimals: ClassVar[int | None] = None
+
+    validation: NumberValidation = NumberValidation()
+
+    def faults(self) -> Iterator[Fault]:
+        yield from bounds_fault(self.validation.min, self.validation.max)
+
+    def compile(self) -> Validator:
+        rules = self.validation
+        decimals = self.default_decimals if rules.max_decimals is None else rules.max_decimals
+        return compile_number(self, rules.min, rules.max, decimals=decimals)
+
+
+class NumberField(DecimalField):
+    """A finite number; integers stay exact and have at most 64 bits."""
+
+    type: Literal["number"]
+
+
+class CurrencyField(DecimalField):
+    """An amount of one currency (ISO 4217 code), with two decimals unless `validation.max_decimals` says otherwise."""
+
+    default_decimals = 2
+    type: Literal["currency"]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class IntegerField(Field):
+    """A whole number of at most 64 bits."""
+
+    type: Literal["integer"]
+    validation: IntegerValidation = IntegerValidation()
+
+    def faults(self) -> Iterator[Fault]:
+        yield from bounds_fault(self.validation.min, self.validation.max)
+
+    def compile(self) -> Validator:
+        return compile_number(self, self.validation.min, self.validation.max, whole=True)
+
+
+class RatingField(Field):
+    """A rating from 1 to `max`."""
+
+    type: Literal["rating"]
+    max: int = Attribute(default=5, ge=2, le=10)
+
+    def compile(self) -> Validator:
+        return compile_number(self, 1, self.max, whole=True)
+
+
+class ScaleField(Field):
+    """A step of a scale from `min` to `max`, whose ends may have labels."""
+
+    type: Literal["scale"]
+    min: int = Attribute(default=1, ge=-100, le=100)
+    max: int = Attribute(default=5, ge=-100, le=100)
+    min_label: Label | None = None
+    max_label: Label | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        yield from bounds_fault(self.min, self.max, "min")
+
+    def compile(self) -> Validator:
+        return compile_number(self, self.min, self.max, whole=True)
+
+
+class NpsField(Field):
+    """The answer to "how likely are you to recommend us", from 0 to 10 (Net Promoter Score)."""
+
+    type: Literal["nps"]
+    min_label: Label | None = None
+    max_label: Label | None = None
+
+    def compile(self) -> Validator:
+        return compile_number(self, 0, 10, whole=True)
+
+
+def compile_number(
+    field: Field, low: float | None, high: float | None, *, whole: bool = False, decimals: int | None = None
+) -> Validator:
+    """The validator of a number between `low` and `high`. With `whole`, 3.0 is taken as 3."""
+    not_number = field.fault("type", "This must be a whole number." if whole else "This must be a number.")
+    too_low = field.fault("range.min", f"Enter at least {MIN_INTEGER if low is None else low}.")
+    too_high = field.fault("range.max", f"Enter at most {MAX_INTEGER if high is None else high}.")
+    too_fine = field.fault("decimals.max", f"Enter at most {decimals} decimals.")
+    lowest = low if low is not None else -inf
+    highest = high if high is not None else inf
+
+    def check(raw: Any, faults: list[Fault]) -> int | float | None:
+        value = raw
+        valid = True
+        if type(value) is float:
+            if not isfinite(value) or (whole and not (value.is_integer() and abs(value) <= _EXACT)):
+                faults.append(not_number)
+                return None
+            if whole:
+                value = int(value)
+            elif decimals is not None and round(value, decimals) != value:
+                faults.append(too_fine)
+                valid = False
+        elif type(value) is not int:
+            faults.append(not_number)
+            return None
+        if value < lowest or (type(value) is int and value < MIN_INTEGER):
+            faults.append(too_low)
+            valid = False
+        elif value > highest or (type(value) is int and value > MAX_INTEGER):
+            faults.append(too_high)
+            valid = False
+        return value if valid else None
+
+    return check
+
+
+TYPES = (NumberField, CurrencyField, IntegerField, RatingField, ScaleField, NpsField)

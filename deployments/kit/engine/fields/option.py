@@ -1,0 +1,44 @@
+"""Options to choose from: ids that stay, labels that may change."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+from pydantic import Field as Attribute
+from pydantic import Strict, StringConstraints
+
+from deployments.kit.engine.fields.field import Label, Model
+from deployments.kit.errors import Fault
+
+MAX_OPTIONS = 1_000
+
+OptionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
+
+
+class Option(Model):
+    """One thing to choose: `id` is stored, `label` is shown and exported."""
+
+    id: OptionId
+    label: Label
+
+
+# JSON has lists, the model is immutable: only here a list is taken for a tuple.
+Options = Annotated[tuple[Option, ...], Strict(False), Attribute(min_length=1, max_length=MAX_OPTIONS)]
+
+
+def option_ids(options: Iterable[Option]) -> frozenset[str]:
+    """The ids of `options`."""
+    return frozenset(option.id for option in options)
+
+
+def labels(options: Iterable[Option]) -> dict[str, str]:
+    """The label of each option id."""
+    return {option.id: option.label for option in options}
+
+
+def duplicate_faults(options: Iterable[Option], name: str) -> Iterator[Fault]:
+    """A fault for each option whose id another one in the list `name` has already."""
+    seen: set[str] = set()
+    for index, option in enumerate(options):
+        if option.id in seen:
+            yield Fault(f"/{name}/{index}/id", "definition.duplicate_id", f"The id '{option.id}' is used twice.")
+        seen.add(option.id)

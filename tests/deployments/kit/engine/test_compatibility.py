@@ -1,0 +1,46 @@
+"""F4: the type of a published field does not change."""
+
+import pytest
+
+from deployments.kit.engine import incompatible_changes
+from tests.deployments.kit.engine.forms import SIDES, codes, make_definition, make_element
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("number", "integer"), ("short_text", "email"), ("yes_no", "short_text"), ("date", "datetime"), ("nps", "scale")],
+)
+def test_type_changes_are_refused(before: str, after: str) -> None:
+    old = make_definition(make_element(before, "a"), make_element("nps", "b"))
+    new = make_definition(make_element("nps", "b"), make_element("statement", "s"), make_element(after, "a"))
+
+    assert codes(incompatible_changes(old, new)) == [("/pages/0/elements/2/type", "definition.type_changed")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("email", "short_text"),
+        ("short_text", "long_text"),
+        ("phone", "long_text"),
+        ("date", "short_text"),
+        ("nps", "nps"),
+    ],
+)
+def test_text_answers_may_become_texts(before: str, after: str) -> None:
+    old, new = make_definition(make_element(before, "a")), make_definition(make_element(after, "a"))
+
+    assert incompatible_changes(old, new) == ()
+
+
+def test_a_field_may_not_become_a_statement() -> None:
+    old, new = make_definition(make_element("nps", "a")), make_definition(make_element("statement", "a"))
+
+    assert codes(incompatible_changes(old, new)) == [("/pages/0/elements/0/type", "definition.type_changed")]
+
+
+def test_fields_and_options_may_come_and_go() -> None:
+    old = make_definition(make_element("choice", "a", options=SIDES), make_element("nps", "b"))
+    new = make_definition(make_element("choice", "a", options=SIDES[:1]), make_element("email", "c"))
+
+    assert incompatible_changes(old, new) == ()

@@ -1,0 +1,293 @@
+"""F1, F2, F3: a definition is taken in its canonical form, or refused with everything that is wrong with it."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from deployments.kit.engine import InvalidDefinition, definition_schema, parse_definition
+from deployments.kit.engine.fields import ELEMENT_TYPES
+from tests.deployments.kit.engine.forms import (
+    COLUMNS,
+    ROWS,
+    SIDES,
+    every_type,
+    faults_of,
+    make_document,
+    make_element,
+    refused,
+)
+
+EXAMPLE = {
+    "pages": [
+        {
+            "id": "p1",
+            "elements": [
+                make_element("short_text", "name", required=True, validation={"max_length": 80}),
+                make_element("email", "email", required=True),
+                make_element("multi_choice", "side", options=SIDES, allow_other=True),
+                make_element("nps", "score", visible_if="answers.email != ''"),
+            ],
+        }
+    ],
+    "languages": ["en"],
+}
+AT = "/pages/0/elements/0"
+
+
+class TestDocument:
+    def test_what_says_no_more_than_the_defaults_is_canonical(self) -> None:
+        assert parse_definition(EXAMPLE).document() == EXAMPLE
+
+    def test_defaults_are_left_out_and_languages_written(self) -> None:
+        raw = {"pages": [{"id": "p", "title": None, "elements": [make_element("nps", required=False, personal=False)]}]}
+
+        assert parse_definition(raw).document() == {
+            "pages": [{"id": "p", "elements": [make_element("nps")]}],
+            "languages": ["en"],
+        }
+
+    def test_every_type_makes_the_round_trip(self) -> None:
+        """F1: the stored document is JSON and parses to an equal definition."""
+        definition = parse_definition(make_document(*every_type(), title="All", description="Each type once"))
+        stored = json.loads(json.dumps(definition.document(), allow_nan=False))
+
+        again = parse_definition(stored)
+        assert {field.id for field in again.fields} == {element["id"] for element in every_type()} - {"thanks"}
+        assert again == definition
+        assert again.document() == stored
+        assert pickle.loads(pickle.dumps(definition)) == definition  # noqa: S301
+
+    def test_the_example_covers_every_type(self) -> None:
+        named = {element["type"] for element in every_type()}
+
+        assert len(named) == len(ELEMENT_TYPES)
+
+
+class TestSchema:
+    def test_takes_what_the_parser_takes(self) -> None:
+        """F1: the published JSON Schema is valid and describes what is stored."""
+        schema = definition_schema()
+        Draft202012Validator.check_schema(schema)
+        validator = Draft202012Validator(schema)
+
+        assert validator.is_valid(EXAMPLE)
+        assert validator.is_valid(parse_definition(make_document(*every_type())).document())
+        for broken in ({}, make_document(make_element("file")), make_document(make_element("nps", colour="red"))):
+            assert not validator.is_valid(broken)
+            assert refused(broken)
+
+
+REFUSED: list[tuple[Any, str, str]] = [
+    (make_element("file"), "/type", "definition.unknown_type"),
+    ({"id": "a", "title": "A"}, "/type", "definition.missing"),
+    ({"id": "a", "type": "nps"}, "/title", "definition.missing"),
+    ({"type": "nps", "title": "A"}, "/id", "definition.missing"),
+    (make_element("nps", title=""), "/title", "definition.too_short"),
+    (make_element("nps", title="a\0"), "/title", "definition.bad_text"),
+    (make_element("nps", title="a\ud800"), "/title", "definition.bad_text"),
+    (make_element("nps", title="a" * 2_001), "/title", "definition.too_long"),
+    (make_element("nps", title=5), "/title", "definition.type"),
+    (make_element("nps", required="yes"), "/required", "definition.type"),
+    (make_element("nps", required=1), "/required", "definition.type"),
+    (make_element("nps", "Age"), "/id", "definition.bad_id"),
+    (make_element("nps", "a" * 65), "/id", "definition.bad_id"),
+    (make_element("nps", "a\n"), "/id", "definition.bad_id"),
+    (make_element("nps", colour="red"), "/colour", "definition.unknown_property"),
+    (make_element("statement", required=True), "/required", "definition.unknown_property"),
+    (make_element("short_text", validation={"max": 3}), "/validation/max", "definition.unknown_property"),
+    (make_element("short_text", validation={"max_length": 0}), "/validation/max_length", "definition.range"),
+    (make_element("short_text", validation={"min_length": "3"}), "/validation/min_length", "definition.type"),
+    (
+        make_element("short_text", validation={"min_length": 4, "max_length": 3}),
+        "/validation/min_length",
+        "definition.range",
+    ),
+    (make_element("short_text", validation={"pattern": "(a"}), "/validation/pattern", "definition.bad_pattern"),
+    (make_element("short_text", validation={"pattern": r"(a)\1"}), "/validation/pattern", "definition.bad_pattern"),
+    (make_element("short_text", validation={"pattern": "(?=a)"}), "/validation/pattern", "definition.bad_pattern"),
+    (
+        make_element("short_text", validation={"pattern": "((a{100}){100}){100}"}),
+        "/validation/pattern",
+        "definition.bad_pattern",
+    ),
+    (make_element("short_text", validation={"pattern": "a" * 501}), "/validation/pattern", "definition.too_long"),
+    (make_element("number", validation={"min": True}), "/validation/min", "definition.type"),
+    (make_element("number", validation={"min": float("nan")}), "/validation/min", "definition.type"),
+    (make_element("number", validation={"max": 10**400}), "/validation/max", "definition.type"),
+    (make_element("number", validation={"min": 2, "max": 1.5}), "/validation/min", "definition.range"),
+    (make_element("integer", validation={"min": 1.5}), "/validation/min", "definition.type"),
+    (make_element("currency", currency="eur"), "/currency", "definition.bad_text"),
+    (make_element("scale", min=5, max=1), "/min", "definition.range"),
+    (make_element("rating", max=100), "/max", "definition.range"),
+    (make_element("date", validation={"min": "1.1.2024"}), "/validation/min", "definition.format"),
+    (
+        make_element("date", validation={"min": "2024-02-01", "max": "2024-01-01"}),
+        "/validation/min",
+        "definition.range",
+    ),
+    (make_element("choice"), "/options", "definition.missing"),
+    (make_element("choice", options=[]), "/options", "definition.too_few"),
+    (make_element("choice", options={"corn": "Corn"}), "/options", "definition.type"),
+    (make_element("choice", options=[{"id": "a b", "label": "A"}]), "/options/0/id", "definition.bad_id"),
+    (make_element("choice", options=[{"id": "a"}]), "/options/0/label", "definition.missing"),
+    (make_element("choice", options=[*SIDES, SIDES[0]]), "/options/2/id", "definition.duplicate_id"),
+    (
+        make_element("choice", options=[{"id": str(i), "label": "x"} for i in range(1_001)]),
+        "/options",
+        "definition.too_many",
+    ),
+    (
+        make_element("multi_choice", options=[{"id": "other", "label": "Other"}], allow_other=True),
+        "/options/0/id",
+        "definition.reserved_id",
+    ),
+    (
+        make_element("multi_choice", options=SIDES, validation={"min_choices": 2, "max_choices": 1}),
+        "/validation/min_choices",
+        "definition.range",
+    ),
+    (make_element("ranking", options=[SIDES[0], SIDES[0]]), "/options/1/id", "definition.duplicate_id"),
+    (make_element("matrix", rows=[ROWS[0], ROWS[0]], columns=COLUMNS), "/rows/1/id", "definition.duplicate_id"),
+    (make_element("matrix", rows=ROWS, columns=[*COLUMNS, COLUMNS[0]]), "/columns/2/id", "definition.duplicate_id"),
+    (
+        make_element(
+            "matrix_multi",
+            rows=[{"id": str(i), "label": "x"} for i in range(101)],
+            columns=[{"id": str(i), "label": "x"} for i in range(10)],
+        ),
+        "/rows",
+        "definition.too_many",
+    ),
+    (make_element("nps", visible_if="answers.gone == 1"), "/visible_if", "definition.expression"),
+    (make_element("nps", required_if="answers.field =="), "/required_if", "definition.expression"),
+    (make_element("nps", required_if="answers.field.part == 1"), "/required_if", "definition.expression"),
+    (make_element("nps", visible_if="true or " * 250 + "true"), "/visible_if", "definition.too_long"),
+    (make_element("nps", visible_if="answers.field > 1"), "/visible_if", "definition.cycle"),
+    (5, "", "definition.type"),
+]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(("element", "suffix", "code"), REFUSED)
+    def test_each_mistake_has_its_pointer_and_code(self, element: Any, suffix: str, code: str) -> None:
+        """F1: one mistake, one fault, at the place of the mistake."""
+        assert refused(make_document(element)) == [(AT + suffix, code)]
+
+    @pytest.mark.parametrize(
+        ("raw", "expected"),
+        [
+            (None, ("", "definition.type")),
+            ([], ("", "definition.type")),
+            ({}, ("/pages", "definition.missing")),
+            ({"pages": []}, ("/pages", "definition.too_few")),
+            ({"pages": {"p": 1}}, ("/pages", "definition.type")),
+            ({"pages": [5]}, ("/pages/0", "definition.type")),
+            ({"pages": [{"id": f"p{i}", "elements": []} for i in range(51)]}, ("/pages", "definition.too_many")),
+            (make_document(languages=["english!"]), ("/languages/0", "definition.bad_text")),
+            (make_document(colour="red"), ("/colour", "definition.unknown_property")),
+        ],
+    )
+    def test_mistakes_around_the_elements(self, raw: Any, expected: tuple[str, str]) -> None:
+        assert refused(raw) == [expected]
+
+    def test_elements_of_all_pages_are_bounded(self) -> None:
+        pages = [
+            {"id": f"p{page}", "elements": [make_element("nps", f"f{page}_{i}") for i in range(501)]}
+            for page in range(2)
+        ]
+
+        assert refused({"pages": pages}) == [("/pages", "definition.too_many")]
+
+    def test_ids_are_unique_over_pages(self) -> None:
+        page = {"id": "p", "elements": [make_element("nps", "a")]}
+
+        assert refused({"pages": [page, page]}) == [
+            ("/pages/1/id", "definition.duplicate_id"),
+            ("/pages/1/elements/0/id", "definition.duplicate_id"),
+        ]
+
+    def test_everything_wrong_is_named_at_once(self) -> None:
+        """F2: faults of shape do not hide faults of meaning, nor those of other elements."""
+        document = make_document(
+            make_element("file", "photo"),
+            make_element("nps", "photo", colour="red"),
+            make_element("short_text", "name", validation={"pattern": "("}, visible_if="answers.photo == 1"),
+            make_element("choice", "side", options=[*SIDES, SIDES[0]], required_if="answers.gone"),
+            languages=[],
+        )
+
+        assert sorted(refused(document)) == [
+            ("/languages", "definition.too_few"),
+            ("/pages/0/elements/0/type", "definition.unknown_type"),
+            ("/pages/0/elements/1/colour", "definition.unknown_property"),
+            ("/pages/0/elements/1/id", "definition.duplicate_id"),
+            ("/pages/0/elements/2/validation/pattern", "definition.bad_pattern"),
+            ("/pages/0/elements/3/options/2/id", "definition.duplicate_id"),
+            ("/pages/0/elements/3/required_if", "definition.expression"),
+        ]
+
+    def test_circles_of_visibility_are_refused(self) -> None:
+        """F3: a field whose visibility depends on itself over others can never be decided."""
+        document = make_document(
+            make_element("yes_no", "a", visible_if="answers.c"),
+            make_element("yes_no", "b", visible_if="answers.a and answers.d"),
+            make_element("yes_no", "c", visible_if="not answers.b"),
+            make_element("yes_no", "d"),
+            make_element("yes_no", "e", visible_if="answers.e"),
+        )
+
+        found = refused(document)
+        assert {code for _, code in found} == {"definition.cycle"}
+        assert {pointer.split("/")[4] for pointer, _ in found} in ({"0", "4"}, {"1", "4"}, {"2", "4"})
+
+    def test_required_if_may_go_in_a_circle(self) -> None:
+        document = make_document(
+            make_element("email", "email", required_if="empty(answers.phone)"),
+            make_element("phone", "phone", required_if="empty(answers.email)"),
+        )
+
+        assert refused(document) == []
+
+    def test_expressions_are_bounded_together(self) -> None:
+        elements = [make_element("nps", f"f{i}", visible_if="true or " * 240 + "true") for i in range(105)]
+
+        assert refused(make_document(*elements)) == [("/pages", "definition.too_long")]
+
+    def test_faults_are_bounded_and_survive_pickling(self) -> None:
+        with pytest.raises(InvalidDefinition) as error:
+            parse_definition(make_document(*({} for _ in range(300))))
+
+        assert len(error.value.faults) == 100
+        again = pickle.loads(pickle.dumps(error.value))  # noqa: S301
+        assert (again.code, again.status, again.faults) == ("definition.invalid", 422, error.value.faults)
+
+
+texts = st.text(st.characters(codec=None), max_size=10)
+names = st.sampled_from(
+    ["id", "type", "title", "pages", "elements", "options", "rows", "validation", "visible_if", "min"]
+)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.just(10**400)
+    | texts
+    | st.sampled_from(["choice", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | texts, inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(raw=json_values, element=json_values)
+def test_any_json_is_taken_or_refused(raw: Any, element: Any) -> None:
+    """F2: no JSON value makes the parser fail otherwise; faults can be encoded."""
+    for document in (raw, make_document(element), {"pages": raw}):
+        faults = faults_of(document)
+        "".join(fault.pointer + fault.detail for fault in faults).encode()
