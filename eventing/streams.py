@@ -1,0 +1,103 @@
+"""The JetStream declarations as values, and the two functions that bring a server in line with them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    ConsumerInfo,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamInfo,
+)
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from eventing.errors import DeclarationRejected
+from eventing.settings import EventingSettings
+from eventing.subjects import EVENTS_FILTER
+
+EVENTS: Final = "EVENTS"
+
+_NAME_IN_USE = 10058  # JSStreamNameExistErr: the stream exists with another configuration
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """A durable pull consumer of EVENTS. `name` has no dots; times in seconds; `max_deliver` -1 is without end.
+
+    Attempts are counted in the database: a message past `max_deliver` would stay in the stream unseen.
+    """
+
+    name: str
+    filter_subjects: tuple[str, ...] = (EVENTS_FILTER,)
+    ack_wait_s: float = 30.0
+    max_ack_pending: int = 1024
+    max_deliver: int = -1
+
+    def config(self) -> ConsumerConfig:
+        """The declaration in JetStream's terms."""
+        return ConsumerConfig(
+            name=self.name,
+            durable_name=self.name,
+            filter_subjects=list(self.filter_subjects),
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self.ack_wait_s,
+            max_ack_pending=self.max_ack_pending,
+            max_deliver=self.max_deliver,
+        )
+
+
+def events_stream(settings: EventingSettings) -> StreamConfig:
+    """EVENTS: every event of every tenant, on disk, refusing new events rather than losing unread ones."""
+    return StreamConfig(
+        name=EVENTS,
+        subjects=[EVENTS_FILTER],
+        storage=StorageType.FILE,
+        # INTEREST would acknowledge and drop an event that nobody has declared a consumer for yet.
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.NEW,
+        max_age=settings.max_age_s,
+        max_bytes=settings.max_bytes,
+        duplicate_window=settings.duplicate_window_s,
+        deny_delete=True,
+        num_replicas=settings.replicas,
+    )
+
+
+async def ensure_stream(js: JetStreamContext, settings: EventingSettings) -> StreamInfo:
+    """Create EVENTS, or update it to match; several callers at once are harmless. Returns its state.
+
+    Raises DeclarationRejected when the server cannot hold it (no room, too few servers, a property that may not
+    change), nats.errors.Error when JetStream does not answer.
+    """
+    declared = events_stream(settings)
+    try:
+        try:
+            return await js.add_stream(declared)
+        except APIError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            return await js.update_stream(declared)
+    except ServiceUnavailableError:
+        raise
+    except APIError as error:
+        raise DeclarationRejected(f"JetStream refuses the stream {EVENTS}: {error.description}") from error
+
+
+async def ensure_consumer(js: JetStreamContext, spec: ConsumerSpec) -> ConsumerInfo:
+    """Create the consumer on EVENTS, or update it to match; several callers at once are harmless.
+
+    Explicit, because subscribing to an existing durable keeps its old configuration. Raises as ensure_stream.
+    """
+    try:
+        return await js.add_consumer(EVENTS, spec.config())
+    except ServiceUnavailableError:
+        raise
+    except APIError as error:
+        raise DeclarationRejected(f"JetStream refuses the consumer {spec.name}: {error.description}") from error

@@ -1,0 +1,36 @@
+"""The names on the wire: `events.<tenant>.<type>` for facts, `nudge.*` (core NATS, lossy) to wake somebody early."""
+
+import re
+from typing import Final
+
+from eventing.errors import InvalidSubject
+
+EVENTS_FILTER: Final = "events.>"
+NUDGE_RELAY: Final = "nudge.relay"
+
+_TOKEN = re.compile(r"[a-z0-9_-]+")
+
+
+def event_subject(tenant_id: str, event_type: str) -> str:
+    """The subject of one tenant's events of a dotted type, e.g. `events.acme.response.submitted`.
+
+    Raises InvalidSubject unless the tenant and every part of the type match `[a-z0-9_-]+`: a wildcard or an
+    empty part would reach another tenant's subject, and the client library lets both through.
+    """
+    return ".".join(("events", _token(tenant_id), *map(_token, event_type.split("."))))
+
+
+def event_filter(event_type: str) -> str:
+    """The filter for events of one type from all tenants, e.g. `events.*.response.submitted`."""
+    return ".".join(("events", "*", *map(_token, event_type.split("."))))
+
+
+def job_nudge(queue: str) -> str:
+    """The subject that wakes the workers of a queue. Raises InvalidSubject."""
+    return f"nudge.jobs.{_token(queue)}"
+
+
+def _token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise InvalidSubject(f"{text!r} cannot be part of a subject: only a-z, 0-9, '_' and '-' are allowed")
+    return text
