@@ -30,7 +30,7 @@ class Event(SQLModel, table=True):
 
 
 class ProcessedEvent(SQLModel, table=True):
-    """The inbox: written in the transaction of the effect, so an effect happens once per consumer and event."""
+    """The inbox: what a consumer is done with. Written in the transaction of the effect, so that happens once."""
 
     __tablename__ = "processed_event"
     __table_args__ = (Index("ix_processed_event_at", "processed_at"),)
@@ -42,14 +42,18 @@ class ProcessedEvent(SQLModel, table=True):
 
 
 class FailedEvent(SQLModel, table=True):
-    """An event that a consumer could not process yet: its attempts, and when to try again."""
+    """An event that a consumer could not process yet, or that waits behind one of the same entity (attempts 0)."""
 
     __tablename__ = "failed_event"
-    __table_args__ = (Index("ix_failed_event_due", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_failed_event_due", "consumer", "next_attempt_at"),
+        Index("ix_failed_event_entity", "tenant_id", "consumer", "entity_id", "event_id"),
+    )
 
     tenant_id: str = key()
     consumer: str = key()
     event_id: str = key()
+    entity_id: str
     attempts: int
     error: str
     next_attempt_at: datetime = moment()

@@ -59,13 +59,17 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("consumer", sa.String(), nullable=False),
         sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("entity_id", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("error", sa.String(), nullable=False),
         sa.Column("next_attempt_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "consumer", "event_id", name=op.f("pk_failed_event")),
     )
     with op.batch_alter_table("failed_event", schema=None) as batch_op:
-        batch_op.create_index("ix_failed_event_due", ["next_attempt_at"], unique=False)
+        batch_op.create_index("ix_failed_event_due", ["consumer", "next_attempt_at"], unique=False)
+        batch_op.create_index(
+            "ix_failed_event_entity", ["tenant_id", "consumer", "entity_id", "event_id"], unique=False
+        )
 
     op.create_table(
         "idempotency_key",
@@ -107,6 +111,8 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("run_at", UTCDateTime(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("started_at", UTCDateTime(), nullable=True),
         sa.Column("lease_until", UTCDateTime(), nullable=True),
         sa.Column("worker", sa.String(), nullable=True),
         sa.Column("finished_at", UTCDateTime(), nullable=True),
@@ -115,10 +121,17 @@ def upgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(
             "ix_job_due",
-            ["queue", "run_at"],
+            ["queue", "tenant_id", "run_at", "id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_job_running",
+            ["queue", "tenant_id", "lease_until"],
+            unique=False,
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
         )
         batch_op.create_index(
             "uq_job_unique",
@@ -318,10 +331,7 @@ def upgrade() -> None:
         sa.Column("submitted_at", UTCDateTime(), nullable=False),
         sa.Column("deleted_at", UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "form_id"],
-            ["form.tenant_id", "form.id"],
-            name=op.f("fk_response_form"),
-            ondelete="CASCADE",
+            ["tenant_id", "form_id"], ["form.tenant_id", "form.id"], name=op.f("fk_response_form"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_response")),
     )
@@ -417,9 +427,7 @@ def downgrade() -> None:
     op.drop_table("user_account")
     with op.batch_alter_table("form", schema=None) as batch_op:
         batch_op.drop_index(
-            "uq_form_slug",
-            sqlite_where=sa.text("deleted_at IS NULL"),
-            postgresql_where=sa.text("deleted_at IS NULL"),
+            "uq_form_slug", sqlite_where=sa.text("deleted_at IS NULL"), postgresql_where=sa.text("deleted_at IS NULL")
         )
 
     op.drop_table("form")
@@ -444,9 +452,10 @@ def downgrade() -> None:
             postgresql_where=sa.text("unique_key IS NOT NULL"),
         )
         batch_op.drop_index(
-            "ix_job_due",
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            "ix_job_running", sqlite_where=sa.text("state = 'running'"), postgresql_where=sa.text("state = 'running'")
+        )
+        batch_op.drop_index(
+            "ix_job_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
         )
 
     op.drop_table("job")
@@ -456,6 +465,7 @@ def downgrade() -> None:
 
     op.drop_table("idempotency_key")
     with op.batch_alter_table("failed_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_failed_event_entity")
         batch_op.drop_index("ix_failed_event_due")
 
     op.drop_table("failed_event")

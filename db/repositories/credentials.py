@@ -1,0 +1,147 @@
+"""Queries on refresh tokens and API keys, and the one query that each authentication costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.identity import ApiKey, RefreshToken, Tenant, User
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What decides over a session: `session_alive` is False when its refresh family is revoked."""
+
+    tenant_status: str
+    user_status: str
+    role: str
+    session_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """What decides over an API key. The creator is None when it is not a person of the key's tenant."""
+
+    key: ApiKey
+    tenant_status: str
+    creator_status: str | None
+    creator_role: str | None
+
+
+class RefreshTokenRepository:
+    """The refresh chains of one tenant's people."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    def add(self, token: RefreshToken) -> None:
+        """Add a link."""
+        self._session.add(token)
+
+    async def get(self, token_id: str) -> RefreshToken | None:
+        """The link with this id."""
+        return await self._session.get(RefreshToken, (self._tenant_id, token_id))
+
+    async def find_by_hash(self, token_hash: str) -> RefreshToken | None:
+        """The tenant's link with this hash."""
+        query = select(RefreshToken).where(
+            col(RefreshToken.tenant_id) == self._tenant_id, col(RefreshToken.token_hash) == token_hash
+        )
+        return (await self._session.execute(query)).scalar_one_or_none()
+
+    async def revoke_family(self, family_id: str, now: datetime) -> None:
+        """Make every link of the family worthless."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(
+                col(RefreshToken.tenant_id) == self._tenant_id,
+                col(RefreshToken.family_id) == family_id,
+                col(RefreshToken.revoked_at).is_(None),
+            )
+            .values(revoked_at=now)
+        )
+
+    async def find_holder(self, user_id: str, family_id: str) -> Holder | None:
+        """The state of a person, the tenant and the session, in one query."""
+        alive = exists().where(
+            col(RefreshToken.tenant_id) == self._tenant_id,
+            col(RefreshToken.family_id) == family_id,
+            col(RefreshToken.user_id) == user_id,
+            col(RefreshToken.revoked_at).is_(None),
+        )
+        row = (
+            await self._session.execute(
+                select(col(Tenant.status), col(User.status), col(User.role), alive)
+                .join(Tenant, col(Tenant.id) == col(User.tenant_id))
+                .where(col(User.tenant_id) == self._tenant_id, col(User.id) == user_id)
+            )
+        ).first()
+        return None if row is None else Holder(*row)
+
+
+class ApiKeyRepository:
+    """The API keys of one tenant."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    def add(self, key: ApiKey) -> None:
+        """Add a key."""
+        self._session.add(key)
+
+    async def get_locked(self, key_id: str) -> ApiKey | None:
+        """The key as last committed; nobody else changes it until the transaction ends."""
+        return await self._session.get(ApiKey, (self._tenant_id, key_id), with_for_update=True)
+
+    async def page(self, after: str | None, limit: int) -> list[ApiKey]:
+        """Up to `limit` keys by id (oldest first), after the id `after`."""
+        query = select(ApiKey).where(col(ApiKey.tenant_id) == self._tenant_id).order_by(col(ApiKey.id)).limit(limit)
+        if after is not None:
+            query = query.where(col(ApiKey.id) > after)
+        return list((await self._session.execute(query)).scalars())
+
+
+class CredentialDirectory:
+    """Secrets looked up before the tenant is known: needs an unscoped unit."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find_refresh_token_in_any_tenant(self, token_hash: str) -> RefreshToken | None:
+        """The link with this hash."""
+        query = select(RefreshToken).where(col(RefreshToken.token_hash) == token_hash)
+        return (await self._session.execute(query)).scalar_one_or_none()
+
+    async def find_api_key_in_any_tenant(self, key_hash: str) -> KeyHolder | None:
+        """The key with this hash and what decides over it, in one query."""
+        creator = and_(col(User.tenant_id) == col(ApiKey.tenant_id), col(User.id) == col(ApiKey.created_by))
+        row = (
+            await self._session.execute(
+                select(ApiKey, col(Tenant.status), col(User.status), col(User.role))
+                .join(Tenant, col(Tenant.id) == col(ApiKey.tenant_id))
+                .outerjoin(User, creator)
+                .where(col(ApiKey.key_hash) == key_hash)
+            )
+        ).first()
+        return None if row is None else KeyHolder(*row)
+
+    async def touch_api_keys_in_any_tenant(
+        self, moments: Mapping[tuple[str, str], datetime], at_most_every: timedelta
+    ) -> None:
+        """Note when the keys (tenant id, key id) were last used; a note younger than `at_most_every` stays."""
+        for (tenant_id, key_id), moment in moments.items():
+            last = col(ApiKey.last_used_at)
+            await self._session.execute(
+                update(ApiKey)
+                .where(
+                    col(ApiKey.tenant_id) == tenant_id,
+                    col(ApiKey.id) == key_id,
+                    or_(last.is_(None), last <= moment - at_most_every),
+                )
+                .values(last_used_at=moment)
+            )

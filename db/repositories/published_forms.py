@@ -1,0 +1,92 @@
+"""Published, immutable snapshots of forms, for the contexts that answer and read them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.forms import Form, FormVersion
+from db.models.identity import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSnapshot:
+    """The version that is answered now, with the settings and limits that hold now."""
+
+    form_id: str
+    title: str
+    slug: str
+    version: int
+    definition: dict[str, Any]
+    settings: dict[str, Any]
+    status: str
+    tenant_status: str
+    tenant_settings: dict[str, Any]
+
+
+class PublishedFormRepository:
+    """Reads what `forms` has published; never its drafts."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def current(self, *, slug: str | None = None, form_id: str | None = None) -> PublishedSnapshot | None:
+        """The published version of the form with this slug or id; None when there is none."""
+        named = col(Form.slug) == slug if form_id is None else col(Form.id) == form_id
+        statement = (
+            select(Form, FormVersion, Tenant)
+            .join(
+                FormVersion,
+                and_(
+                    col(FormVersion.tenant_id) == col(Form.tenant_id),
+                    col(FormVersion.form_id) == col(Form.id),
+                    col(FormVersion.version) == col(Form.published_version),
+                ),
+            )
+            .join(Tenant, col(Tenant.id) == col(Form.tenant_id))
+            .where(col(Form.tenant_id) == self._tenant_id, col(Form.deleted_at).is_(None), named)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        if row is None:
+            return None
+        form, version, tenant = row
+        return PublishedSnapshot(
+            form_id=form.id,
+            title=version.title,
+            slug=form.slug,
+            version=version.version,
+            definition=version.definition,
+            settings=form.settings,
+            status=form.status,
+            tenant_status=tenant.status,
+            tenant_settings=tenant.settings,
+        )
+
+    async def versions(self, form_id: str, up_to: int | None = None) -> Sequence[FormVersion]:
+        """The published versions of a form that is not in the trash, oldest first."""
+        statement = (
+            select(FormVersion)
+            .join(
+                Form, and_(col(Form.tenant_id) == col(FormVersion.tenant_id), col(Form.id) == col(FormVersion.form_id))
+            )
+            .where(
+                col(FormVersion.tenant_id) == self._tenant_id,
+                col(FormVersion.form_id) == form_id,
+                col(Form.deleted_at).is_(None),
+            )
+            .order_by(col(FormVersion.version))
+        )
+        if up_to is not None:
+            statement = statement.where(col(FormVersion.version) <= up_to)
+        return (await self._session.scalars(statement)).all()
+
+    async def exists(self, form_id: str) -> bool:
+        """Whether the tenant has this form and it is not in the trash."""
+        statement = select(col(Form.id)).where(
+            col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None)
+        )
+        return await self._session.scalar(statement) is not None

@@ -1,0 +1,22 @@
+"""How much of something a tenant may hold."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.identity import Tenant
+
+
+class QuotaRepository:
+    """The limits of one tenant, as its settings state them."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def limit(self, name: str) -> int | None:
+        """The limit, None for no limit. Locks the tenant, so that what is counted next stays true until the commit."""
+        statement = select(col(Tenant.settings)).where(col(Tenant.id) == self._tenant_id).with_for_update()
+        settings = await self._session.scalar(statement)
+        value = (settings or {}).get(name)
+        return None if value is None else int(value)

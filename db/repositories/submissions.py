@@ -1,0 +1,184 @@
+"""Store submissions many at a time: the hot path, in Core statements without ORM objects."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from db.models.events import Event
+from db.models.forms import FormCounter
+from db.models.imports import ImportedRow
+from db.models.responses import IdempotencyKey, Response
+from db.session import Database
+
+_INSERT_RESPONSE = insert(Response)
+_INSERT_EVENT = insert(Event)
+_INSERT_KEY = insert(IdempotencyKey)
+_INSERT_IMPORTED = insert(ImportedRow)
+_COUNT = (
+    update(FormCounter)
+    .where(
+        col(FormCounter.tenant_id) == bindparam("tenant"),
+        col(FormCounter.form_id) == bindparam("form"),
+    )
+    .values(responses=col(FormCounter.responses) + bindparam("more"))
+    .returning(col(FormCounter.responses))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A validated response ready to be stored: its rows, the form's limit and the client's key."""
+
+    tenant_id: str
+    form_id: str
+    response: dict[str, Any]
+    event: dict[str, Any]
+    limit: int | None = None
+    key: dict[str, Any] | None = None
+    imported: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The response's own row was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The key had been used before with this fingerprint: `result` is the answer of that time."""
+
+    fingerprint: str
+    result: dict[str, Any]
+
+
+class LimitReached(Exception):
+    """The form holds as many responses as it may."""
+
+
+Outcome = Stored | Replayed | LimitReached
+
+
+async def store_submissions(
+    database: Database, connection: AsyncConnection, submissions: Sequence[Submission]
+) -> list[Outcome | Exception]:
+    """Write all of them in the open transaction; an outcome for each, in order.
+
+    Limits are exact (R9): the counter row is locked by its update until the commit. Tenants and forms are taken in
+    order, so two writers never wait for each other in a circle.
+    """
+    outcomes: list[Outcome | Exception] = [_STORED] * len(submissions)
+    by_tenant: dict[str, list[int]] = defaultdict(list)
+    for index, submission in enumerate(submissions):
+        by_tenant[submission.tenant_id].append(index)
+    for tenant_id in sorted(by_tenant):
+        await database.scope(connection, tenant_id)
+        fresh = await _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
+        accepted = await _within_limits(connection, tenant_id, submissions, fresh, outcomes)
+        await _insert(connection, [submissions[index] for index in accepted])
+    return outcomes
+
+
+_STORED = Stored()
+
+
+async def _without_known_keys(
+    connection: AsyncConnection,
+    tenant_id: str,
+    submissions: Sequence[Submission],
+    indexes: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    wanted = {(key["scope"], key["key"]) for i in indexes if (key := submissions[i].key) is not None}
+    if not wanted:
+        return indexes
+    known = await _find_keys(connection, tenant_id, wanted)
+    fresh: list[int] = []
+    for index in indexes:
+        key = submissions[index].key
+        if key is None:
+            fresh.append(index)
+        elif (found := known.get((key["scope"], key["key"]))) is not None:
+            outcomes[index] = found
+        else:
+            known[key["scope"], key["key"]] = Replayed(key["fingerprint"], key["result"])
+            fresh.append(index)
+    return fresh
+
+
+async def _find_keys(
+    connection: AsyncConnection, tenant_id: str, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Replayed]:
+    rows = await connection.execute(
+        select(
+            col(IdempotencyKey.scope),
+            col(IdempotencyKey.key),
+            col(IdempotencyKey.fingerprint),
+            col(IdempotencyKey.result),
+        ).where(
+            col(IdempotencyKey.tenant_id) == tenant_id,
+            tuple_(col(IdempotencyKey.scope), col(IdempotencyKey.key)).in_(list(wanted)),
+        )
+    )
+    return {(scope, key): Replayed(fingerprint, result) for scope, key, fingerprint, result in rows}
+
+
+async def find_key(connection: AsyncConnection, tenant_id: str, scope: str, key: str) -> Replayed | None:
+    """What was answered under a client's key, if it was used."""
+    return (await _find_keys(connection, tenant_id, [(scope, key)])).get((scope, key))
+
+
+async def _within_limits(
+    connection: AsyncConnection,
+    tenant_id: str,
+    submissions: Sequence[Submission],
+    indexes: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    by_form: dict[str, list[int]] = defaultdict(list)
+    for index in indexes:
+        by_form[submissions[index].form_id].append(index)
+    refused: set[int] = set()
+    for form_id in sorted(by_form):
+        mine = by_form[form_id]
+        total = await _count(connection, tenant_id, form_id, len(mine))
+        limit = submissions[mine[-1]].limit
+        over = 0 if limit is None else min(max(total - limit, 0), len(mine))
+        if over:
+            await _count(connection, tenant_id, form_id, -over)
+            for index in mine[-over:]:
+                outcomes[index] = LimitReached()
+            refused.update(mine[-over:])
+    return [index for index in indexes if index not in refused]
+
+
+async def _count(connection: AsyncConnection, tenant_id: str, form_id: str, more: int) -> int:
+    total = await connection.scalar(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more})
+    return int(total or 0)
+
+
+async def _insert(connection: AsyncConnection, submissions: Sequence[Submission]) -> None:
+    if not submissions:
+        return
+    await connection.execute(_INSERT_RESPONSE, [submission.response for submission in submissions])
+    await connection.execute(_INSERT_EVENT, [submission.event for submission in submissions])
+    if keys := [submission.key for submission in submissions if submission.key is not None]:
+        await connection.execute(_INSERT_KEY, keys)
+    if imported := [submission.imported for submission in submissions if submission.imported is not None]:
+        await connection.execute(_INSERT_IMPORTED, imported)
+
+
+async def known_rows(connection: AsyncConnection, tenant_id: str, form_id: str, keys: Sequence[str]) -> set[str]:
+    """Which of these rows of a source are in the form already."""
+    rows = await connection.scalars(
+        select(col(ImportedRow.row_key)).where(
+            col(ImportedRow.tenant_id) == tenant_id,
+            col(ImportedRow.form_id) == form_id,
+            col(ImportedRow.row_key).in_(list(keys)),
+        )
+    )
+    return set(rows)

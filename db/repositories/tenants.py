@@ -1,0 +1,44 @@
+"""Queries on tenants."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.identity import PLATFORM_TENANT, Tenant
+from db.repositories.inserts import insert_if_absent
+
+
+class TenantRepository:
+    """One tenant's own row."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def get(self) -> Tenant | None:
+        """The tenant."""
+        return await self._session.get(Tenant, self._tenant_id)
+
+    async def get_locked(self) -> Tenant | None:
+        """The tenant as last committed; nobody else changes it until the transaction ends."""
+        return await self._session.get(Tenant, self._tenant_id, with_for_update=True)
+
+    async def add(self, tenant: Tenant) -> bool:
+        """Whether the tenant was added: False when its id is taken, by a racing transaction too."""
+        if tenant.id != self._tenant_id:
+            raise ValueError("a repository adds its own tenant only")
+        return await insert_if_absent(self._session, tenant, "id")
+
+
+class TenantDirectory:
+    """All customers, for the platform's operators: needs an unscoped unit."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def page_over_all_tenants(self, after: str | None, limit: int) -> list[Tenant]:
+        """Up to `limit` customers by id, after the id `after`."""
+        query = select(Tenant).where(col(Tenant.id) != PLATFORM_TENANT).order_by(col(Tenant.id)).limit(limit)
+        if after is not None:
+            query = query.where(col(Tenant.id) > after)
+        return list((await self._session.execute(query)).scalars())

@@ -1,0 +1,48 @@
+"""Queries on the people of a tenant."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.identity import User
+from db.repositories.inserts import insert_if_absent
+
+
+class UserRepository:
+    """The people of one tenant."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def get(self, user_id: str) -> User | None:
+        """The person with this id."""
+        return await self._session.get(User, (self._tenant_id, user_id))
+
+    async def get_locked(self, user_id: str) -> User | None:
+        """The person as last committed; nobody else who asks for the lock proceeds until the transaction ends."""
+        # NO KEY UPDATE: rows that refer to the person may still be inserted meanwhile.
+        return await self._session.get(User, (self._tenant_id, user_id), with_for_update={"key_share": True})
+
+    async def find_by_email(self, email: str) -> User | None:
+        """The person with this normalised e-mail."""
+        query = select(User).where(col(User.tenant_id) == self._tenant_id, col(User.email) == email)
+        return (await self._session.execute(query)).scalar_one_or_none()
+
+    async def any_with_role(self, role: str) -> bool:
+        """Whether somebody has the role."""
+        query = select(col(User.id)).where(col(User.tenant_id) == self._tenant_id, col(User.role) == role).limit(1)
+        return (await self._session.execute(query)).first() is not None
+
+    async def add(self, user: User) -> bool:
+        """Whether the person was added: False when the tenant has the e-mail already."""
+        if user.tenant_id != self._tenant_id:
+            raise ValueError("a repository adds people of its own tenant only")
+        return await insert_if_absent(self._session, user, "tenant_id", "email")
+
+    async def page(self, after: str | None, limit: int) -> list[User]:
+        """Up to `limit` people by id (oldest first), after the id `after`."""
+        query = select(User).where(col(User.tenant_id) == self._tenant_id).order_by(col(User.id)).limit(limit)
+        if after is not None:
+            query = query.where(col(User.id) > after)
+        return list((await self._session.execute(query)).scalars())

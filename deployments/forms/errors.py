@@ -1,0 +1,31 @@
+"""What can go wrong with forms."""
+
+from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+
+
+class FormNotFound(NotFound):
+    code, title = "form.not_found", "There is no such form"
+
+
+class VersionNotFound(NotFound):
+    code, title = "form.version_not_found", "The form has no such version"
+
+
+class SlugTaken(Conflict):
+    code, title = "form.slug_taken", "Another form has this slug"
+
+
+class FormQuotaReached(Forbidden):
+    code, title = "quota.forms", "The tenant holds as many forms as it may"
+
+
+class RevisionOutdated(PreconditionFailed):
+    code, title = "form.revision_outdated", "The form has changed since it was read"
+
+
+class IncompatibleChange(Invalid):
+    code, title = "form.incompatible_change", "A published field cannot change its type"
+
+
+class InvalidSettings(Invalid):
+    code, title = "form.invalid_settings", "The settings are not valid"

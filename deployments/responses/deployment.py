@@ -1,0 +1,118 @@
+"""The door of responses: opens the unit of work, calls the rules, returns contracts."""
+
+from datetime import datetime
+
+from db.models import responses as tables
+from db.repositories.published_forms import PublishedFormRepository
+from db.repositories.responses import ResponseRepository
+from db.session import Database, UnitOfWork
+from db.types import utc_now
+from deployments.kit.contract import Page, PageMeta
+from deployments.kit.errors import Invalid
+from deployments.kit.pagination import decode_cursor, encode_cursor
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import (
+    ExportChunk,
+    ImportOutcome,
+    ImportRow,
+    ListResponses,
+    Response,
+    SubmitResponse,
+    SubmittedResponse,
+)
+from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.export import export_chunk
+from deployments.responses.importing import import_rows
+from deployments.responses.published import PublishedForms
+from deployments.responses.submitting import Submitting
+from eventing.events.responses import ResponseDeleted
+from eventing.outbox import record
+
+
+class Responses:
+    """Taking, reading and exporting responses; satisfies `ResponsesApi`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._forms = PublishedForms(database)
+        self._submitting = Submitting(database, self._forms)
+
+    async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
+        return await self._submitting.submit(principal, command)
+
+    async def get(self, principal: Principal, response_id: str) -> Response:
+        async with self._database.read(principal.tenant_id) as unit:
+            return _to_response(await _find(unit, response_id))
+
+    async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
+        after = _position(query)
+        async with self._database.read(principal.tenant_id) as unit:
+            if not await PublishedFormRepository(unit.session, unit.tenant).exists(query.form_id):
+                raise FormNotFound
+            repository = ResponseRepository(unit.session, unit.tenant)
+            rows = await repository.page(
+                query.form_id, after=after, limit=query.limit + 1, newest_first=query.sort == "-submitted_at"
+            )
+            total = await repository.count(query.form_id) if query.include_total else None
+        next_cursor = None
+        if len(rows) > query.limit:
+            last = rows[query.limit - 1]
+            next_cursor = encode_cursor(_sort_key(query), [last.submitted_at.isoformat(), last.id])
+        return Page[Response](
+            data=[_to_response(row) for row in rows[: query.limit]],
+            meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total),
+        )
+
+    async def delete(self, principal: Principal, response_id: str) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            row = await _find(unit, response_id, for_update=True)
+            await ResponseRepository(unit.session, unit.tenant).delete(row, utc_now())
+            fact = ResponseDeleted(response_id=row.id, form_id=row.form_id)
+            record(unit, fact, actor=principal.subject, origin=principal.origin)
+
+    async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome:
+        form = await self._forms.get(principal.tenant_id, form_id=form_id)
+        async with self._database.write(principal.tenant_id) as unit:
+            return await import_rows(self._database, unit, principal, form, rows)
+
+    async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await export_chunk(unit, form_id, cursor)
+
+    async def close(self) -> None:
+        """Store what was taken."""
+        await self._submitting.drain()
+
+
+async def _find(unit: UnitOfWork, response_id: str, *, for_update: bool = False) -> tables.Response:
+    row = await ResponseRepository(unit.session, unit.tenant).find(response_id, for_update=for_update)
+    if row is None:
+        raise ResponseNotFound
+    return row
+
+
+def _sort_key(query: ListResponses) -> str:
+    return f"{query.form_id}{query.sort}"
+
+
+def _position(query: ListResponses) -> tuple[datetime, str] | None:
+    if query.cursor is None:
+        return None
+    at, last_id = decode_cursor(query.cursor, _sort_key(query), 2)
+    try:
+        return datetime.fromisoformat(at), last_id
+    except ValueError as error:
+        raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort") from error
+
+
+def _to_response(row: tables.Response) -> Response:
+    return Response(
+        id=row.id,
+        form_id=row.form_id,
+        version=row.version,
+        status=row.status,  # type: ignore[arg-type]  # checked by the contract
+        answers=row.answers,
+        meta=row.meta,
+        submitted_by=row.submitted_by,
+        submitted_at=row.submitted_at,
+    )
