@@ -1,9 +1,12 @@
 """The one way out to addresses that customers choose: HTTP that cannot reach our own network.
 
-The address is judged when it is dialled, not when the URL was entered: each connection resolves its host
-once, every answer must be public (or lie in an allowed network), and the socket goes to one of those very
-answers, while Host header, SNI and certificate check keep the name. httpcore is used without httpx's client
-around it, because redirects, proxies from the environment, cookies and decompression then do not exist.
+The address is judged when it is dialled, not when the URL was entered: each request resolves its host once,
+every answer must be public (or lie in an allowed network), and the socket goes to one of those very answers,
+while Host header, SNI and certificate check keep the name.
+
+httpcore's single connection is used without a client or a pool around it. Redirects, proxies from the
+environment, cookies and decompression then do not exist; a kept connection that the server just closed fails
+no delivery; and no cancelled request can wear the pool out (httpcore issue 1093).
 """
 
 import asyncio
@@ -96,7 +99,7 @@ class Egress:
     `allow` names the networks (CIDR) that may be reached although they are not public; a malformed one raises
     ValueError. `timeout_s` bounds a whole request, from name resolution to the last byte. At most
     `max_response_bytes` of a body are read and kept. At most `max_connections` requests run at once; waiting
-    for a free connection counts as time of the request, so callers keep their own concurrency below it.
+    for a turn counts as time of the request, so callers keep their own concurrency below it.
     """
 
     def __init__(
@@ -111,14 +114,11 @@ class Egress:
     ) -> None:
         self._timeout_s = timeout_s
         self._max_response_bytes = max_response_bytes
+        self._allow = tuple(ip_network(network) for network in allow)
+        self._slots = asyncio.Semaphore(max_connections)
         self._names = _Names()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context,
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections // 4,
-            keepalive_expiry=10.0,
-            network_backend=_Dialler(resolve or self._names.resolve, tuple(ip_network(n) for n in allow)),
-        )
+        self._resolve = resolve or self._names.resolve
+        self._ssl_context = ssl_context or httpcore.default_ssl_context()
 
     async def request(
         self,
@@ -135,11 +135,14 @@ class Egress:
         """
         target, wire_headers = _wire(url, headers)
         limit = self._timeout_s if timeout_s is None else timeout_s
+        dialler = _Dialler(self._resolve, self._allow)
+        connection = httpcore.AsyncHTTPConnection(target.origin, ssl_context=self._ssl_context, network_backend=dialler)
         started = time.monotonic()
         try:
             async with (
                 asyncio.timeout(limit),
-                self._pool.stream(
+                self._slots,
+                connection.stream(
                     method,
                     target,
                     headers=wire_headers,
@@ -147,7 +150,6 @@ class Egress:
                     extensions={"timeout": {"connect": limit}},
                 ) as response,
             ):
-                address = response.extensions["network_stream"].get_extra_info("server_addr")[0]
                 content = await self._first_bytes(response)
         except TimeoutError:
             raise EgressFailed(f"No complete answer within {limit:g} s.") from None
@@ -155,17 +157,18 @@ class Egress:
             raise EgressRefused(f"The request cannot be sent: {error}.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             raise EgressFailed(f"No answer: {str(error) or type(error).__name__}.") from error
+        finally:
+            await dialler.aclose()
         return EgressResponse(
             status=response.status,
             headers={name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers},
             body=content,
             duration_ms=(time.monotonic() - started) * 1000,
-            address=address,
+            address=dialler.address,
         )
 
     async def aclose(self) -> None:
-        """Close every connection. Requests that still run fail."""
-        await self._pool.aclose()
+        """Stop resolving names. Requests that still wait for an answer go on until their time is over."""
         self._names.close()
 
     async def _first_bytes(self, response: httpcore.Response) -> bytes:
@@ -194,12 +197,17 @@ class _Names:
 
 
 class _Dialler(httpcore.AsyncNetworkBackend):
-    """Opens sockets to checked addresses only, and to the very spelling of them that was checked."""
+    """Opens the socket of one request, to a checked address only, and owns it.
+
+    It owns it because a cancelled TLS handshake would leave the socket open for ever.
+    """
 
     def __init__(self, resolve: Resolve, allow: tuple[Network, ...]) -> None:
         self._resolve = resolve
         self._allow = allow
         self._network = httpcore.AnyIOBackend()
+        self._stream: httpcore.AsyncNetworkStream | None = None
+        self.address = ""
 
     async def connect_tcp(
         self,
@@ -212,10 +220,20 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         *others, last = (await self._checked(host, port))[:_DIALLED_AT_MOST]
         # A share each, so that a first address which swallows packets leaves time for the next.
         share = None if timeout is None else timeout / (len(others) + 1)
+
+        async def dial(address: Address) -> httpcore.AsyncNetworkStream:
+            self.address = str(address)
+            self._stream = await self._network.connect_tcp(self.address, port, share, local_address, socket_options)
+            return self._stream
+
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._network.connect_tcp(str(address), port, share, local_address, socket_options)
-        return await self._network.connect_tcp(str(last), port, share, local_address, socket_options)
+                return await dial(address)
+        return await dial(last)
+
+    async def aclose(self) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
 
     async def _checked(self, host: str, port: int) -> list[Address]:
         try:
@@ -253,7 +271,12 @@ def _wire(url: str, headers: Mapping[str, str]) -> tuple[httpcore.URL, list[tupl
     if problem := next(_url_faults(url), None):
         raise EgressRefused(problem[1])
     parsed = httpx.URL(url)
-    own = {"host": parsed.netloc.decode("ascii"), "accept-encoding": "identity", "user-agent": "Formstream"}
+    own = {
+        "host": parsed.netloc.decode("ascii"),
+        "accept-encoding": "identity",
+        "connection": "close",
+        "user-agent": "Formstream",
+    }
     given = {name.lower(): value for name, value in headers.items() if name.lower() not in _OWN_HEADERS}
     try:
         wire = [(name.encode("ascii"), value.encode("ascii")) for name, value in (own | given).items()]

@@ -1,0 +1,19 @@
+"""What can go wrong with webhooks."""
+
+from deployments.kit.errors import Conflict, Invalid, NotFound
+
+
+class WebhookNotFound(NotFound):
+    code, title = "webhook.not_found", "There is no such webhook"
+
+
+class DeliveryNotFound(NotFound):
+    code, title = "delivery.not_found", "There is no such delivery"
+
+
+class DeliveryPending(Conflict):
+    code, title = "delivery.pending", "The delivery is under way already"
+
+
+class InvalidWebhook(Invalid):
+    code, title = "webhook.invalid", "The webhook is not valid"
