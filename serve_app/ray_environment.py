@@ -1,0 +1,21 @@
+"""What Ray must find in the environment before it is imported, in the launcher and in every worker."""
+
+import os
+from collections.abc import MutableMapping
+
+RAY_ENVIRONMENT = {
+    # gRPC between deployments, routing on the caller's loop: four times the calls (architecture D1).
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # Implied by the line above, and would start a proxy on port 8000 even where `proxy_location` is Disabled.
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Otherwise a driver started by `uv run` makes every worker upload and re-install the project.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+def prepare_ray_environment(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set what is not set. Call before the first `import ray`; Ray reads these once."""
+    for name, value in RAY_ENVIRONMENT.items():
+        environment.setdefault(name, value)

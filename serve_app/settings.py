@@ -1,0 +1,103 @@
+"""Every setting of the platform, described once. The only place that reads the environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from db.engine import normalise_url
+from db.settings import DatabaseSettings
+from deployments.identity.settings import IdentitySettings
+from deployments.kit.vault import derive_key
+from eventing.settings import EventingSettings
+from serve_app.edge.settings import EdgeSettings
+
+
+class Settings(BaseSettings):
+    """Read from `FORMSTREAM_*` variables. Rooms get their own part of it as arguments."""
+
+    model_config = SettingsConfigDict(env_prefix="FORMSTREAM_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default=Path(".formstream"), description="Folder of everything that is kept locally.")
+    host: str = Field(default="127.0.0.1", description="Address that the edge listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the edge listens on.")
+    database_url: str = Field(
+        default="", description="PostgreSQL or SQLite URL; empty for a SQLite file in the data folder."
+    )
+    database_pool_size: int = Field(default=8, ge=1, le=200, description="Database connections of one process.")
+    nats_url: SecretStr = Field(
+        default=SecretStr(""), description="NATS servers, comma separated; empty for an embedded server."
+    )
+    nats_replicas: int = Field(default=1, ge=1, le=5, description="Copies of the event stream: 3 on a NATS cluster.")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Mail server, smtp://user:password@host:port; empty for a folder of .eml files.",
+    )
+    mail_from: str = Field(default="Formstream <formstream@localhost>", description="Sender of the platform's mail.")
+    object_store_url: str = Field(
+        default="", description="Where files go: s3://bucket/prefix, file:///folder; empty for the data folder."
+    )
+    egress_allow: str = Field(
+        default="", description="Private networks that webhooks may reach, comma separated CIDR; none by default."
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="At least 32 characters. Signs tokens and encrypts stored secrets; `formstream up` makes one.",
+    )
+    admin_email: str = Field(default="", description="E-mail of the first platform administrator.")
+    admin_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of the first platform administrator; generated when empty."
+    )
+    signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
+    access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
+    access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
+    trusted_proxies: int = Field(default=0, ge=0, le=10, description="Reverse proxies in front of the edge.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    def database(self) -> DatabaseSettings:
+        """The data room's part."""
+        url = self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'formstream.db'}"
+        return DatabaseSettings(url=normalise_url(url), pool_size=self.database_pool_size)
+
+    def eventing(self) -> EventingSettings:
+        """The event transport's part."""
+        return EventingSettings(nats_url=self.nats_url.get_secret_value(), replicas=self.nats_replicas)
+
+    def identity(self) -> IdentitySettings:
+        """Identity's part."""
+        return IdentitySettings(
+            signing_key=SecretStr(derive_key(self.secret(), "access-tokens").hex()),
+            signup_enabled=self.signup_enabled,
+            access_token_life_s=self.access_token_life_s,
+        )
+
+    def edge(self) -> EdgeSettings:
+        """The edge's part."""
+        return EdgeSettings(
+            host=self.host,
+            port=self.port,
+            object_store_url=self.object_store(),
+            access_log=self.access_log,
+            proxies=self.trusted_proxies,
+        )
+
+    def object_store(self) -> str:
+        """The URL of the object store."""
+        return self.object_store_url or f"file://{self.data_dir / 'objects'}"
+
+    def egress_networks(self) -> tuple[str, ...]:
+        """The private networks that webhooks may reach."""
+        return tuple(part.strip() for part in self.egress_allow.split(",") if part.strip())
+
+    def secret(self) -> str:
+        """The secret key. Raises ValueError when it is missing or too short."""
+        secret = self.secret_key.get_secret_value()
+        if len(secret) < 32:
+            raise ValueError("FORMSTREAM_SECRET_KEY needs at least 32 characters")
+        return secret

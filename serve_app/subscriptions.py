@@ -1,0 +1,38 @@
+"""Who reacts to what, on one page: every subscription with its durable name, every kind of job."""
+
+from db.session import Database
+from deployments.forms.deployment import Forms
+from deployments.imports import handlers as imports
+from deployments.kit.egress import Egress
+from deployments.kit.objects import ObjectStore
+from deployments.kit.vault import Vault
+from deployments.notifications import handlers as notifications
+from deployments.notifications.transport import transport_for
+from deployments.responses.deployment import Responses
+from deployments.webhooks import handlers as webhooks
+from eventing.jobs import JobKind
+from eventing.subscription import Subscription
+from serve_app.settings import Settings
+
+SUBSCRIPTIONS = frozenset({"notifications", "webhooks"})
+QUEUES = frozenset({"high", "default", "batch"})
+
+
+def subscriptions(database: Database) -> tuple[Subscription, ...]:
+    """Every reaction to an event, for one process."""
+    return (
+        *notifications.NotifyRecipients(Forms(database)).subscriptions(),
+        *webhooks.SUBSCRIPTIONS,
+    )
+
+
+def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[JobKind, ...]:
+    """Every kind of job, for one process."""
+    forms, responses = Forms(database), Responses(database)
+    transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
+    send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
+    return (
+        *notifications.job_kinds(send_mail),
+        *webhooks.job_kinds(database, Vault(settings.secret()), egress),
+        *imports.job_kinds(database, ObjectStore(settings.object_store()), forms, responses),
+    )

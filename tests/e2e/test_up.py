@@ -1,0 +1,50 @@
+"""Z1: `formstream up` starts everything, stops everything, and finds its data again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.platform import ROOT, Platform
+from tests.factories import ANSWERS, PARTY
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(300)
+async def test_a_restart_finds_its_data_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    platform = Platform(tmp_path / "data").start()
+    administrator = platform.administrator()
+    client = await platform.sign_up("acme")
+    form = (await client.post("/api/v1/forms", json={"slug": "party", "title": "Party", "definition": PARTY})).json()
+    await client.post(f"/api/v1/forms/{form['id']}/publish")
+    first = await client.post(f"/api/v1/forms/{form['id']}/responses", json={"answers": ANSWERS})
+    assert first.status_code == 201
+
+    rival = subprocess.run(
+        [sys.executable, "-m", "serve_app", "up", "--data-dir", str(platform.data_dir), "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+    )
+    assert rival.returncode != 0
+    assert str(platform.pid) in rival.stderr
+    assert "Traceback" not in rival.stderr
+
+    started = [process.pid for process in platform.processes()]
+    assert platform.stop() == 0
+    assert [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
+
+    platform.start()
+    try:
+        assert platform.administrator() == administrator
+        found = await client.get(f"/api/v1/responses/{first.json()['id']}")
+        assert found.json()["answers"] == ANSWERS
+        second = await client.post(f"/api/v1/forms/{form['id']}/responses", json={"answers": ANSWERS})
+        assert second.status_code == 201
+        await client.aclose()
+    finally:
+        assert platform.stop() == 0
