@@ -81,15 +81,17 @@ def database_environment(name: str, folder: Path) -> Iterator[dict[str, str]]:
 
 async def measure(database: str, seconds: int, connections: list[int]) -> None:
     """Measure one database and print a table."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        with database_environment(database, Path(folder)) as environment:
-            began = time.monotonic()
-            platform = Platform(Path(folder) / "data", **environment).start()
-            started = time.monotonic() - began
-            try:
-                await _measure_running(platform, database, seconds, connections, started)
-            finally:
-                platform.stop()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        database_environment(database, Path(folder)) as environment,
+    ):
+        began = time.monotonic()
+        platform = Platform(Path(folder) / "data", **environment).start()
+        started = time.monotonic() - began
+        try:
+            await _measure_running(platform, database, seconds, connections, started)
+        finally:
+            platform.stop()
 
 
 async def _measure_running(
@@ -124,6 +126,7 @@ async def _measure_running(
 async def _stored(client: Any, form_id: str) -> int:
     parameters = {"include_total": "true", "limit": 1}
     answer = await client.get(f"/api/v1/forms/{form_id}/responses", params=parameters)
+    assert answer.status_code == 200, answer.text
     total: int = answer.json()["meta"]["total"]
     return total
 

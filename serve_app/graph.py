@@ -64,19 +64,17 @@ class EdgeArgs(_Args):
 
 def context(args: ContextArgs) -> Application:
     """One deployment with one context or several."""
-    deployment = serve.deployment(ContextHost, name=args.name)
-    return deployment.bind(_settings(), args.contexts)
+    return serve.deployment(name=args.name)(ContextHost).bind(_settings(), args.contexts)
 
 
 def worker(args: WorkerArgs) -> Application:
     """One deployment of event consumers and job runners."""
-    deployment = serve.deployment(Worker, name=args.name)
-    return deployment.bind(_settings(), args.subscriptions, args.queues)
+    return serve.deployment(name=args.name)(Worker).bind(_settings(), args.subscriptions, args.queues)
 
 
 def edge(args: EdgeArgs) -> Application:
     """The HTTP edge."""
-    return serve.deployment(EdgeHost, name="edge").bind(_settings(), args.contexts)
+    return serve.deployment(name="edge")(EdgeHost).bind(_settings(), args.contexts)
 
 
 def _known(kind: str, names: tuple[str, ...], known: frozenset[str]) -> tuple[str, ...]:

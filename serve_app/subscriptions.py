@@ -34,5 +34,5 @@ def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[J
     return (
         *notifications.job_kinds(send_mail),
         *webhooks.job_kinds(database, Vault(settings.secret()), egress),
-        *imports.job_kinds(database, ObjectStore(settings.object_store()), forms, responses),
+        *imports.job_kinds(ObjectStore(settings.object_store()), forms, responses),
     )

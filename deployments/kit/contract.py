@@ -1,6 +1,6 @@
 """The shape of what crosses a context's door: frozen, closed, framework-free."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,3 +26,13 @@ class Page(Contract, Generic[Row]):
 
     data: list[Row]
     meta: PageMeta
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class of a parametrised generic is made at run time: another process knows it by its parameter only.
+        (row,) = type(self).__pydantic_generic_metadata__["args"]
+        return _page_of, (row, self.data, self.meta)
+
+
+def _page_of(row: Any, data: list[Any], meta: PageMeta) -> Page[Any]:
+    page: type[Page[Any]] = Page[row]
+    return page.model_construct(data=data, meta=meta)

@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 from deployments.kit.tabular import csv_line
 
-DANGEROUS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠x", "\0=1")
+DANGEROUS = (
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    "\0=1",
+)
 HARMLESS = ("-5", "+3.2", "-.5", "5.", "1e5", "-1.5E-3", "a=b", " =1", "", "Yes", "'quoted'", "6'3\"", "a;b", "1-2")
 
 

@@ -1,0 +1,82 @@
+"""Files of customers, in a folder or in an S3-compatible store; each key begins with its tenant's id."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import IO, Any, cast
+
+import obstore
+from obstore.store import ObjectStore as Backend
+from obstore.store import from_url
+
+_KEY = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_CHUNK_BYTES = 1 << 20
+
+
+def object_key(tenant_id: str, *parts: str) -> str:
+    """The key of a tenant's object. Raises ValueError for a part that is not a plain name."""
+    key = "/".join((tenant_id, *parts))
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a key: {key!r}")
+    return key
+
+
+class ObjectStore:
+    """A store at a URL: `file:///folder` (made when missing), `s3://bucket/prefix`, `memory:///` and others."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        if url.startswith("file:"):
+            options.setdefault("mkdir", True)
+        self._backend: Backend = from_url(url, **options)
+
+    @asynccontextmanager
+    async def writer(self, key: str) -> AsyncIterator["Writer"]:
+        """Write an object piece by piece; it exists when the block ends, and does not when the block raises."""
+        file = obstore.open_writer_async(self._backend, key, buffer_size=_CHUNK_BYTES)
+        try:
+            yield Writer(file)
+            await file.close()
+        except BaseException:
+            await asyncio.shield(self._discard(file, key))
+            raise
+
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """The object's bytes in pieces of about 1 MiB. Raises FileNotFoundError."""
+        found = await obstore.get_async(self._backend, key)
+        async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+            yield bytes(piece)
+
+    @asynccontextmanager
+    async def local_copy(self, key: str) -> AsyncIterator[IO[bytes]]:
+        """A temporary local file with the object's bytes, positioned at its start. Raises FileNotFoundError."""
+        with tempfile.TemporaryFile() as file:
+            async for piece in self.read(key):
+                await asyncio.to_thread(file.write, piece)
+            file.seek(0)
+            yield cast(IO[bytes], file)
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that does not exist is no error."""
+        try:
+            await obstore.delete_async(self._backend, key)
+        except FileNotFoundError:
+            return
+
+    async def _discard(self, file: Any, key: str) -> None:
+        # An unfinished multipart upload can only be ended by completing it.
+        with suppress(OSError):  # closed already, or the store is gone
+            await file.close()
+        await self.delete(key)
+
+
+class Writer:
+    """The open end of a new object."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    async def write(self, content: bytes) -> None:
+        """Append. Returns when the bytes are taken, so a slow store slows its writer down."""
+        await self._file.write(content)
