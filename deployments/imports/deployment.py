@@ -1,0 +1,32 @@
+"""The door of imports: opens the unit of work, calls the rules, returns contracts."""
+
+from db.session import Database
+from deployments.imports import service
+from deployments.imports.contracts import StartedImport, StartImport
+from deployments.kit.errors import DomainError
+from deployments.kit.objects import ObjectStore
+from deployments.kit.principal import Principal
+
+
+class Imports:
+    """Bringing in forms and responses from other systems; satisfies `ImportsApi`."""
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
+        self._database = database
+        self._objects = objects
+
+    async def start(self, principal: Principal, command: StartImport) -> StartedImport:
+        """Take over the uploaded file: it is removed when the import needs it no more, or does not need it at all."""
+        try:
+            async with self._database.write(principal.tenant_id) as unit:
+                started = await service.start(unit, principal, command)
+        except DomainError:
+            await self._discard(principal, command.file)
+            raise
+        if started.replayed:
+            await self._discard(principal, command.file)
+        return started
+
+    async def _discard(self, principal: Principal, file: str) -> None:
+        if file.startswith(f"{principal.tenant_id}/"):
+            await self._objects.delete(file)

@@ -1,0 +1,169 @@
+"""The jobs of imports: bring a file in, and remove it afterwards."""
+
+import asyncio
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from db.session import UnitOfWork
+from deployments.forms.contracts import CreateForm, Form, FormsApi
+from deployments.imports.contracts import StartImport
+from deployments.imports.errors import FormDiffers
+from deployments.imports.report import MAX_SAMPLE, Tally, outcome, preview
+from deployments.imports.rows import batches
+from deployments.imports.service import IMPORT
+from deployments.imports.survey import Survey, read_survey
+from deployments.kit.engine import parse_definition
+from deployments.kit.errors import Conflict, DomainError, NotFound
+from deployments.kit.objects import ObjectStore
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import ImportRow, RejectedRow, ResponsesApi
+from eventing.events.envelope import Origin
+from eventing.events.jobs import ImportCompleted
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, enqueue
+from eventing.outbox import record
+
+DISCARD: Final = "import.discard"
+
+_ROWS: Final = 200
+_BYTES: Final = 1 << 20
+_TRANSIENT: Final = (409, 412, 429)
+
+
+class ImportJob:
+    """Brings a file in. Run again after a failure, it goes on where it was: rows that are in are skipped."""
+
+    def __init__(self, objects: ObjectStore, forms: FormsApi, responses: ResponsesApi) -> None:
+        self._objects = objects
+        self._forms = forms
+        self._responses = responses
+
+    async def run(self, job: JobRun) -> Done:
+        """Import the file, or tell what that would do. Raises GiveUp when no further attempt can help."""
+        command = StartImport.model_validate(job.payload)
+        try:
+            async with self._objects.local_copy(command.file) as file:
+                with tempfile.TemporaryDirectory() as folder:
+                    survey = await asyncio.to_thread(read_survey, file, Path(folder))
+                    work = self._preview if command.dry_run else self._import
+                    return await work(job, command, survey)
+        except FileNotFoundError as error:
+            raise GiveUp("The uploaded file is not there any more. Upload it again.") from error
+        except DomainError as error:
+            if error.status >= 500 or error.status in _TRANSIENT:
+                raise
+            raise GiveUp(error.detail) from error
+
+    async def _import(self, job: JobRun, command: StartImport, survey: Survey) -> Done:
+        principal = Principal.system(job.tenant_id, IMPORT)
+        await job.progress(0, survey.total)
+        form = await self._form(principal, command, survey)
+        tally = Tally()
+        pieces = batches(survey.rows(), _ROWS, _BYTES)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            for row in piece:
+                if isinstance(row, RejectedRow):
+                    tally.refuse(row)
+            rows = [row for row in piece if isinstance(row, ImportRow)]
+            if rows:
+                stored = await self._responses.import_rows(principal, form.id, rows)
+                tally.imported += stored.imported
+                tally.skipped += stored.skipped
+                for refused in stored.rejected:
+                    tally.refuse(refused)
+            await job.progress(tally.rows, survey.total)
+        fact = ImportCompleted(
+            job_id=job.id, form_id=form.id, imported=tally.imported, skipped=tally.skipped, failed=tally.refused
+        )
+
+        async def effect(unit: UnitOfWork) -> None:
+            record(unit, fact, actor=job.created_by, origin=Origin())
+            await _discard_later(unit, job)
+
+        return Done(outcome(form.id, survey, tally), effect)
+
+    async def _preview(self, job: JobRun, command: StartImport, survey: Survey) -> Done:
+        await job.progress(0, survey.total)
+        form, conflict = None, None
+        try:
+            form = await self._existing(Principal.system(job.tenant_id, IMPORT), command, survey)
+        except FormDiffers as error:
+            conflict = error.detail
+        tally = await asyncio.to_thread(_checked, survey)
+        await job.progress(tally.rows, survey.total)
+
+        async def effect(unit: UnitOfWork) -> None:
+            await _discard_later(unit, job)
+
+        return Done(preview(form.id if form else None, conflict, survey, tally), effect)
+
+    async def _form(self, principal: Principal, command: StartImport, survey: Survey) -> Form:
+        """The published form that the file's rows fit: the one of that name, else a new one."""
+        form = await self._existing(principal, command, survey)
+        if form is None:
+            order = CreateForm(slug=command.slug, title=command.title, definition=survey.plan.definition)
+            with suppress(Conflict):
+                form = await self._forms.create(principal, order)
+            # Another import may have been faster.
+            form = form or await self._existing(principal, command, survey)
+        if form is None:
+            raise FormDiffers(f"The name {command.slug} cannot be used for a form.")
+        if form.version is None:
+            await self._forms.publish(principal, form.id)
+        return form
+
+    async def _existing(self, principal: Principal, command: StartImport, survey: Survey) -> Form | None:
+        """The form of that name, None when there is none. Raises FormDiffers when the rows would not fit."""
+        try:
+            form = await self._forms.get_by_slug(principal, command.slug)
+        except NotFound:
+            return None
+        if form.status == "archived":
+            raise FormDiffers(f"The form {command.slug} is archived; restore it, or import under another name.")
+        definition: dict[str, Any] = form.definition
+        if form.version is not None:
+            definition = (await self._forms.get_version(principal, form.id, form.version)).definition
+        if parse_definition(definition).document() != survey.form.definition.document():
+            raise FormDiffers(f"The form {command.slug} has other questions than this file; import under another name.")
+        return form
+
+
+class DiscardFile:
+    """Removes the file of an import that is done. A job of its own, so that no file goes before the import is kept."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    async def run(self, job: JobRun) -> None:
+        """Remove the file; when it is gone already, that is fine."""
+        await self._objects.delete(job.payload["file"])
+
+
+async def _discard_later(unit: UnitOfWork, job: JobRun) -> None:
+    await enqueue(unit, JobSpec(DISCARD, {"file": job.payload["file"]}, created_by=f"system:{IMPORT}"))
+
+
+def _checked(survey: Survey) -> Tally:
+    """The rows as an import into the new form would find them."""
+    tally = Tally(most=MAX_SAMPLE)
+    for row in survey.rows():
+        if isinstance(row, RejectedRow):
+            tally.refuse(row)
+            continue
+        _, faults = survey.form.check(row.answers)
+        if faults:
+            detail = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults)
+            tally.refuse(RejectedRow(line=row.line, detail=detail[:1000]))
+        else:
+            tally.imported += 1
+    return tally
+
+
+def job_kinds(objects: ObjectStore, forms: FormsApi, responses: ResponsesApi) -> tuple[JobKind, ...]:
+    """The jobs of this context."""
+    bring_in, discard = ImportJob(objects, forms, responses), DiscardFile(objects)
+    return (
+        JobKind(IMPORT, "default", bring_in.run, max_attempts=5, soft_limit_s=3_300.0, hard_limit_s=3_600.0),
+        JobKind(DISCARD, "default", discard.run, max_attempts=8),
+    )

@@ -1,0 +1,37 @@
+"""The rules of starting an import."""
+
+from typing import Final
+
+from db.repositories.jobs import JobRepository
+from db.session import UnitOfWork
+from deployments.imports.contracts import StartedImport, StartImport
+from deployments.imports.errors import FileForeign, KeyMismatch
+from deployments.kit.principal import Principal
+from eventing.jobs import JobSpec, enqueue
+
+IMPORT: Final = "import"
+
+
+async def start(unit: UnitOfWork, principal: Principal, command: StartImport) -> StartedImport:
+    """Order the import. The same key orders the same import once; raises KeyMismatch for another one.
+
+    Raises Forbidden unless the principal may write forms and responses, FileForeign for another tenant's file.
+    """
+    principal.require("forms:write")
+    principal.require("responses:write")
+    if not command.file.startswith(f"{unit.tenant}/"):
+        raise FileForeign
+    payload = command.model_dump(mode="json", exclude={"idempotency_key"})
+    key = None if command.idempotency_key is None else f"{IMPORT}:{command.idempotency_key}"
+    job_id = await enqueue(unit, JobSpec(IMPORT, payload, created_by=principal.subject, unique_key=key))
+    if key is None:
+        return StartedImport(job_id=job_id)
+    job = await JobRepository(unit.session, unit.tenant).find(job_id)
+    if job is None or _order(job.payload) != _order(payload):
+        raise KeyMismatch
+    return StartedImport(job_id=job_id, replayed=job.payload["file"] != command.file)
+
+
+def _order(payload: dict[str, object]) -> dict[str, object]:
+    # Each upload gets a place of its own; what was uploaded is known by its checksum.
+    return {name: value for name, value in payload.items() if name not in ("file", "file_name")}
