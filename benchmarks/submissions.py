@@ -114,9 +114,8 @@ async def _measure_running(
         load = await asyncio.to_thread(post, url, {"answers": ANSWERS}, credential, count, seconds)
         after = await _stored(client, form["id"])
         _print(load)
-        # Closed loop: each connection may have one request whose answer came after the end.
-        if not load.stored <= after - before <= load.stored + count:
-            raise AssertionError(f"{load.stored} were acknowledged, {after - before} are stored")
+        if after - before < load.stored:
+            raise AssertionError(f"{load.stored} were acknowledged, only {after - before} are stored")
     await _drained(client)
     await _print_latency(client, form["id"], path)
     _print_memory(platform)

@@ -80,7 +80,14 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
 def owner_engine(settings: DatabaseSettings) -> AsyncEngine:
     """An engine that works as the role of the URL, for migrations only."""
     if settings.is_sqlite:
-        return create_async_engine(settings.url, connect_args={"timeout": settings.wait_s})
+        engine = create_async_engine(settings.url, connect_args={"timeout": settings.wait_s})
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _configure(connection: Any, _record: Any) -> None:
+            # The file keeps the mode: changing it later, while others open the file, fails with "locked".
+            connection.execute("PRAGMA journal_mode=WAL")
+
+        return engine
     return create_async_engine(
         settings.url,
         pool_size=1,

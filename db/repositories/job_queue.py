@@ -1,7 +1,7 @@
 """The job table as a runner sees it: what is due, over all tenants, and who has it. For unscoped units."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ _IS_RUNNING = text("job.state = 'running'")
 
 # `due` jumps from tenant to tenant in the index, so a tenant with very many jobs costs no more than one with few.
 # A job's `turn` counts the jobs of its tenant that this worker has or would take before it: round-robin, and the cap.
+# `picked` is materialized, since a join that evaluates it twice would lock and take twice as many.
 _CLAIM = """
 WITH RECURSIVE due(tenant_id) AS (
     SELECT min(tenant_id) FROM job WHERE queue = :queue AND state = 'queued'
@@ -38,15 +39,15 @@ head AS (
         + row_number() OVER (PARTITION BY waiting.tenant_id ORDER BY waiting.run_at, waiting.id) AS turn
     FROM due {each_tenants_first}
     LEFT JOIN running ON running.tenant_id = due.tenant_id
-)
-UPDATE job SET state = 'running', attempt = job.attempt + 1, started_at = :now, lease_until = :until, worker = :worker
-FROM (
+),
+picked AS MATERIALIZED (
     SELECT locked.tenant_id, locked.id
     FROM head JOIN job AS locked ON locked.tenant_id = head.tenant_id AND locked.id = head.id
     WHERE head.turn <= :per_tenant AND locked.state = 'queued'
     ORDER BY head.turn, head.run_at, head.id LIMIT :many {lock}
-) AS picked
-WHERE job.tenant_id = picked.tenant_id AND job.id = picked.id
+)
+UPDATE job SET state = 'running', attempt = job.attempt + 1, started_at = :now, lease_until = :until, worker = :worker
+FROM picked WHERE job.tenant_id = picked.tenant_id AND job.id = picked.id
 RETURNING job.tenant_id, job.id, job.kind, job.payload, job.attempt, job.attempts, job.created_by,
     job.cancel_requested, job.started_at
 """
@@ -229,5 +230,8 @@ class JobQueueRepository:
             await (await self._session.connection()).execute(_END, [_bound(end) for end in ends])
 
 
+_COLUMNS = tuple((f"b_{field.name}", field.name) for field in fields(AttemptEnd))
+
+
 def _bound(end: AttemptEnd) -> dict[str, Any]:
-    return {f"b_{name}": value for name, value in asdict(end).items()}
+    return {parameter: getattr(end, name) for parameter, name in _COLUMNS}

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.identity import PLATFORM_TENANT, Tenant
-from db.repositories.inserts import insert_if_absent
+from db.repositories.upsert import upsert
 
 
 class TenantRepository:
@@ -27,7 +27,10 @@ class TenantRepository:
         """Whether the tenant was added: False when its id is taken, by a racing transaction too."""
         if tenant.id != self._tenant_id:
             raise ValueError("a repository adds its own tenant only")
-        return await insert_if_absent(self._session, tenant, "id")
+        insert = (
+            upsert(self._session, Tenant).values(**tenant.model_dump()).on_conflict_do_nothing(index_elements=["id"])
+        )
+        return (await self._session.execute(insert.returning(col(Tenant.id)))).first() is not None
 
 
 class TenantDirectory:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.identity import User
-from db.repositories.inserts import insert_if_absent
+from db.repositories.upsert import upsert
 
 
 class UserRepository:
@@ -38,7 +38,9 @@ class UserRepository:
         """Whether the person was added: False when the tenant has the e-mail already."""
         if user.tenant_id != self._tenant_id:
             raise ValueError("a repository adds people of its own tenant only")
-        return await insert_if_absent(self._session, user, "tenant_id", "email")
+        insert = upsert(self._session, User).values(**user.model_dump())
+        insert = insert.on_conflict_do_nothing(index_elements=["tenant_id", "email"])
+        return (await self._session.execute(insert.returning(col(User.id)))).first() is not None
 
     async def page(self, after: str | None, limit: int) -> list[User]:
         """Up to `limit` people by id (oldest first), after the id `after`."""

@@ -1,35 +1,54 @@
 """What crosses identity's door: tenants, people, sessions and keys."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
-from pydantic import EmailStr, Field
+from pydantic import AwareDatetime, EmailStr, Field, StringConstraints
 
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
 
-TenantId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,62}$", description="Slug of the tenant.")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+TENANT_ID: Final = r"^[a-z0-9][a-z0-9_-]{1,62}$"
+TenantId = Annotated[str, Field(pattern=TENANT_ID, description="Slug of the tenant.")]
+# Without control characters: PostgreSQL cannot store NUL, and a name ends up in mail headers and log lines.
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
 NewPassword = Annotated[str, Field(min_length=10, max_length=256, description="At least 10 characters.")]
+Switch = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of a route class or feature.")]
+WebOrigin = Annotated[
+    str,
+    Field(
+        pattern=r"^(\*|https?://[A-Za-z0-9.\[\]:-]{1,253})$",
+        description="An origin as browsers send it (RFC 6454 §6.2), or `*` for any.",
+    ),
+]
+Locale = Annotated[
+    str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$", description="Language tag (RFC 5646).")
+]
 Role = Literal["owner", "admin", "editor", "analyst", "viewer"]
+
+MAX_LIMIT: Final = 10**12
+"""The highest number a limit can name; no limit is `null`."""
 
 
 class RateLimit(Contract):
     """How many calls of a class of routes a tenant may make in a minute."""
 
-    per_minute: int | None = Field(default=None, ge=1)
+    per_minute: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
 
 
 class TenantSettings(Contract):
     """A tenant's quotas and switches. `null` means no limit."""
 
-    max_forms: int | None = Field(default=100, ge=0)
-    max_responses_per_form: int | None = Field(default=10_000, ge=0)
-    rate_limits: dict[str, RateLimit | None] = Field(default_factory=dict)
-    features: dict[str, bool] = Field(default_factory=dict)
-    allowed_origins: list[str] = Field(default_factory=list)
-    locale: str = "en"
+    max_forms: int | None = Field(default=100, ge=0, le=MAX_LIMIT)
+    max_responses_per_form: int | None = Field(default=10_000, ge=0, le=MAX_LIMIT)
+    rate_limits: dict[Switch, RateLimit | None] = Field(default_factory=dict, max_length=50)
+    features: dict[Switch, bool] = Field(default_factory=dict, max_length=100)
+    allowed_origins: list[WebOrigin] = Field(default_factory=list, max_length=100)
+    locale: Locale = "en"
 
 
 class Tenant(Contract):
@@ -66,22 +85,22 @@ class CreateTenant(Contract):
 
     id: TenantId
     name: Name
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: TenantSettings = Field(default_factory=TenantSettings)
     owner: NewUser | None = None
 
 
 class UpdateTenant(Contract):
-    """What changes; settings are merged key by key."""
+    """What changes. Only the settings that are given change; `features` and `rate_limits` are merged key by key."""
 
     name: Name | None = None
-    settings: dict[str, Any] | None = None
+    settings: TenantSettings | None = None
 
 
 class LogIn(Contract):
     """`tenant` is null for a platform administrator."""
 
     tenant: str | None = None
-    email: str = Field(max_length=320)
+    email: str = Field(max_length=320, pattern=r"^[^\x00]*$")
     password: str = Field(max_length=256)
 
 
@@ -132,7 +151,7 @@ class Me(Contract):
 class CreateApiKey(Contract):
     name: Name
     scopes: list[str] = Field(min_length=1, max_length=50)
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
 
 
 class ApiKey(Contract):

@@ -1,0 +1,134 @@
+"""Identity's door: opens the unit of work, calls the rules, returns a contract."""
+
+from db.session import Database
+from deployments.identity.contracts import (
+    ApiKey,
+    CreateApiKey,
+    CreatedApiKey,
+    CreateTenant,
+    CreateUser,
+    LogIn,
+    Me,
+    Refresh,
+    Session,
+    SignedUp,
+    SignUp,
+    Tenant,
+    UpdateTenant,
+    User,
+)
+from deployments.identity.keys import KEY_PREFIX, KeyUsage
+from deployments.identity.passwords import Passwords
+from deployments.identity.scopes import PLATFORM_ADMIN
+from deployments.identity.service import api_keys, sessions, tenants, users
+from deployments.identity.settings import IdentitySettings
+from deployments.identity.tokens import AccessTokens
+from deployments.kit.contract import Page
+from deployments.kit.errors import Unauthenticated
+from deployments.kit.principal import Principal
+from eventing.events.envelope import Origin
+
+
+class Identity:
+    """Who callers are and what they may do."""
+
+    def __init__(self, database: Database, settings: IdentitySettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._tokens = AccessTokens(settings)
+        self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
+        self.key_usage = KeyUsage(database)
+
+    async def authenticate(self, credential: str) -> Principal:
+        if credential.startswith(KEY_PREFIX):
+            async with self._database.unscoped_read() as unit:
+                return await api_keys.authenticate(unit, self.key_usage, credential)
+        claims = self._tokens.read(credential)
+        async with self._database.read(claims.tenant_id) as unit:
+            return await sessions.authenticate(unit, claims)
+
+    async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp:
+        tenants.require_signup(self._settings, command)
+        # Hashing takes long, so never while a transaction is open.
+        hashed = await self.passwords.hash(command.user.password)
+        async with self._database.write(command.tenant.id) as unit:
+            return await tenants.sign_up(unit, self._tokens, self._settings, origin, command, hashed)
+
+    async def log_in(self, origin: Origin, command: LogIn) -> Session:
+        tenant_id = sessions.tenant_of(command)
+        async with self._database.read(tenant_id) as unit:
+            account = await sessions.find_account(unit, command)
+        proof = await sessions.prove(self.passwords, account, command)
+        async with self._database.write(tenant_id) as unit:
+            return await sessions.log_in(unit, self._tokens, self._settings, origin, proof)
+
+    async def refresh(self, origin: Origin, command: Refresh) -> Session:
+        async with self._database.unscoped_read() as unit:
+            link = await sessions.find_link(unit, command)
+        async with self._database.write(link.tenant_id) as unit:
+            session = await sessions.rotate(unit, self._tokens, link)
+        # Refused after the commit: a rollback would undo the revocation of a stolen family.
+        if session is None:
+            raise Unauthenticated
+        return session
+
+    async def log_out(self, principal: Principal, command: Refresh) -> None:
+        async with self._database.write(users.home(principal)) as unit:
+            await sessions.log_out(unit, principal, command)
+
+    async def me(self, principal: Principal) -> Me:
+        async with self._database.read(users.home(principal)) as unit:
+            return await users.me(unit, principal)
+
+    async def create_api_key(self, principal: Principal, command: CreateApiKey) -> CreatedApiKey:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await api_keys.create(unit, principal, command)
+
+    async def list_api_keys(self, principal: Principal, cursor: str | None, limit: int) -> Page[ApiKey]:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await api_keys.list_all(unit, principal, cursor, limit)
+
+    async def revoke_api_key(self, principal: Principal, api_key_id: str) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            await api_keys.revoke(unit, principal, api_key_id)
+
+    async def create_user(self, principal: Principal, command: CreateUser) -> User:
+        users.require_creation(principal, command)
+        hashed = await self.passwords.hash(command.password)
+        async with self._database.write(principal.tenant_id) as unit:
+            return await users.create(unit, principal, command, hashed)
+
+    async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await users.list_all(unit, principal, cursor, limit)
+
+    async def create_tenant(self, principal: Principal, command: CreateTenant) -> Tenant:
+        principal.require(PLATFORM_ADMIN)
+        hashed = None if command.owner is None else await self.passwords.hash(command.owner.password)
+        async with self._database.write(command.id) as unit:
+            return await tenants.create(unit, principal, command, hashed)
+
+    async def list_tenants(self, principal: Principal, cursor: str | None, limit: int) -> Page[Tenant]:
+        principal.require(PLATFORM_ADMIN)
+        async with self._database.unscoped_read() as unit:
+            return await tenants.list_all(unit, principal, cursor, limit)
+
+    async def get_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
+        async with self._database.read(tenants.reachable(principal, tenant_id)) as unit:
+            return await tenants.get(unit, principal)
+
+    async def update_tenant(self, principal: Principal, tenant_id: str, command: UpdateTenant) -> Tenant:
+        async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
+            return await tenants.update(unit, principal, command)
+
+    async def suspend_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
+        async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
+            return await tenants.set_status(unit, principal, "suspended")
+
+    async def resume_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
+        async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
+            return await tenants.set_status(unit, principal, "active")
+
+    async def close(self) -> None:
+        """Note the last uses of keys."""
+        await self.key_usage.drain()

@@ -1,0 +1,65 @@
+"""What identity refuses."""
+
+from deployments.kit.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthenticated
+
+
+class LoginFailed(Unauthenticated):
+    """One answer for an unknown tenant, an unknown account and a wrong password."""
+
+    code, title = "login.failed", "The e-mail or the password is not right"
+
+
+class PasswordsBusy(TooManyRequests):
+    """Hashing is expensive on purpose, so only so many calls may wait for it."""
+
+    code, title = "login.busy", "Too many people are logging in at the moment"
+
+
+class SignupDisabled(Forbidden):
+    code, title = "signup.disabled", "Signing up is switched off; ask the operator for a tenant"
+
+
+class TenantNotFound(NotFound):
+    code, title = "tenant.not_found", "There is no such tenant"
+
+
+class TenantTaken(Conflict):
+    code, title = "tenant.taken", "The tenant id is taken"
+
+
+class TenantSuspended(Forbidden):
+    code, title = "tenant.suspended", "The tenant is suspended"
+
+
+class TenantRequired(BadRequest):
+    """The platform's own tenant holds administrators only."""
+
+    code, title = "tenant.required", "Name the tenant this is for"
+
+
+class SettingProtected(Forbidden):
+    """Quotas and switches belong to the platform, not to the tenant."""
+
+    code, title = "tenant.setting_protected", "Only a platform administrator may change this setting"
+
+
+class EmailTaken(Conflict):
+    code, title = "user.email_taken", "The tenant has a user with this e-mail"
+
+
+class RoleTooHigh(Forbidden):
+    code, title = "user.role_too_high", "Nobody can give a role with more rights than their own"
+
+
+class ApiKeyNotFound(NotFound):
+    code, title = "api_key.not_found", "There is no such API key"
+
+
+class ApiKeyNeedsPerson(Forbidden):
+    """A leaked key must not be able to outlive its revocation through keys it made."""
+
+    code, title = "api_key.needs_person", "An API key cannot create API keys"
+
+
+class ScopeNotHeld(Forbidden):
+    code, title = "api_key.scope_not_held", "A key cannot do what its creator may not do"

@@ -1,0 +1,168 @@
+"""The rules of sessions: log in, refresh with rotation, log out, and who an access token stands for."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from db.models.identity import RefreshToken, User
+from db.repositories.credentials import CredentialDirectory, RefreshTokenRepository
+from db.repositories.tenants import TenantRepository
+from db.repositories.users import UserRepository
+from db.session import UnitOfWork
+from db.types import new_id, utc_now
+from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
+from deployments.identity.errors import LoginFailed, TenantSuspended
+from deployments.identity.passwords import Passwords
+from deployments.identity.scopes import scopes_of
+from deployments.identity.service.users import normalise_email
+from deployments.identity.settings import IdentitySettings
+from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
+from deployments.kit.errors import Unauthenticated
+from deployments.kit.principal import PLATFORM_TENANT, Principal
+from eventing.events.envelope import Origin
+from eventing.events.identity import UserLoggedIn
+from eventing.outbox import record
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Somebody knew the password behind `password_hash`; `fresh_hash` replaces it when its parameters are outdated."""
+
+    user_id: str
+    password_hash: str
+    fresh_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a refresh token is kept."""
+
+    tenant_id: str
+    id: str
+    user_id: str
+
+
+def tenant_of(command: LogIn) -> str:
+    """The tenant to log in to. Raises LoginFailed for what cannot be one."""
+    if command.tenant is None:
+        return PLATFORM_TENANT
+    if re.fullmatch(TENANT_ID, command.tenant) is None:
+        raise LoginFailed
+    return command.tenant
+
+
+async def find_account(unit: UnitOfWork, command: LogIn) -> User | None:
+    """The account that somebody wants to use."""
+    return await UserRepository(unit.session, unit.tenant).find_by_email(normalise_email(command.email))
+
+
+async def prove(passwords: Passwords, account: User | None, command: LogIn) -> Proof:
+    """That the password is right. Raises LoginFailed, after the same time whether or not there is an account."""
+    matches = await passwords.verify(account.password_hash if account else None, command.password)
+    if account is None or not matches:
+        raise LoginFailed
+    outdated = passwords.is_outdated(account.password_hash)
+    fresh = await passwords.hash(command.password) if outdated else None
+    return Proof(account.id, account.password_hash, fresh)
+
+
+async def log_in(
+    unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, origin: Origin, proof: Proof
+) -> Session:
+    """A new session. Raises LoginFailed when the account changed since the proof, TenantSuspended."""
+    user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)
+    if user is None or user.status != "active" or user.password_hash != proof.password_hash:
+        raise LoginFailed
+    await _require_active_tenant(unit)
+    if proof.fresh_hash is not None:
+        user.password_hash = proof.fresh_hash
+    record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)
+    return begin(unit, tokens, settings, user)
+
+
+def begin(unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, user: User) -> Session:
+    """The first pair of tokens of a new family."""
+    now = utc_now()
+    end = now + timedelta(seconds=settings.refresh_token_life_s)
+    return _issue(unit, tokens, user, family_id=new_id("fam"), now=now, end=end)
+
+
+async def find_link(unit: UnitOfWork, command: Refresh) -> Link:
+    """Where the refresh token is kept. Raises Unauthenticated when it was never issued."""
+    token_hash = fingerprint(command.refresh_token)
+    row = await CredentialDirectory(unit.session).find_refresh_token_in_any_tenant(token_hash)
+    if row is None:
+        raise Unauthenticated
+    return Link(row.tenant_id, row.id, row.user_id)
+
+
+async def rotate(unit: UnitOfWork, tokens: AccessTokens, link: Link) -> Session | None:
+    """The next pair of the family, or None when the token is worthless.
+
+    A token that comes a second time, be it at the same moment, is in two hands: its family is revoked (OAuth 2.1
+    §4.3.1). The caller must commit that before it refuses. Raises TenantSuspended.
+    """
+    # The lock makes rotations of one person queue, so a revocation can never miss a link that is being added.
+    user = await UserRepository(unit.session, unit.tenant).get_locked(link.user_id)
+    repository = RefreshTokenRepository(unit.session, unit.tenant)
+    token = await repository.get(link.id)
+    now = utc_now()
+    if user is None or token is None or user.status != "active" or token.revoked_at or token.expires_at <= now:
+        return None
+    if token.used_at is not None:
+        await repository.revoke_family(token.family_id, now)
+        return None
+    await _require_active_tenant(unit)
+    token.used_at = now
+    # The end of the family stays: rotation must not prolong a session for ever (ASVS 5.0, 10.4.8).
+    return _issue(unit, tokens, user, family_id=token.family_id, now=now, end=token.expires_at)
+
+
+async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> None:
+    """End the session of the refresh token; nothing happens when it is not one of the caller's (RFC 7009 §2.2)."""
+    await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
+    repository = RefreshTokenRepository(unit.session, unit.tenant)
+    token = await repository.find_by_hash(fingerprint(command.refresh_token))
+    if token is not None and token.user_id == principal.subject:
+        await repository.revoke_family(token.family_id, utc_now())
+
+
+async def authenticate(unit: UnitOfWork, claims: Claims) -> Principal:
+    """The person, with the rights of this moment. Raises Unauthenticated, TenantSuspended."""
+    holder = await RefreshTokenRepository(unit.session, unit.tenant).find_holder(claims.user_id, claims.family_id)
+    if holder is None or holder.user_status != "active" or not holder.session_alive:
+        raise Unauthenticated
+    require_active(holder.tenant_status)
+    return Principal(unit.tenant, claims.user_id, "user", holder.role, scopes_of(holder.role))
+
+
+def require_active(tenant_status: str) -> None:
+    """Raise TenantSuspended, or Unauthenticated when the tenant is gone."""
+    if tenant_status == "suspended":
+        raise TenantSuspended
+    if tenant_status != "active":
+        raise Unauthenticated
+
+
+async def _require_active_tenant(unit: UnitOfWork) -> None:
+    tenant = await TenantRepository(unit.session, unit.tenant).get()
+    require_active(tenant.status if tenant else "deleted")
+
+
+def _issue(
+    unit: UnitOfWork, tokens: AccessTokens, user: User, *, family_id: str, now: datetime, end: datetime
+) -> Session:
+    secret = new_refresh_token()
+    RefreshTokenRepository(unit.session, unit.tenant).add(
+        RefreshToken(
+            tenant_id=unit.tenant,
+            id=new_id("rft"),
+            user_id=user.id,
+            family_id=family_id,
+            token_hash=fingerprint(secret),
+            created_at=now,
+            expires_at=end,
+        )
+    )
+    access = tokens.issue(Claims(user.id, unit.tenant, user.role, family_id), now)
+    return Session(access_token=access, refresh_token=secret, expires_in=tokens.life_s)

@@ -1,0 +1,103 @@
+"""The rules of a tenant's people."""
+
+import unicodedata
+from contextlib import suppress
+
+from email_validator import EmailNotValidError, validate_email
+
+from db.models.identity import User as UserRow
+from db.repositories.users import UserRepository
+from db.session import UnitOfWork
+from db.types import new_id, utc_now
+from deployments.identity.contracts import CreateUser, Me, NewUser, User
+from deployments.identity.errors import EmailTaken, RoleTooHigh, TenantRequired
+from deployments.identity.scopes import PLATFORM_ADMIN, scopes_of
+from deployments.identity.service.paging import after, page
+from deployments.kit.contract import Page
+from deployments.kit.errors import Unauthenticated
+from deployments.kit.principal import PLATFORM_TENANT, Principal
+from eventing.events.envelope import Origin
+from eventing.events.identity import UserRegistered
+from eventing.outbox import record
+
+
+def normalise_email(email: str) -> str:
+    """The spelling under which an account is kept: lower case, NFC, the domain in Unicode (RFC 6531)."""
+    with suppress(EmailNotValidError):  # administrators may have addresses such as admin@localhost
+        email = validate_email(email, check_deliverability=False).normalized
+    return unicodedata.normalize("NFC", email.lower())
+
+
+def new_row(tenant_id: str, new: NewUser | CreateUser, role: str, hashed: str) -> UserRow:
+    """The row of a new person."""
+    return UserRow(
+        tenant_id=tenant_id,
+        id=new_id("usr"),
+        email=normalise_email(new.email),
+        name=new.name,
+        role=role,
+        password_hash=hashed,
+        created_at=utc_now(),
+    )
+
+
+async def add(unit: UnitOfWork, row: UserRow, *, actor: str, origin: Origin) -> User:
+    """The registered person. Raises EmailTaken."""
+    if not await UserRepository(unit.session, unit.tenant).add(row):
+        raise EmailTaken
+    fact = UserRegistered(user_id=row.id, email=row.email, role=row.role)
+    record(unit, fact, actor=actor, origin=origin)
+    return _to_user(row)
+
+
+def require_creation(principal: Principal, command: CreateUser) -> None:
+    """Raise Forbidden, RoleTooHigh, or TenantRequired when the principal may not create this person."""
+    principal.require("users:write")
+    if principal.tenant_id == PLATFORM_TENANT:
+        raise TenantRequired
+    # Owners and admins hold the same scopes, so that scopes alone would let an admin make owners.
+    owns = principal.role in {"owner", "administrator"}
+    if (command.role == "owner" and not owns) or not all(map(principal.may, scopes_of(command.role))):
+        raise RoleTooHigh
+
+
+async def create(unit: UnitOfWork, principal: Principal, command: CreateUser, hashed: str) -> User:
+    """The new person. Raises EmailTaken."""
+    row = new_row(unit.tenant, command, command.role, hashed)
+    return await add(unit, row, actor=principal.subject, origin=principal.origin)
+
+
+async def list_all(unit: UnitOfWork, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
+    """The tenant's people, oldest first."""
+    principal.require("users:read")
+    rows = await UserRepository(unit.session, unit.tenant).page(after(cursor), limit + 1)
+    return page(rows, limit, _to_user)
+
+
+def home(principal: Principal) -> str:
+    """The tenant that the caller's account belongs to, whichever tenant it works in."""
+    return PLATFORM_TENANT if principal.may(PLATFORM_ADMIN) else principal.tenant_id
+
+
+async def me(unit: UnitOfWork, principal: Principal) -> Me:
+    """The caller. Raises Unauthenticated when it is neither a known person nor a key."""
+    user = None
+    if principal.kind == "user":
+        row = await UserRepository(unit.session, unit.tenant).get(principal.subject)
+        if row is None:
+            raise Unauthenticated
+        user = _to_user(row)
+    elif principal.kind != "api_key":
+        raise Unauthenticated
+    return Me(
+        tenant_id=None if principal.tenant_id == PLATFORM_TENANT else principal.tenant_id,
+        subject=principal.subject,
+        kind=principal.kind,
+        role=principal.role,
+        scopes=sorted(principal.scopes),
+        user=user,
+    )
+
+
+def _to_user(row: UserRow) -> User:
+    return User.model_validate(row.model_dump(exclude={"tenant_id", "password_hash"}))

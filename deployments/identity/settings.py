@@ -1,0 +1,22 @@
+"""What identity needs to know."""
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class IdentitySettings(BaseModel):
+    """How people and programs prove who they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signing_key: SecretStr = Field(min_length=32, description="Secret that signs access tokens (HMAC, RFC 7518 §3.2).")
+    retired_signing_keys: tuple[SecretStr, ...] = Field(
+        default=(), max_length=10, description="Earlier signing keys whose tokens are still accepted."
+    )
+    issuer: str = Field(default="formstream", min_length=1, description="`iss` of the access tokens (RFC 7519).")
+    signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
+    access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
+    refresh_token_life_s: int = Field(
+        default=30 * 86_400, ge=3_600, le=365 * 86_400, description="Longest time between two logins in seconds."
+    )
+    hash_concurrency: int = Field(default=2, ge=1, le=64, description="Password hashes computed at the same time.")
+    hash_waiting: int = Field(default=64, ge=0, le=1_024, description="Calls that may wait for a password hash.")

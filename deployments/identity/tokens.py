@@ -1,0 +1,98 @@
+"""Access tokens (JWT as RFC 9068 and RFC 8725 ask for) and refresh tokens (opaque, kept as a hash)."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import jwt
+
+from deployments.identity.settings import IdentitySettings
+from deployments.kit.errors import Unauthenticated
+
+REFRESH_PREFIX: Final = "fsr_"
+AUDIENCE: Final = "formstream-api"
+
+_ALGORITHM: Final = "HS256"
+_TYPE: Final = "at+jwt"
+_LEEWAY_S: Final = 30
+_MAX_LENGTH: Final = 4096
+_CLAIMS: Final = ("iss", "aud", "exp", "nbf", "iat", "jti", "sub", "tid", "role", "fam")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified access token says. `role` is a hint for its holder; the database has the last word."""
+
+    user_id: str
+    tenant_id: str
+    role: str
+    family_id: str
+
+
+class AccessTokens:
+    """Issues access tokens with the signing key, accepts those of the retired keys too."""
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        self.life_s = settings.access_token_life_s
+        self._issuer = settings.issuer
+        keys = [key.get_secret_value() for key in (settings.signing_key, *settings.retired_signing_keys)]
+        self._keys = {key_id(key): key for key in keys}
+        self._current = key_id(keys[0])
+
+    def issue(self, claims: Claims, now: datetime) -> str:
+        """A signed token that is valid from the aware `now` for `life_s` seconds."""
+        payload = {
+            "iss": self._issuer,
+            "aud": AUDIENCE,
+            "sub": claims.user_id,
+            "tid": claims.tenant_id,
+            "role": claims.role,
+            "fam": claims.family_id,
+            "jti": secrets.token_hex(16),
+            "iat": now,
+            "nbf": now,
+            "exp": now + timedelta(seconds=self.life_s),
+        }
+        return jwt.encode(payload, self._keys[self._current], _ALGORITHM, headers={"typ": _TYPE, "kid": self._current})
+
+    def read(self, token: str) -> Claims:
+        """The claims of a token that is ours, meant for us and valid now. Raises Unauthenticated."""
+        if len(token) > _MAX_LENGTH:
+            raise Unauthenticated
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("typ") != _TYPE:
+                raise Unauthenticated
+            payload: dict[str, Any] = jwt.decode(
+                token,
+                self._keys[header["kid"]],
+                algorithms=[_ALGORITHM],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                leeway=_LEEWAY_S,
+                options={"require": list(_CLAIMS), "strict_aud": True},
+            )
+        # KeyError: no or an unknown `kid`. ValueError: what is not even ASCII.
+        except (jwt.InvalidTokenError, KeyError, ValueError) as error:
+            raise Unauthenticated from error
+        found = tuple(payload[name] for name in ("sub", "tid", "role", "fam"))
+        if not all(isinstance(value, str) for value in found):
+            raise Unauthenticated
+        return Claims(*found)
+
+
+def key_id(secret: str) -> str:
+    """The public name of a signing key, which says nothing about it."""
+    return hashlib.sha256(b"formstream signing key\0" + secret.encode()).hexdigest()[:16]
+
+
+def new_refresh_token() -> str:
+    """A fresh opaque refresh token with 256 bits of randomness."""
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def fingerprint(secret: str) -> str:
+    """What is stored of a random secret: its SHA-256, hexadecimal. Not for passwords, which can be guessed."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
