@@ -1,13 +1,14 @@
 """The Serve deployment that opens the HTTP edge: finds every context and starts Sanic's own server."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from deployments.jobs.contracts import JobsApi
 from ray import serve
 
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
+from deployments.jobs.contracts import JobsApi
 from deployments.responses.contracts import ResponsesApi
 from deployments.webhooks.contracts import WebhooksApi
 from serve_app.edge.apis import Apis
@@ -15,8 +16,11 @@ from serve_app.edge.client import remote
 from serve_app.edge.deployment import Edge
 from serve_app.edge.dispatch import Dispatcher
 from serve_app.edge.handle import ray_sender
+from serve_app.edge.settings import EdgeSettings
 from serve_app.logging import configure
 from serve_app.settings import Settings
+
+Api = TypeVar("Api")
 
 
 class EdgeHost:
@@ -24,7 +28,8 @@ class EdgeHost:
 
     async def __init__(self, settings: Settings, contexts: dict[str, str]) -> None:  # type: ignore[misc]  # Serve awaits it
         configure(settings.log_level, "edge")
-        self._edge = Edge(settings.edge(), connect(contexts))
+        edge = settings.edge()
+        self._edge = Edge(edge, connect(contexts, edge))
         await self._edge.start()
 
     async def check_health(self) -> None:
@@ -35,7 +40,7 @@ class EdgeHost:
         await self._edge.stop()
 
 
-def connect(contexts: dict[str, str]) -> Apis:
+def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
     """The contexts behind their deployments, each deployment with a lane for submissions and one for the rest."""
     hot: dict[str, Dispatcher] = {}
     calm: dict[str, Dispatcher] = {}
@@ -54,13 +59,17 @@ def connect(contexts: dict[str, str]) -> Apis:
 
         return ready
 
+    def api(protocol: type[Api], context: str) -> Api:
+        deadlines = {"submit": settings.submit_deadline_s}
+        return remote(protocol, context, lane(context), deadline_s=settings.deadline_s, deadlines_s=deadlines)
+
     return Apis(
-        identity=remote(IdentityApi, "identity", lane("identity")),
-        forms=remote(FormsApi, "forms", lane("forms")),
-        responses=remote(ResponsesApi, "responses", lane("responses")),
-        webhooks=remote(WebhooksApi, "webhooks", lane("webhooks")),
-        imports=remote(ImportsApi, "imports", lane("imports")),
-        jobs=remote(JobsApi, "jobs", lane("jobs")),
+        identity=api(IdentityApi, "identity"),
+        forms=api(FormsApi, "forms"),
+        responses=api(ResponsesApi, "responses"),
+        webhooks=api(WebhooksApi, "webhooks"),
+        imports=api(ImportsApi, "imports"),
+        jobs=api(JobsApi, "jobs"),
         probes={application: probe(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}
         | {f"{name}.calm": lane for name, lane in calm.items()},

@@ -46,7 +46,7 @@ class ContextHost:
         return await answer(batch, self._targets, self._calls, translate)
 
     def check_health(self) -> None:
-        """Raise when this replica should be replaced; a database that is away is no reason, a new one would not help."""
+        """Raise when this replica should be replaced; for a database that is away a new one would not help."""
         self._runtime.check()
 
     def record_autoscaling_stats(self) -> dict[str, float]:

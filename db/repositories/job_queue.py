@@ -29,6 +29,10 @@ WITH RECURSIVE due(tenant_id) AS (
         WHERE job.queue = :queue AND job.state = 'queued' AND job.tenant_id > due.tenant_id
     ) FROM due WHERE due.tenant_id IS NOT NULL
 ),
+share(jobs) AS (
+    -- Of many tenants a few jobs each are enough. Twice, for what other workers take at the same moment.
+    SELECT 2 + 2 * :many / count(*) FROM due
+),
 running(tenant_id, jobs) AS (
     SELECT tenant_id, count(*) FROM job
     WHERE queue = :queue AND state = 'running' AND worker = :worker GROUP BY tenant_id
@@ -54,7 +58,7 @@ RETURNING job.tenant_id, job.id, job.kind, job.payload, job.attempt, job.attempt
 _FIRST = """SELECT {columns} FROM job AS first
     WHERE first.queue = :queue AND first.state = 'queued' AND first.tenant_id = due.tenant_id
     AND first.run_at <= :now AND first.kind IN :kinds
-    ORDER BY first.run_at, first.id LIMIT :reach"""
+    ORDER BY first.run_at, first.id LIMIT (SELECT jobs FROM share)"""
 
 
 def _claim(each_tenants_first: str, lock: str) -> Any:
@@ -178,6 +182,7 @@ class JobQueueRepository:
     ) -> list[ClaimedJob]:
         """Take due jobs of these kinds, at most `limit`, the tenants in turn; `per_tenant` caps what one worker has.
 
+        Fewer may come although more are due, when few of many tenants have most of them: ask again.
         Two workers never get the same job: PostgreSQL skips what another is just taking, SQLite has one writer.
         """
         is_sqlite = self._session.get_bind().dialect.name == "sqlite"
@@ -190,8 +195,6 @@ class JobQueueRepository:
                 "now": now,
                 "until": until,
                 "many": limit,
-                # Further than needed, for what other workers take at the same moment.
-                "reach": limit * 2,
                 "per_tenant": per_tenant,
             },
         )

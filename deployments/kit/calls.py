@@ -14,7 +14,7 @@ import structlog
 
 from deployments.kit.errors import DeadlineExceeded, DomainError, Unavailable
 from deployments.kit.principal import Principal
-from eventing.events.envelope import Origin
+from eventing.events.envelope import Origin as Origin  # for callers, which look no further right than the kit
 
 log = structlog.get_logger(__name__)
 

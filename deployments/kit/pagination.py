@@ -20,6 +20,10 @@ def decode_cursor(cursor: str, sort: str, length: int) -> list[Any]:
         found, *values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error, TypeError):
         found, values = None, []
-    if found != sort or len(values) != length or not all(isinstance(value, str) and "\0" not in value for value in values):
+    if (
+        found != sort
+        or len(values) != length
+        or not all(isinstance(value, str) and "\0" not in value for value in values)
+    ):
         raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort")
     return list(values)

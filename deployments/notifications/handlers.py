@@ -3,9 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from eventing.consumer import Subscription
-from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
-
 from db.models.notifications import Mail
 from db.repositories.mails import MailRepository
 from db.session import Database, UnitOfWork
@@ -17,8 +14,10 @@ from deployments.kit.principal import Principal
 from deployments.notifications.message import build, render
 from deployments.notifications.transport import MailDeferred, MailRejected, MailTransport
 from deployments.responses.contracts import Response, ResponsesApi
+from eventing.consumer import Subscription
 from eventing.events.envelope import Event
 from eventing.events.responses import ResponseSubmitted
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
 
 SEND = "mail.send"
 _TEMPLATE = "response_notification"

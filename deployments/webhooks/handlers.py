@@ -4,9 +4,6 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from eventing.consumer import Subscription
-from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
-
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.egress import Egress
@@ -14,8 +11,10 @@ from deployments.kit.vault import Vault
 from deployments.webhooks import service
 from deployments.webhooks.retry import Schedule, next_delay
 from deployments.webhooks.sender import Outcome, send
+from eventing.consumer import Subscription
 from eventing.events.catalogue import TYPES
 from eventing.events.envelope import Event
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 
 # Its own failures are not delivered: an endpoint that fails would feed itself.
 DELIVERED_TYPES = tuple(sorted(name for name in TYPES if not name.startswith("webhook.")))

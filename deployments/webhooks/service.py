@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from eventing.jobs import JobSpec, enqueue
 
 from db.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from db.repositories.published_forms import PublishedFormRepository
@@ -21,6 +20,7 @@ from deployments.webhooks.sender import Attempt, Outcome
 from eventing.events.catalogue import TYPES
 from eventing.events.envelope import Event
 from eventing.events.webhooks import WebhookDisabled, WebhookFailed
+from eventing.jobs import JobSpec, enqueue
 from eventing.outbox import record
 
 ANY_EVENT = "*"

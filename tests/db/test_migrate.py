@@ -69,7 +69,10 @@ async def test_the_platform_works_as_a_role_that_owns_nothing(postgres_settings:
 async def test_a_tenants_unit_sees_its_own_rows_only(postgres_settings: DatabaseSettings, tenant: str) -> None:
     """T5: row-level security answers even a query that forgot the tenant."""
     database = Database(postgres_settings)
-    insert = "INSERT INTO tenant (id, name, status, settings, created_at, updated_at) VALUES (:t, :t, 'active', '{}', now(), now())"
+    insert = (
+        "INSERT INTO tenant (id, name, status, settings, created_at, updated_at)"
+        " VALUES (:t, :t, 'active', '{}', now(), now())"
+    )
     async with database.unscoped_write() as unit:
         await unit.session.execute(text(insert), [{"t": "acme"}, {"t": "other"}])
     async with database.read(tenant) as unit:

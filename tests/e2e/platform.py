@@ -37,6 +37,7 @@ class Platform:
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._began_at = 0
 
     def start(self) -> Self:
         """Start and wait until it says that it is ready. Raises AssertionError with its output."""
@@ -48,6 +49,7 @@ class Platform:
             "FORMSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
             **self._environment,
         }
+        self._began_at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "serve_app", "up", "--no-dashboard"],
@@ -68,7 +70,10 @@ class Platform:
 
     @property
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        """What the command has printed since it was last started."""
+        with self.log.open("rb") as log:
+            log.seek(self._began_at)
+            return log.read().decode(errors="replace")
 
     @property
     def pid(self) -> int:

@@ -30,7 +30,9 @@ class CompiledForm:
     _steps: tuple[Step, ...]
     _ids: frozenset[str]
 
-    def check(self, answers: object, *, partial: bool = False) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+    def check(  # noqa: C901 - one flat loop, because it is the hot path
+        self, answers: object, *, partial: bool = False
+    ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """The normalised answers and all faults, at most 100.
 
         Any JSON value may be given; nothing is raised. null, "", [], {} and blank texts count as absent. Answers to
@@ -48,10 +50,9 @@ class CompiledForm:
         for field_id, validate, visible, reads, missing, required in self._steps:
             raw = get(field_id)
             if visible is not None and not visible(values):
-                if not doubtful.isdisjoint(reads):
+                if doubtful and not doubtful.isdisjoint(reads):
                     doubtful.add(field_id)
-                    if raw or type(raw) not in _MAY_BE_EMPTY:
-                        validate(raw, faults)
+                    _check_if_given(raw, validate, faults)
                 continue
             if raw or type(raw) not in _MAY_BE_EMPTY:
                 before = len(faults)
@@ -79,6 +80,11 @@ class CompiledForm:
             return ()
         unknown = islice((key for key in answers if key not in self._ids), MAX_FAULTS)
         return (Fault(pointer("answers", key), "unknown_field", "The form has no such field.") for key in unknown)
+
+
+def _check_if_given(raw: object, validate: Validator, faults: list[Fault]) -> None:
+    if raw or type(raw) not in _MAY_BE_EMPTY:
+        validate(raw, faults)
 
 
 def compile_form(definition: Definition) -> CompiledForm:

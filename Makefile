@@ -1,0 +1,81 @@
+# Everything a developer runs. Nothing is needed but Python 3.11 or newer.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(VENV)/.run.stamp
+DEV    := $(VENV)/.dev.stamp
+ROOMS  := serve_app deployments eventing db
+ARGS   ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint types bench loadtest lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes options on
+	@exec $(BIN)/formstream up $(ARGS)
+
+demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
+	@exec $(BIN)/formstream demo $(ARGS)
+
+test: lint types ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+	$(call heading,Tests)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(call heading,Coverage)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(DEV) ## Style, import contracts, Serve configurations
+	$(call heading,Style)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(call heading,Import contracts)
+	$(BIN)/lint-imports
+	$(call heading,Serve configurations)
+	$(BIN)/formstream check-config serve_app/embedded.yaml
+	$(BIN)/formstream check-config serve_config.yaml
+
+types: $(DEV) ## Types, strictly
+	$(call heading,Types)
+	$(BIN)/mypy
+
+bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
+	$(BIN)/python -m benchmarks $(ARGS)
+
+loadtest: $(DEV) ## Load a running platform the way users would
+	$(BIN)/python -m loadtests $(ARGS)
+
+lock: ## Pin requirements/*.in anew, with hashes (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv, see docs/dependencies.md" >&2; exit 1; }
+	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/run.in -o requirements/run.txt
+	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/dev.in -o requirements/dev.txt
+
+LOCK_OPTIONS := --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	--python-version 3.11 --universal
+
+clean: ## Remove the virtual environment and what tools have left; data in .formstream stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	find $(ROOMS) tests benchmarks loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Formstream needs Python 3.11 or newer." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Formstream needs Python 3.11 or newer.")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the platform needs; the first time this takes about a minute."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUN)
+	@echo "Installing what the checks need."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@

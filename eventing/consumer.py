@@ -1,0 +1,208 @@
+"""The consumer: pulls the events of one subscription from JetStream and acknowledges what is durably dealt with."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import nats.errors
+import structlog
+from nats.aio.client import Client as NatsClient
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import Header
+
+from db.session import Database
+from eventing.effects import Counters, Effects
+from eventing.events.envelope import Event
+from eventing.loops import ended
+from eventing.pace import Pace
+from eventing.settings import EventingSettings
+from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream
+from eventing.subjects import event_filter
+from eventing.subscription import Poison, Subscription
+
+__all__ = ["Consumer", "Poison", "Subscription"]
+
+_STOP_S: Final = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """One replica of a subscription's durable pull consumer; any number of them share its events.
+
+    At least once from JetStream, effects once (inbox). An event that fails waits in the database for its next
+    attempt and never holds back events of other entities. While the database is away nothing is acknowledged.
+    """
+
+    def __init__(
+        self, database: Database, client: NatsClient, settings: EventingSettings, subscription: Subscription
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._subscription = subscription
+        self._effects = Effects(database, subscription, settings)
+        self._spec = ConsumerSpec(
+            subscription.name,
+            tuple(event_filter(kind) for kind in subscription.types),
+            ack_wait_s=settings.ack_wait_s,
+            max_ack_pending=settings.max_ack_pending,
+        )
+        self._pace = Pace(settings.poll_interval_s)
+        self._retry_pace = Pace(settings.poll_interval_s)
+        self._pull: JetStreamContext.PullSubscription | None = None
+        self._bound_at_reconnect = -1
+        self._loops: set[asyncio.Task[None]] = set()
+        self._pulled_at = self._retried_at = time.monotonic()
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the events so far."""
+        return self._effects.counters
+
+    @property
+    def last_progress(self) -> float:
+        """Monotonic time at which the staler of the two loops last turned; both turn about once a second.
+
+        A batch may take `ack_wait_s`, so call it stale only well past that.
+        """
+        return min(self._pulled_at, self._retried_at)
+
+    async def run(self) -> None:
+        """Consume until `stop`. Keeps trying, with back-off, while NATS or the database is away."""
+        self._loops = {asyncio.create_task(self._pull_loop()), asyncio.create_task(self._retry_loop())}
+        await ended(self._loops)
+
+    async def stop(self, timeout_s: float = _STOP_S) -> None:
+        """Fetch no more, finish what was fetched within `timeout_s`, else leave it for redelivery."""
+        self._pace.stop()
+        self._retry_pace.stop()
+        if self._loops:
+            _, late = await asyncio.wait(self._loops, timeout=timeout_s)
+            for loop in late:
+                loop.cancel()
+            if late:
+                await asyncio.wait(late, timeout=timeout_s)
+
+    async def _pull_loop(self) -> None:
+        while not self._pace.is_stopped:
+            try:
+                messages = await self._fetch(await self._bind())
+                self._pulled_at = time.monotonic()
+                if messages:
+                    await self._work(messages)
+                self._pace.succeed()
+            except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
+                _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
+                self._bound_at_reconnect = -1
+                await self._pace.back_off()
+            if not self._client.is_closed:  # a client closed for good needs a new process: let the check find out
+                self._pulled_at = time.monotonic()
+        await self._unsubscribe()
+
+    async def _bind(self) -> JetStreamContext.PullSubscription:
+        # Once per connection and after every failure: the server may have come back without its store.
+        reconnects = self._client.stats["reconnects"]
+        if self._pull is None or self._bound_at_reconnect != reconnects:
+            stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
+            await ensure_stream(stream, self._settings)
+            await ensure_consumer(stream, self._spec)
+            if self._pull is None:
+                self._pull = await stream.pull_subscribe_bind(consumer=self._spec.name, stream=EVENTS)
+            self._bound_at_reconnect = reconnects
+        return self._pull
+
+    async def _fetch(self, pull: JetStreamContext.PullSubscription) -> list[Msg]:
+        try:
+            return await pull.fetch(self._settings.fetch_batch, timeout=self._settings.poll_interval_s)
+        except TimeoutError:
+            return []
+
+    async def _work(self, messages: Sequence[Msg]) -> None:
+        events: dict[int, Event] = {}
+        broken: dict[int, str] = {}
+        for index, message in enumerate(messages):
+            try:
+                events[index] = _decode(message)
+            except ValueError as error:
+                broken[index] = str(error)
+        alive = asyncio.create_task(self._keep_alive(messages))
+        try:
+            while True:
+                try:
+                    await self._effects.apply(list(events.values()))
+                    for index, reason in broken.items():
+                        await self._bury(messages[index], reason)
+                    break
+                except Exception as error:  # noqa: BLE001 - the database is away; the messages stay ours meanwhile
+                    _log.warning("consumer waits", consumer=self._subscription.name, error=_sentence(error))
+                    self._pulled_at = time.monotonic()
+                    if self._pace.is_stopped:
+                        return
+                    await self._pace.back_off()
+        finally:
+            alive.cancel()
+            await asyncio.wait({alive})
+        await self._acknowledge([messages[index] for index in events], [messages[index] for index in broken])
+
+    async def _keep_alive(self, messages: Sequence[Msg]) -> None:
+        while True:
+            await asyncio.sleep(self._settings.ack_wait_s / 3)
+            for message in messages:
+                try:
+                    await message.in_progress()
+                except Exception as error:  # noqa: BLE001 - redelivered at worst, and the inbox knows it
+                    _log.info("heartbeat not sent", consumer=self._subscription.name, error=_sentence(error))
+                    break
+
+    async def _bury(self, message: Msg, reason: str) -> None:
+        """A message that is no event of its subject's tenant; kept under that tenant."""
+        _, tenant_id, event_type = message.subject.split(".", 2)
+        event_id = (message.headers or {}).get(Header.MSG_ID.value) or f"seq_{message.metadata.sequence.stream}"
+        text = message.data.decode(errors="replace").replace("\0", "�")
+        _log.error("undecodable event", consumer=self._subscription.name, tenant=tenant_id, reason=reason)
+        await self._effects.bury(tenant_id, event_id, event_type, text, reason)
+
+    async def _acknowledge(self, done: Sequence[Msg], broken: Sequence[Msg]) -> None:
+        """Tell JetStream, and wait until it has heard: acknowledgements on one connection arrive in order."""
+        try:
+            for message in broken:
+                await message.term()
+            if done:
+                for message in done[:-1]:
+                    await message.ack()
+                await done[-1].ack_sync(timeout=self._settings.publish_timeout_s)
+        except (nats.errors.Error, OSError) as error:
+            # Redelivered then, and the inbox knows them.
+            _log.info("acknowledgement lost", consumer=self._subscription.name, error=_sentence(error))
+
+    async def _unsubscribe(self) -> None:
+        if self._pull is None:
+            return
+        try:
+            await self._pull.unsubscribe()
+        except (nats.errors.Error, OSError) as error:
+            _log.info("not unsubscribed", consumer=self._subscription.name, error=_sentence(error))
+
+    async def _retry_loop(self) -> None:
+        while not self._retry_pace.is_stopped:
+            try:
+                if not await self._effects.retry_due():
+                    await self._retry_pace.rest()
+            except Exception as error:  # noqa: BLE001
+                _log.warning("retries wait", consumer=self._subscription.name, error=_sentence(error))
+                await self._retry_pace.back_off()
+            self._retried_at = time.monotonic()
+
+
+def _decode(message: Msg) -> Event:
+    """The event of a message. Raises ValueError when there is none, or one of another tenant."""
+    event = Event.decode(message.data)
+    if message.subject.split(".", 2)[1] != event.tenant_id:
+        raise ValueError("the event names another tenant than its subject")
+    return event
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) or type(error).__name__

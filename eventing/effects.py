@@ -1,0 +1,284 @@
+"""Turns events into effects, each once: inbox, attempts, and what to do with an event that fails."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from db.errors import DatabaseUnavailable
+from db.models.events import DeadLetter
+from db.repositories.inbox import Due, FailedEventsRepository, InboxRepository
+from db.repositories.outbox import EventLogRepository
+from db.session import Database, UnitOfWork
+from db.types import new_id, utc_now
+from eventing.events.envelope import Event
+from eventing.settings import EventingSettings
+from eventing.subscription import Poison, Subscription
+
+_MAX_ERROR: Final = 2000
+_RETRIES_PER_ROUND: Final = 64
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of the events of one consumer since it started."""
+
+    handled: int = 0
+    unselected: int = 0
+    duplicates: int = 0
+    parked: int = 0
+    failed: int = 0
+    dead: int = 0
+
+
+class Effects:
+    """The effects of one subscription.
+
+    Order per entity: events of an entity are handled in the order given; while one of them waits for its next
+    attempt, later ones of that entity are parked behind it and follow once it succeeded or was given up.
+    Replicas of one consumer share its events, so between replicas order is not kept.
+    """
+
+    def __init__(self, database: Database, subscription: Subscription, settings: EventingSettings) -> None:
+        self._database = database
+        self._subscription = subscription
+        self._settings = settings
+        self.counters = Counters()
+
+    async def apply(self, events: Sequence[Event]) -> None:
+        """Every event has had its effect, or waits for its next attempt, or is a dead letter, durably.
+
+        Raises only when the database cannot be used; then nothing may be acknowledged.
+        """
+        groups: list[tuple[str, Sequence[Event]]] = []
+        alone: list[Event] = []
+        for tenant_id, group in _by_tenant(events).items():
+            try:
+                groups.append((tenant_id, await self._selected(tenant_id, group)))
+            except Exception as error:  # noqa: BLE001 - the handlers' code may raise anything
+                await self._blame(error)
+                alone += group
+        groups = [(tenant_id, group) for tenant_id, group in groups if group]
+        try:
+            await self._handle_together(groups)
+        except Exception as error:  # noqa: BLE001
+            await self._blame(error)
+            alone += (event for _, group in groups for event in group)
+        for event in alone:
+            await self._handle_alone(event)
+
+    async def retry_due(self) -> bool:
+        """Try failed events whose time has come; whether more are due. Raises when the database cannot be used."""
+        async with self._database.unscoped_read() as unit:
+            failed = FailedEventsRepository(unit.session, self._subscription.name)
+            due = await failed.due(utc_now(), _RETRIES_PER_ROUND)
+        for item in due:
+            await self._retry(item)
+        return len(due) == _RETRIES_PER_ROUND
+
+    async def bury(self, tenant_id: str, event_id: str, event_type: str, text: str, reason: str) -> None:
+        """Keep something that is not an event as a dead letter. Raises when the database cannot be used."""
+        async with self._database.write(tenant_id) as unit:
+            await self._bury(unit, event_id, event_type, text, reason, attempts=1)
+        self.counters.dead += 1
+
+    # Together, the fast way.
+
+    async def _selected(self, tenant_id: str, events: Sequence[Event]) -> Sequence[Event]:
+        select = self._subscription.select
+        if select is None:
+            return events
+        async with asyncio.timeout(self._settings.ack_wait_s), self._database.read(tenant_id) as unit:
+            chosen = await select(unit, events)
+        self.counters.unselected += len(events) - len(chosen)
+        return chosen
+
+    async def _handle_together(self, groups: Sequence[tuple[str, Sequence[Event]]]) -> None:
+        if not groups:
+            return
+        counts = Counters()
+        async with asyncio.timeout(self._settings.ack_wait_s), self._database.unscoped_write() as unit:
+            for tenant_id, events in groups:
+                await unit.enter_tenant(tenant_id)
+                await self._handle(unit, events, counts)
+        self._count(counts)
+
+    async def _handle(self, unit: UnitOfWork, events: Sequence[Event], counts: Counters) -> None:
+        inbox = InboxRepository(unit.session, unit.tenant, self._subscription.name)
+        now = utc_now()
+        waiting = await inbox.waiting_entities(event.entity_id for event in events)
+        ready = [event for event in events if event.entity_id not in waiting]
+        fresh = await inbox.claim(list(dict.fromkeys(event.id for event in ready)), now)
+        for event in ready:
+            if event.id in fresh:
+                fresh.discard(event.id)
+                await self._subscription.handle(unit, event)
+                counts.handled += 1
+            else:
+                counts.duplicates += 1
+        for event in events:
+            if event.entity_id in waiting:
+                await inbox.park(
+                    event.id,
+                    event.entity_id,
+                    attempts=0,
+                    error=f"waits for an earlier event of {event.entity_id}",
+                    next_attempt_at=now,
+                )
+                counts.parked += 1
+
+    # Alone, the way that finds out which event fails.
+
+    async def _handle_alone(self, event: Event) -> None:
+        counts = Counters()
+        try:
+            if await self._selected(event.tenant_id, [event]):
+                async with (
+                    asyncio.timeout(self._settings.ack_wait_s),
+                    self._database.write(event.tenant_id) as unit,
+                ):
+                    await self._handle(unit, [event], counts)
+        except Exception as error:  # noqa: BLE001
+            await self._blame(error)
+            await self._failed(event, error)
+        else:
+            self._count(counts)
+
+    async def _failed(self, event: Event, error: Exception) -> None:
+        reason = _reason(error)
+        self._report(event.tenant_id, event.id, 1, reason)
+        final = isinstance(error, Poison) or self._settings.max_attempts == 1
+        async with self._database.write(event.tenant_id) as unit:
+            if final:
+                await self._bury(unit, event.id, event.type, event.encode(), reason, attempts=1)
+            else:
+                inbox = InboxRepository(unit.session, unit.tenant, self._subscription.name)
+                await inbox.park(
+                    event.id, event.entity_id, attempts=1, error=reason, next_attempt_at=self._next_attempt(1)
+                )
+        self.counters.dead += final
+        self.counters.failed += 1
+
+    # Again.
+
+    async def _retry(self, due: Due) -> None:
+        counts = Counters()
+        try:
+            async with asyncio.timeout(self._settings.ack_wait_s), self._database.write(due.tenant_id) as unit:
+                inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
+                if await inbox.lock_failed(due.event_id) is None:
+                    return
+                event = await self._recall(unit, due.event_id)
+                select = self._subscription.select
+                chosen = [event] if select is None else await select(unit, [event])
+                if chosen and await inbox.claim([event.id], utc_now()):
+                    await self._subscription.handle(unit, event)
+                    counts.handled += 1
+                await inbox.remove_failed(due.event_id)
+        except Exception as error:  # noqa: BLE001
+            await self._blame(error)
+            await self._failed_again(due, error)
+        else:
+            self._count(counts)
+
+    async def _recall(self, unit: UnitOfWork, event_id: str) -> Event:
+        envelope = await EventLogRepository(unit.session, unit.tenant).envelope(event_id)
+        if envelope is None:
+            raise Poison("the event is no longer in the log")
+        try:
+            return Event.decode(envelope)
+        except ValueError as error:
+            raise Poison(f"the stored event cannot be read: {error}") from error
+
+    async def _failed_again(self, due: Due, error: Exception) -> None:
+        reason = _reason(error)
+        async with self._database.write(due.tenant_id) as unit:
+            inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
+            failed = await inbox.lock_failed(due.event_id)
+            if failed is None:
+                return
+            attempts = failed.attempts + 1
+            final = isinstance(error, Poison) or attempts >= self._settings.max_attempts
+            if final:
+                envelope = await EventLogRepository(unit.session, due.tenant_id).envelope(due.event_id) or ""
+                await self._bury(unit, due.event_id, _type_of(envelope), envelope, reason, attempts=attempts)
+                await inbox.remove_failed(due.event_id)
+            else:
+                await inbox.fail_again(due.event_id, attempts, reason, self._next_attempt(attempts))
+        self._report(due.tenant_id, due.event_id, attempts, reason)
+        self.counters.dead += final
+        self.counters.failed += 1
+
+    async def _bury(
+        self, unit: UnitOfWork, event_id: str, event_type: str, envelope: str, reason: str, *, attempts: int
+    ) -> None:
+        """A dead letter, with the inbox row that keeps a late redelivery from starting all over."""
+        now = utc_now()
+        inbox = InboxRepository(unit.session, unit.tenant, self._subscription.name)
+        await inbox.claim([event_id], now)
+        letter = DeadLetter(
+            tenant_id=unit.tenant,
+            id=new_id("dlq"),
+            consumer=self._subscription.name,
+            event_id=event_id,
+            event_type=event_type,
+            reason=reason,
+            attempts=attempts,
+            envelope=envelope,
+            created_at=now,
+        )
+        await inbox.bury(letter)
+
+    async def _blame(self, error: Exception) -> None:
+        """Return when the failure is the event's own; raise it again when the database is away."""
+        if isinstance(error, DatabaseUnavailable):
+            # A handler's faulty statement can look like this too, and must not stop everything behind it.
+            await self._database.ping()
+
+    def _next_attempt(self, attempts: int) -> datetime:
+        delays = self._settings.retry_delays_s
+        jitter = self._settings.retry_jitter
+        delay = delays[min(attempts, len(delays)) - 1] * random.uniform(1 - jitter, 1 + jitter)
+        return utc_now() + timedelta(seconds=delay)
+
+    def _count(self, counts: Counters) -> None:
+        self.counters.handled += counts.handled
+        self.counters.duplicates += counts.duplicates
+        self.counters.parked += counts.parked
+
+    def _report(self, tenant_id: str, event_id: str, attempts: int, reason: str) -> None:
+        _log.warning(
+            "event failed",
+            consumer=self._subscription.name,
+            tenant=tenant_id,
+            event_id=event_id,
+            attempts=attempts,
+            reason=reason,
+        )
+
+
+def _by_tenant(events: Sequence[Event]) -> dict[str, list[Event]]:
+    groups: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        groups[event.tenant_id].append(event)
+    return groups
+
+
+def _reason(error: Exception) -> str:
+    """The failure in a sentence that both databases store: bounded, no NUL, no lone surrogates."""
+    text = str(error) if isinstance(error, Poison) else f"{type(error).__name__}: {error}"
+    return text[:_MAX_ERROR].replace("\0", "").encode(errors="replace").decode()
+
+
+def _type_of(envelope: str) -> str:
+    try:
+        return Event.decode(envelope).type
+    except ValueError:
+        return ""

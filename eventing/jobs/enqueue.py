@@ -1,0 +1,37 @@
+"""Order a job in the transaction of the change that wants it."""
+
+from datetime import timedelta
+from typing import Any
+
+from db.repositories.jobs import JobRepository
+from db.session import UnitOfWork
+from db.types import new_id, utc_now
+from eventing.jobs.kind import JobSpec
+
+
+async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
+    """The id of the job, which starts after the commit; of the earlier one when the tenant used the key before."""
+    now = utc_now()
+    row: dict[str, Any] = {
+        "id": new_id("job"),
+        "kind": spec.kind,
+        "queue": spec.queue,
+        "state": "queued",
+        "payload": spec.payload,
+        "unique_key": spec.unique_key,
+        "progress_done": 0,
+        "attempt": 0,
+        "attempts": [],
+        "cancel_requested": False,
+        "created_by": spec.created_by,
+        "created_at": now,
+        "run_at": now + timedelta(seconds=spec.run_after_s),
+    }
+    job_id = await JobRepository(unit.session, unit.tenant).add(row)
+    unit.announce(jobs_topic(spec.queue))
+    return job_id
+
+
+def jobs_topic(queue: str) -> str:
+    """The topic of `Database.listen` that tells of new jobs of a queue."""
+    return f"jobs.{queue}"

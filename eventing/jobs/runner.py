@@ -1,0 +1,248 @@
+"""The runner: takes due jobs from the queues, runs them within their limits and ends their attempts durably."""
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from db.errors import DatabaseUnavailable
+from db.repositories.job_queue import ClaimedJob, JobQueueRepository
+from db.repositories.jobs import JobRepository
+from db.session import Database
+from db.types import utc_now
+from eventing.jobs.attempt import Attempt
+from eventing.jobs.completions import Completions
+from eventing.jobs.kind import JobKind, JobRun
+from eventing.jobs.outcomes import Done, GiveUp, JobCancelled, Retry
+from eventing.jobs.recovery import recover_lost
+from eventing.jobs.settlement import Settlement, give_back, settle
+from eventing.leadership import instance_name
+from eventing.loops import ended
+from eventing.pace import Pace
+
+_LEASE_S: Final = 30.0
+_POLL_S: Final = 1.0
+_STOP_S: Final = 20.0
+_GIVE_BACK_S: Final = 5.0
+_TENANT_SHARE: Final = 0.75
+
+_log = structlog.get_logger(__name__)
+
+
+class JobRunner:
+    """Runs the jobs of some queues, so many of each at once. Any number of runners share the queues.
+
+    A job is run by one worker while its lease holds, and again by another when the worker dies: at least once.
+    Tenants take turns, and one tenant gets at most three quarters of a queue's places in a runner.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queues: Mapping[str, int],
+        kinds: Iterable[JobKind],
+        name: str = "jobs",
+        *,
+        lease_s: float = _LEASE_S,
+        poll_s: float = _POLL_S,
+    ) -> None:
+        """`queues` maps each queue to its places; of `kinds` only those whose queue is served are run here."""
+        self._database = database
+        self._kinds = {kind.name: kind for kind in kinds if kind.queue in queues}
+        self._worker = instance_name(name)
+        self._lease_s = lease_s
+        self._completions = Completions(database)
+        self._lanes = {queue: _Lane(queue, places, poll_s) for queue, places in queues.items()}
+        self._beat = Pace(lease_s / 3)
+        self._serving: set[asyncio.Task[None]] = set()
+        self._loops: set[asyncio.Task[None]] = set()
+        self.counters = dict.fromkeys(("succeeded", "failed", "retried", "cancelled", "recovered"), 0)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run here now."""
+        return sum(len(lane.attempts) for lane in self._lanes.values())
+
+    def nudge(self, queue: str) -> None:
+        """There may be a new job in the queue."""
+        if queue in self._lanes:
+            self._lanes[queue].pace.wake()
+
+    async def run(self) -> None:
+        """Run jobs until `stop`. Keeps trying, with back-off, while the database is away."""
+        self._serving = {asyncio.create_task(self._serve(lane)) for lane in self._lanes.values()}
+        self._loops = {*self._serving, asyncio.create_task(self._renew_leases())}
+        await ended(self._loops)
+
+    async def stop(self, timeout_s: float = _STOP_S) -> None:
+        """Take no more jobs, let the running ones end within `timeout_s`, give the rest back to the queue."""
+        for lane in self._lanes.values():
+            lane.pace.stop()
+        await _ended(self._serving, _GIVE_BACK_S)
+        await _ended(self._executions(), timeout_s)
+        for lane in self._lanes.values():
+            for attempt in lane.attempts.values():
+                attempt.abandon()
+        await _ended(self._executions(), _GIVE_BACK_S)
+        self._beat.stop()
+        await _ended(self._loops, _GIVE_BACK_S)
+        late = [task for task in (*self._executions(), *self._loops) if not task.done()]
+        for task in late:
+            task.cancel()
+        await _ended(late, _GIVE_BACK_S)
+
+    def _executions(self) -> set[asyncio.Task[None]]:
+        return {task for lane in self._lanes.values() for task in lane.tasks}
+
+    # Taking jobs.
+
+    async def _serve(self, lane: "_Lane") -> None:
+        while not lane.pace.is_stopped:
+            try:
+                taken = await self._fill(lane)
+            except Exception as error:  # noqa: BLE001 - a runner that ends is worse than one that tries again
+                _log.warning("runner cannot take jobs", queue=lane.queue, error=str(error) or type(error).__name__)
+                await lane.pace.back_off()
+                continue
+            if not taken:
+                await lane.pace.rest()
+
+    async def _fill(self, lane: "_Lane") -> bool:
+        """Take jobs for the free places; whether there may be more to take at once."""
+        free = lane.places - len(lane.tasks)
+        if free <= 0:
+            return False
+        now = utc_now()
+        async with self._database.unscoped_read() as unit:
+            queue = JobQueueRepository(unit.session)
+            has_expired = await queue.has_expired(lane.queue, now)
+            has_work = has_expired or await queue.has_work(lane.queue, now)
+        if has_expired:
+            self.counters["recovered"] += await recover_lost(self._database, lane.queue, self._kinds)
+        if not has_work:
+            return False
+        async with self._database.unscoped_write() as unit:
+            now = utc_now()
+            jobs = await JobQueueRepository(unit.session).claim(
+                lane.queue,
+                list(self._kinds),
+                self._worker,
+                now=now,
+                until=now + timedelta(seconds=self._lease_s),
+                limit=free,
+                per_tenant=max(1, int(lane.places * _TENANT_SHARE)),
+            )
+        for job in jobs:
+            lane.start(job, self._execute(lane, job))
+        return 0 < len(jobs) < free
+
+    # Running one.
+
+    async def _execute(self, lane: "_Lane", job: ClaimedJob) -> None:
+        kind = self._kinds[job.kind]
+        run = JobRun(
+            tenant_id=job.tenant_id,
+            id=job.id,
+            payload=job.payload,
+            attempt=job.attempt,
+            created_by=job.created_by,
+            soft_limit_s=kind.soft_limit_s,
+            report=lambda done, total: self._report(job, done, total),
+        )
+        attempt = lane.attempts[job.tenant_id, job.id] = Attempt(kind, run)
+        try:
+            outcome = JobCancelled("the job was cancelled") if job.cancel_requested else await attempt.outcome()
+            if attempt.is_lost:
+                _log.warning("job lost its lease", kind=job.kind, tenant=job.tenant_id, job=job.id)
+            elif attempt.is_abandoned:
+                await self._end(give_back(job, self._worker, run, utc_now()))
+            else:
+                await self._complete(job, kind, run, outcome)
+        finally:
+            del lane.attempts[job.tenant_id, job.id]
+
+    async def _complete(self, job: ClaimedJob, kind: JobKind, run: JobRun, outcome: Done | Exception) -> None:
+        log = _log.bind(kind=job.kind, tenant=job.tenant_id, job=job.id, attempt=job.attempt)
+        if not isinstance(outcome, Done | Retry | GiveUp | JobCancelled):
+            log.error("job raised", exc_info=outcome)
+        settlement = settle(job, kind, self._worker, run, outcome, utc_now())
+        try:
+            await self._end(settlement)
+        except Exception as error:
+            log.exception("outcome of a job cannot be stored")
+            settlement = settle(job, kind, self._worker, run, error, utc_now())
+            await self._end(settlement)
+        state = "retried" if settlement.end.state == "queued" else settlement.end.state
+        self.counters[state] += 1
+        if settlement.end.error is not None:
+            log.info("job attempt ended", state=state, error=settlement.end.error)
+
+    async def _end(self, settlement: Settlement) -> None:
+        """Write the end; as long as the database is away, try again."""
+        pace = Pace(_POLL_S)
+        while True:
+            try:
+                return await self._completions.add(settlement)
+            except DatabaseUnavailable as error:
+                _log.warning("end of a job waits", job=settlement.end.id, error=str(error))
+                await pace.back_off()
+
+    async def _report(self, job: ClaimedJob, done: int, total: int | None) -> bool:
+        try:
+            async with self._database.write(job.tenant_id) as unit:
+                jobs = JobRepository(unit.session, job.tenant_id)
+                cancelled = await jobs.report(job.id, self._worker, job.attempt, done, total)
+        except DatabaseUnavailable as error:
+            _log.info("progress not stored", job=job.id, error=str(error))
+            return False
+        return cancelled is None or cancelled
+
+    # Keeping them.
+
+    async def _renew_leases(self) -> None:
+        while not self._beat.is_stopped:
+            await self._beat.rest()
+            held = {key: attempt for lane in self._lanes.values() for key, attempt in lane.attempts.items()}
+            if not held:
+                continue
+            try:
+                async with self._database.unscoped_write() as unit:
+                    until = utc_now() + timedelta(seconds=self._lease_s)
+                    ours = await JobQueueRepository(unit.session).renew(list(self._lanes), self._worker, until)
+            except Exception as error:  # noqa: BLE001 - the lease runs out at worst, and the fence holds
+                _log.warning("leases not renewed", error=str(error) or type(error).__name__)
+                continue
+            for key, attempt in held.items():
+                if key not in ours:
+                    attempt.lose()
+                elif ours[key]:
+                    attempt.run.is_cancelled = True
+
+
+class _Lane:
+    """A queue's places in this runner and who has them."""
+
+    def __init__(self, queue: str, places: int, poll_s: float) -> None:
+        self.queue = queue
+        self.places = places
+        self.pace = Pace(poll_s)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.attempts: dict[tuple[str, str], Attempt] = {}
+
+    def start(self, job: ClaimedJob, execution: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(execution, name=f"{job.kind} {job.id}")
+        self.tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a job could not be ended", task=task.get_name(), exc_info=error)
+        self.pace.wake()
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]], timeout_s: float) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout_s)

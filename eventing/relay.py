@@ -1,0 +1,215 @@
+"""The relay: takes committed events from the database to JetStream, at least once, in order per entity."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import nats.errors
+import structlog
+from nats.aio.client import Client as NatsClient
+from nats.js.api import Header
+
+from db.models.events import DeadLetter
+from db.repositories.inbox import InboxRepository
+from db.repositories.outbox import OutboxRepository, Unpublished
+from db.session import Database
+from db.types import new_id, utc_now
+from eventing.errors import ConnectFailed
+from eventing.events.envelope import Event
+from eventing.leadership import LEASE_S, Leadership
+from eventing.pace import Pace
+from eventing.settings import EventingSettings
+from eventing.streams import EVENTS, ensure_stream
+from eventing.subjects import event_subject
+
+RELAY: Final = "relay"
+_STOP_S: Final = 5.0
+_MAX_BACKOFF_S: Final = 2.0
+# What no later attempt can cure: the row itself is wrong. ValueError: no event, or names no subject may contain.
+_UNPUBLISHABLE: Final = (ValueError, nats.errors.BadSubjectError, nats.errors.MaxPayloadError)
+
+_log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Publishes the outbox of one database. Several are harmless; the lease keeps one at work.
+
+    A copy sent twice has the same message id, which JetStream drops inside its duplicate window and the
+    consumers' inboxes drop after it.
+    """
+
+    def __init__(
+        self, database: Database, client: NatsClient, settings: EventingSettings, *, lease_s: float = LEASE_S
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._stream = client.jetstream(timeout=settings.publish_timeout_s)
+        self._settings = settings
+        self._leadership = Leadership(database, RELAY, lease_s=lease_s)
+        self._pace = Pace(settings.poll_interval_s, max_backoff_s=_MAX_BACKOFF_S)
+        self._finished = asyncio.Event()
+        self._finished.set()
+        self._stream_seen_at_reconnect = -1
+        self.published = 0
+        self.rejected = 0
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this relay is the one at work."""
+        return self._leadership.is_held
+
+    def nudge(self) -> None:
+        """There may be something to publish."""
+        self._pace.wake()
+
+    async def oldest_unpublished_age(self) -> float:
+        """Seconds that the oldest unpublished event waits; 0 when there is none. Raises DatabaseUnavailable."""
+        async with self._database.unscoped_read() as unit:
+            oldest = await OutboxRepository(unit.session).oldest_unpublished_at()
+        return 0.0 if oldest is None else max(0.0, (utc_now() - oldest) / timedelta(seconds=1))
+
+    async def run(self) -> None:
+        """Publish until `stop`. Never raises because of NATS or the database: it keeps trying, with back-off."""
+        self._finished.clear()
+        try:
+            while not self._pace.is_stopped:
+                if await self._turn():
+                    await self._pace.rest()
+        finally:
+            self._finished.set()
+
+    async def stop(self, timeout_s: float = _STOP_S) -> None:
+        """Publish what is there, within `timeout_s`, give the lease back and end `run`."""
+        self._pace.stop()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._finished.wait()
+                while self._leadership.is_held and await self._publish_batch() == self._settings.relay_batch:
+                    pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next leader publishes the rest
+            _log.warning("relay stopped with events left", error=str(error) or type(error).__name__)
+        if self._leadership.is_held:
+            try:
+                await self._leadership.release()
+            except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+                _log.warning("relay lease not released", error=str(error) or type(error).__name__)
+
+    async def _turn(self) -> bool:
+        """Publish one batch; whether there is time to rest."""
+        try:
+            if not await self._leadership.acquire():
+                return True
+            taken = await self._publish_batch()
+        except Exception as error:  # noqa: BLE001 - a relay that ends is worse than one that tries again
+            _log.warning("relay failed", error=str(error) or type(error).__name__)
+            await self._pace.back_off()
+            return False
+        self._pace.succeed()
+        return taken < self._settings.relay_batch
+
+    async def _publish_batch(self) -> int:
+        """Take one batch to the stream and mark what arrived. Raises when something of it did not arrive."""
+        async with self._database.unscoped_read() as unit:
+            batch = await OutboxRepository(unit.session).unpublished(self._settings.relay_batch)
+        if not batch:
+            return 0
+        await self._ensure_stream()
+        chains: defaultdict[tuple[str, str], list[Unpublished]] = defaultdict(list)
+        for event in batch:
+            chains[event.tenant_id, event.entity_id].append(event)
+        delivery = _Delivery()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for chain in chains.values():
+                    group.create_task(self._publish_chain(chain, delivery))
+        finally:
+            await asyncio.shield(self._mark(delivery))
+        if delivery.error is not None:
+            self._stream_seen_at_reconnect = -1
+            raise delivery.error
+        return len(batch)
+
+    async def _ensure_stream(self) -> None:
+        if not self._client.is_connected:
+            raise ConnectFailed("NATS is away; events wait in the database")
+        # Once per connection: a server that came back may have lost its store.
+        reconnects = self._client.stats["reconnects"]
+        if self._stream_seen_at_reconnect != reconnects:
+            await ensure_stream(self._stream, self._settings)
+            self._stream_seen_at_reconnect = reconnects
+
+    async def _publish_chain(self, chain: Sequence[Unpublished], delivery: "_Delivery") -> None:
+        """Publish the events of one entity one after the other; a failure holds the later ones back."""
+        for event in chain:
+            try:
+                await self._publish(event)
+            except _UNPUBLISHABLE as error:
+                delivery.rejected.append((event, str(error) or type(error).__name__))
+            except Exception as error:  # noqa: BLE001 - of this entity only: the others must not wait for it
+                delivery.error = error
+                return
+            else:
+                delivery.published.append(event)
+
+    async def _publish(self, event: Unpublished) -> None:
+        # `publish` waits for its own acknowledgement with a deadline of its own. The client's pipelined
+        # `publish_async` would leave futures pending for ever when the server dies.
+        await self._stream.publish(
+            event_subject(event.tenant_id, event.type),
+            event.envelope.encode(),
+            timeout=self._settings.publish_timeout_s,
+            stream=EVENTS,
+            headers=_headers(event),
+        )
+
+    async def _mark(self, delivery: "_Delivery") -> None:
+        if not delivery.published and not delivery.rejected:
+            return
+        now = utc_now()
+        done = [*delivery.published, *(event for event, _ in delivery.rejected)]
+        async with self._database.unscoped_write() as unit:
+            await OutboxRepository(unit.session).mark_published((event.key for event in done), now)
+            for event, reason in delivery.rejected:
+                _log.error("event cannot be published", tenant=event.tenant_id, event_id=event.id, reason=reason)
+                letter = DeadLetter(
+                    tenant_id=event.tenant_id,
+                    id=new_id("dlq"),
+                    consumer=RELAY,
+                    event_id=event.id,
+                    event_type=event.type,
+                    reason=reason,
+                    attempts=1,
+                    envelope=event.envelope,
+                    created_at=now,
+                )
+                await InboxRepository(unit.session, event.tenant_id, RELAY).bury(letter)
+        self.published += len(delivery.published)
+        self.rejected += len(delivery.rejected)
+
+
+class _Delivery:
+    """What became of a batch."""
+
+    def __init__(self) -> None:
+        self.published: list[Unpublished] = []
+        self.rejected: list[tuple[Unpublished, str]] = []
+        self.error: Exception | None = None
+
+
+def _headers(event: Unpublished) -> dict[str, str]:
+    """The CloudEvents 1.0 attributes (NATS protocol binding, binary mode), message id and trace context."""
+    headers = {
+        str(Header.MSG_ID.value): event.id,
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": event.id,
+        "ce-type": event.type,
+        "ce-source": f"/tenants/{event.tenant_id}",
+        "ce-subject": event.entity_id,
+        "ce-time": event.occurred_at.isoformat(),
+    }
+    if traceparent := Event.decode(event.envelope).origin.traceparent:
+        headers["traceparent"] = traceparent
+    return headers

@@ -1,0 +1,31 @@
+"""What a consumer is declared by: which events it wants and what it does about them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from db.session import UnitOfWork
+from eventing.events.envelope import Event
+
+Handle: TypeAlias = Callable[[UnitOfWork, Event], Awaitable[None]]
+Select: TypeAlias = Callable[[UnitOfWork, Sequence[Event]], Awaitable[Sequence[Event]]]
+
+
+class Poison(Exception):
+    """Raised by a handler when no later attempt can succeed: the event becomes a dead letter at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A reaction to events. `name` is durable: it identifies the consumer in JetStream and in the inbox.
+
+    `handle` writes its effect into the unit's transaction, which also holds the inbox row; work that leaves the
+    database belongs into a job that it enqueues. `select`, when given, names those of some events of one tenant
+    that need an effect at all; it only reads, and spares the others every write. Both may be called again for the
+    same event when an attempt fails.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    handle: Handle
+    select: Select | None = None

@@ -1,0 +1,32 @@
+"""What a run can be told, from the environment; the address is Locust's own `--host`."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """The platform administrator who lifts the limits of the run's tenant."""
+
+    email: str
+    password: str
+
+
+def administrator() -> Administrator:
+    """From LOADTEST_ADMIN_EMAIL and LOADTEST_ADMIN_PASSWORD, else from `admin.json` in the platform's data folder.
+
+    The folder is FORMSTREAM_DATA_DIR, `.formstream` by default. Raises LookupError when there is neither.
+    """
+    email, password = os.environ.get("LOADTEST_ADMIN_EMAIL"), os.environ.get("LOADTEST_ADMIN_PASSWORD")
+    if email and password:
+        return Administrator(email, password)
+    file = Path(os.environ.get("FORMSTREAM_DATA_DIR", ".formstream")) / "admin.json"
+    try:
+        kept = json.loads(file.read_text())
+        return Administrator(kept["email"], kept["password"])
+    except (OSError, ValueError, KeyError) as error:
+        raise LookupError(
+            f"no administrator: set LOADTEST_ADMIN_EMAIL and LOADTEST_ADMIN_PASSWORD, or let {file} be read"
+        ) from error

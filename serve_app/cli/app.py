@@ -1,0 +1,151 @@
+"""The commands: what they are called, what they take. What they do stands in the modules beside this one.
+
+Those are imported by the command that needs them: `formstream --help` must not wait for Ray.
+"""
+
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from db.errors import DatabaseError
+from deployments.kit.errors import DomainError
+from eventing.errors import EventingError
+from serve_app.cli.failure import CommandFailed
+
+app = typer.Typer(
+    name="formstream",
+    help="Forms and everything that follows a submission.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of all local data, else FORMSTREAM_DATA_DIR.")
+]
+
+
+@app.command()
+def up(
+    dashboard: Annotated[bool, typer.Option(help="Ray's dashboard, on loopback; takes about 0.9 GB.")] = True,
+    data_dir: DataDir = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on, else FORMSTREAM_HOST.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Port, 0 for a free one; else FORMSTREAM_PORT.", min=0, max=65535),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Serve configuration, instead of the embedded one.")
+    ] = None,
+) -> None:
+    """Start the whole platform on this machine and keep it running until Ctrl-C or SIGTERM."""
+    from serve_app.cli.up import run
+
+    _override(FORMSTREAM_DATA_DIR=data_dir, FORMSTREAM_HOST=host, FORMSTREAM_PORT=port)
+    # Bound to the real one: what Ray prints meanwhile goes elsewhere.
+    run(dashboard=dashboard, config_file=config, console=Console(file=sys.stdout))
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(help="Address of the running platform.")] = "http://127.0.0.1:8000",
+    email: Annotated[
+        str | None, typer.Option(help="A platform administrator, needed only where sign-up is switched off.")
+    ] = None,
+    password: Annotated[str | None, typer.Option(help="The administrator's password.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="CSV", help="A SurveyMonkey export, instead of the example.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Import a real survey into a running platform and watch events, mail and signed webhooks arrive."""
+    from serve_app.cli.demo.story import Administrator, tell
+
+    if (email is None) != (password is None):
+        raise CommandFailed("--email and --password belong together.")
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    administrator = Administrator(email, password) if email is not None and password is not None else None
+    tell(Console(), url.rstrip("/"), file, administrator)
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to the newest version of the schema."""
+    from db.migrate import head_revision
+    from serve_app.cli.database import migrate as run
+    from serve_app.cli.preflight import check_data_dir, load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    settings = load_settings()
+    if settings.database().is_sqlite:
+        check_data_dir(settings.data_dir)
+    run(settings.database())
+    Console().print(f"The database is at revision {head_revision()}.", highlight=False)
+
+
+@app.command()
+def settings() -> None:
+    """Print the reference of all settings as Markdown."""
+    from serve_app.cli.settings_reference import reference
+
+    sys.stdout.write(reference())
+
+
+@app.command("check-config")
+def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", help="A Serve configuration.")]) -> None:
+    """Check a Serve configuration strictly, also for keys that Serve would ignore."""
+    from serve_app.cli.placed import read_config
+
+    names = [application.name for application in read_config(file).applications]
+    Console().print(f"{file} is valid; applications: {', '.join(names)}.", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    try:
+        number = importlib.metadata.version("formstream")
+    except importlib.metadata.PackageNotFoundError:
+        number = "of a checkout that is not installed"
+    Console().print(f"formstream {number}", highlight=False)
+
+
+def _override(**values: object) -> None:
+    """Options are settings: they go where all settings are read, and where workers inherit them."""
+    os.environ.update({name: str(value) for name, value in values.items() if value is not None})
+
+
+def main() -> None:
+    """Run the command line and exit: 0, 1 for a failure, 2 for wrong usage; failures are sentences on stderr."""
+    try:
+        code = app(prog_name="formstream", standalone_mode=False)
+    except typer.TyperException as error:
+        _complain(error.format_message())
+        sys.exit(error.exit_code)
+    except CommandFailed as error:
+        _complain(*error.sentences)
+        sys.exit(1)
+    except (DatabaseError, DomainError, EventingError) as error:
+        _complain(str(error))
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("FORMSTREAM_LOG_LEVEL") == "DEBUG":
+            raise
+        reason = " ".join(str(error).split())
+        _complain(f"{type(error).__name__}: {reason} (FORMSTREAM_LOG_LEVEL=DEBUG shows where)")
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(*sentences: str) -> None:
+    for sentence in filter(None, sentences):
+        sys.stderr.write(f"formstream: {sentence}\n")

@@ -1,0 +1,72 @@
+"""The database before anything works with it: reachable, at the newest schema, with an administrator."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from asyncpg.exceptions import InterfaceError, PostgresError  # type: ignore[import-untyped]
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from db.errors import DatabaseError
+from db.migrate import upgrade
+from db.session import Database
+from db.settings import DatabaseSettings
+from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
+from serve_app.cli.failure import CommandFailed
+from serve_app.cli.private_file import write_private
+from serve_app.settings import Settings
+
+
+def migrate(settings: DatabaseSettings) -> None:
+    """Apply every missing migration. Raises CommandFailed with the reason when the database cannot be used."""
+    if settings.is_sqlite:
+        _check_file(make_url(settings.url).database)
+    try:
+        asyncio.run(upgrade(settings))
+    except (DatabaseError, SQLAlchemyError, PostgresError, InterfaceError, OSError) as error:
+        raise CommandFailed(_sentence(error, settings)) from None
+
+
+def prepare(settings: Settings) -> GeneratedAdministrator | None:
+    """Migrate and see to it that there is an administrator; the one who was made up, kept in `admin.json`."""
+    migrate(settings.database())
+    generated = asyncio.run(_administrator(settings))
+    if generated is not None:
+        document = {"email": generated.email, "password": generated.password}
+        write_private(administrator_file(settings), json.dumps(document, indent=2) + "\n")
+    return generated
+
+
+def administrator_file(settings: Settings) -> Path:
+    """Where a generated administrator's credentials are kept."""
+    return settings.data_dir / "admin.json"
+
+
+async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
+    database = Database(settings.database())
+    try:
+        password = settings.admin_password.get_secret_value()
+        return await ensure_administrator(database, settings.admin_email or None, password or None)
+    finally:
+        await database.close()
+
+
+def _check_file(name: str | None) -> None:
+    """See that the database file can be written. Raises CommandFailed."""
+    if not name or name == ":memory:":
+        raise CommandFailed("A SQLite database needs a file, as in FORMSTREAM_DATABASE_URL=sqlite:////folder/file.db.")
+    try:
+        # Where SQLite cannot open a file, its asynchronous driver leaves a thread that complains to a closed loop.
+        with Path(name).open("ab"):
+            pass
+    except OSError as error:
+        raise CommandFailed(
+            f"The database file {name} cannot be written ({error.strerror}), see FORMSTREAM_DATABASE_URL."
+        ) from None
+
+
+def _sentence(error: Exception, settings: DatabaseSettings) -> str:
+    reason = " ".join(str(error).split()).rstrip(".: ") or "the database did not answer in time"
+    url = make_url(settings.url).render_as_string(hide_password=True)
+    return f"{reason[0].upper()}{reason[1:]} (the database is {url}, see FORMSTREAM_DATABASE_URL)."

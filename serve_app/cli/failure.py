@@ -1,0 +1,9 @@
+"""What a command says when it cannot do its work."""
+
+
+class CommandFailed(Exception):
+    """The command ends with a non-zero exit code; each sentence is shown on a line of its own, without a traceback."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(*sentences)
+        self.sentences = sentences

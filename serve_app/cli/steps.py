@@ -1,0 +1,33 @@
+"""Shows what a command is doing, one named step after the other, and how long each took."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.text import Text
+
+
+class Steps:
+    """A spinner per step on a terminal; elsewhere a line when a step begins and one when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Show `name` while the block runs, then its duration and whether it ended well."""
+        started = time.monotonic()
+        if not self._console.is_terminal:
+            self._line(f"  … {name}")
+        try:
+            with self._console.status(name):
+                yield
+        except BaseException:
+            self._line(f"  ✗ {name}", time.monotonic() - started, "red")
+            raise
+        self._line(f"  ✓ {name}", time.monotonic() - started, "green")
+
+    def _line(self, text: str, seconds: float | None = None, style: str = "dim") -> None:
+        duration = "" if seconds is None else f"{seconds:5.1f} s"
+        self._console.print(Text.assemble((f"{text:<44}", style), duration), soft_wrap=True)

@@ -1,0 +1,102 @@
+"""The edge as a plain class: one HTTP server in the running event loop, on a port that replicas share."""
+
+import asyncio
+from functools import partial
+from socket import socket
+from typing import Any
+
+import structlog
+from sanic import Sanic
+from sanic.http import Stage
+from sanic.server import AsyncioServer, HttpProtocol
+
+from serve_app.edge.apis import Apis
+from serve_app.edge.app import SanicApp, create_app
+from serve_app.edge.listener import BACKLOG, leave, open_listener
+from serve_app.edge.settings import EdgeSettings
+
+log = structlog.get_logger(__name__)
+
+# An idle connection is closed once it has been quiet for this long while the edge stops: one that is in use gets
+# `Connection: close` with its next answer instead, so that no request meets a closed connection.
+_QUIET_S = 1.0
+_TICK_S = 0.05
+
+
+class Edge:
+    """One replica of the HTTP edge. `start`, `stop` and `check_health` are called in its event loop."""
+
+    def __init__(self, settings: EdgeSettings, apis: Apis) -> None:
+        self._settings = settings
+        self._apis = apis
+        self._app: SanicApp | None = None
+        self._server: AsyncioServer | None = None
+        self._listener: socket | None = None
+        self._stopping = False
+
+    async def start(self) -> int:
+        """Listen and serve; returns the port. Raises OSError when the address cannot be had."""
+        listener = open_listener(self._settings.host, self._settings.port)
+        app = create_app(self._apis, self._settings)
+        try:
+            server: Any = await app.create_server(
+                sock=listener,
+                backlog=BACKLOG,
+                protocol=HttpProtocol,
+                return_asyncio_server=True,
+                asyncio_server_kwargs={"start_serving": False},
+            )
+            await server.startup()
+            await server.before_start()
+            await server.start_serving()
+            await server.after_start()
+        except BaseException:
+            listener.close()
+            Sanic.unregister_app(app)
+            raise
+        self._app, self._server, self._listener = app, server, listener
+        port: int = listener.getsockname()[1]
+        log.info("edge listens", host=self._settings.host, port=port)
+        return port
+
+    async def stop(self) -> None:
+        """Leave the port, finish what is in flight within `drain_s` seconds, then close every connection."""
+        if self._server is None or self._app is None or self._listener is None or self._stopping:
+            return
+        self._stopping = True
+        server, app = self._server, self._app
+        protocol = partial(HttpProtocol, loop=asyncio.get_running_loop(), app=app, connections=server.connections)
+        # Answers from now on end their connection, those that are being made included.
+        app.config.KEEP_ALIVE = False
+        for connection in server.connections:
+            if connection.http:
+                connection.http.keep_alive = False
+        await leave(self._listener, server.close, protocol)
+        await self._drain(server)
+        await server.before_stop()  # type: ignore[no-untyped-call]
+        for connection in tuple(server.connections):
+            connection.abort()
+        await server.after_stop()  # type: ignore[no-untyped-call]
+        Sanic.unregister_app(app)
+        log.info("edge stopped")
+
+    def check_health(self) -> None:
+        """Raise RuntimeError when the server does not serve any more."""
+        if self._server is None or not self._server.is_serving():
+            raise RuntimeError("the HTTP server is not listening")
+
+    async def _drain(self, server: AsyncioServer) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.drain_s
+        quiet_until = loop.time() + min(_QUIET_S, self._settings.drain_s)
+        while server.connections and loop.time() < deadline:
+            if loop.time() >= quiet_until:
+                for connection in tuple(server.connections):
+                    _close_when_quiet(connection)
+            await asyncio.sleep(_TICK_S)
+
+
+def _close_when_quiet(connection: HttpProtocol) -> None:
+    http = connection.http
+    if http is None or (http.stage is Stage.IDLE and not connection.recv_buffer):
+        connection.close()

@@ -1,0 +1,81 @@
+"""What the edge counts, for Prometheus.
+
+Each replica counts for itself, and a scrape through the shared port reaches any one of them: with several
+replicas, scrape each by its own address, or read `formstream_edge_replica` to tell them apart.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from serve_app.edge.dispatch import Dispatcher
+
+_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Counters of one edge replica. `observe` is on the path of every request, so its label look-ups are kept."""
+
+    def __init__(self, lanes: Mapping[str, Dispatcher]) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "formstream_http_requests", "Answered requests.", ("operation", "status"), registry=self._registry
+        )
+        self._durations = Histogram(
+            "formstream_http_request_duration_seconds",
+            "From the parsed headers to the finished answer.",
+            ("operation",),
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._counters: dict[tuple[str, int], Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self.in_flight = 0
+        Gauge("formstream_edge_replica", "One, labelled with the process.", ("pid",), registry=self._registry).labels(
+            str(os.getpid())
+        ).set(1)
+        self._registry.register(_Live(self, lanes))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    def observe(self, operation: str, status: int, duration_s: float) -> None:
+        """Count an answer."""
+        counter = self._counters.get((operation, status))
+        if counter is None:
+            counter = self._counters[operation, status] = self._requests.labels(operation, str(status))
+        counter.inc()
+        histogram = self._histograms.get(operation)
+        if histogram is None:
+            histogram = self._histograms[operation] = self._durations.labels(operation)
+        histogram.observe(duration_s)
+
+    def render(self) -> bytes:
+        """The text exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+
+class _Live(Collector):
+    """What is read when asked, so that it costs nothing before."""
+
+    def __init__(self, metrics: Metrics, lanes: Mapping[str, Dispatcher]) -> None:
+        self._metrics = metrics
+        self._lanes = lanes
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "formstream_http_requests_in_flight", "Requests that are being answered.", value=self._metrics.in_flight
+        )
+        waiting = GaugeMetricFamily("formstream_dispatch_waiting_calls", "Calls in the queue.", labels=["lane"])
+        calls = CounterMetricFamily("formstream_dispatch_calls", "Calls sent.", labels=["lane"])
+        batches = CounterMetricFamily("formstream_dispatch_batches", "Batches sent.", labels=["lane"])
+        for name, lane in self._lanes.items():
+            waiting.add_metric([name], lane.waiting)
+            calls.add_metric([name], lane.calls)
+            batches.add_metric([name], lane.batches)
+        yield from (waiting, calls, batches)

@@ -1,0 +1,126 @@
+"""What the API can do, as values: each route is an `Operation`, from which the server and its document are made."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, Field, TypeAdapter
+from sanic import Request
+
+from deployments.kit.contract import Contract
+from deployments.kit.objects import ObjectStore
+from deployments.kit.principal import Principal
+from serve_app.edge.apis import Apis
+from serve_app.edge.settings import EdgeSettings
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Access(Enum):
+    """Who may use an operation that needs no particular scope."""
+
+    PUBLIC = "anyone, without a credential"
+    SIGNED_IN = "anyone with a valid credential"
+
+
+class Body(Enum):
+    """How the request body reaches the handler."""
+
+    JSON = "parsed and validated"
+    RAW_JSON = "as the bytes that came; the context parses it"
+    STREAM = "unread; the handler reads it piece by piece"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what is known about it. `body` and `query` are what the operation's types describe."""
+
+    request: Request
+    apis: Apis
+    settings: EdgeSettings
+    objects: ObjectStore
+    principal: Principal
+    path: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+
+    def header(self, name: str) -> str | None:
+        """The value of a request header; name in lower case."""
+        value: str | None = self.request.headers.getone(name, None)
+        return value
+
+
+@dataclass(slots=True)
+class Reply:
+    """The answer: a contract, JSON bytes, or a stream of bytes. Status 0 stands for the operation's own."""
+
+    value: BaseModel | bytes | None = None
+    status: int = 0
+    headers: Headers = ()
+    media_type: str = "application/json"
+    stream: AsyncIterator[bytes] | None = None
+
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParameter:
+    """A request header that an operation reads."""
+
+    name: str
+    description: str
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One route: how it is addressed, who may use it, what it takes and gives.
+
+    `path` is an OpenAPI template. `scope` is the permission it needs. `max_body` names the limit in EdgeSettings,
+    `errors` the status codes of its own beside those that every operation can answer with.
+    """
+
+    id: str
+    method: Method
+    path: str
+    summary: str
+    tag: str
+    scope: str | Access
+    handler: Handler
+    request: Any = None
+    body: Body = Body.JSON
+    media_type: str = "application/json"
+    max_body: Literal["max_body", "max_form_body", "max_upload"] = "max_body"
+    query: type[BaseModel] | None = None
+    response: Any = None
+    response_media_type: str = "application/json"
+    status: int = 200
+    headers: tuple[HeaderParameter, ...] = ()
+    errors: tuple[int, ...] = ()
+    description: str = ""
+    example: Mapping[str, Any] | None = None
+    documented: bool = True
+    adapter: TypeAdapter[Any] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.request is not None and self.body is Body.JSON:
+            object.__setattr__(self, "adapter", TypeAdapter(self.request))
+
+
+class PageQuery(Contract):
+    """Which page of a list."""
+
+    cursor: str | None = Field(default=None, max_length=1024, description="`meta.next_cursor` of the page before.")
+    limit: int = Field(default=20, ge=1, le=100, description="Most entries in the page.")
+
+
+IDEMPOTENCY_KEY = HeaderParameter(
+    "Idempotency-Key",
+    "Names this request; sent again with the same key it is carried out once. 1–255 visible ASCII characters.",
+    "^[\\x21-\\x7e]{1,255}$",
+)
+IF_MATCH = HeaderParameter("If-Match", "Entity tag of the revision that the change is based on; 412 when it is older.")
+IF_NONE_MATCH = HeaderParameter("If-None-Match", "Entity tag that the client has; 304 when it is still current.")

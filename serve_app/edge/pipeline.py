@@ -1,0 +1,166 @@
+"""What happens to every request between the server and its handler, in one order for all of them:
+credential, permission, address, headers, body, handler, answer, count, log."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from time import perf_counter
+from typing import Any, cast
+
+import structlog
+from pydantic import BaseModel
+from sanic import Request
+from sanic.exceptions import SanicException
+
+from deployments.kit.calls import CALLER
+from deployments.kit.errors import DomainError, NotFound
+from deployments.kit.objects import ObjectStore
+from deployments.kit.principal import PLATFORM_TENANT, Principal
+from serve_app.edge.answer import Answer
+from serve_app.edge.apis import Apis
+from serve_app.edge.auth import Authenticator
+from serve_app.edge.correlation import correlation_id, origin
+from serve_app.edge.errors import framework_problem, problem
+from serve_app.edge.metrics import Metrics
+from serve_app.edge.operations import Access, Body, Exchange, Operation, Reply
+from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
+from serve_app.edge.settings import EdgeSettings
+
+log = structlog.get_logger(__name__)
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
+
+
+class Pipeline:
+    """Turns operations into the framework's handlers."""
+
+    def __init__(self, apis: Apis, settings: EdgeSettings, metrics: Metrics) -> None:
+        self._apis = apis
+        self._settings = settings
+        self._metrics = metrics
+        self._objects = ObjectStore(settings.object_store_url)
+        self._authenticator = Authenticator(apis.identity)
+
+    def handler(self, operation: Operation) -> Callable[..., Coroutine[Any, Any, Answer | None]]:
+        """The framework's handler for an operation. It raises nothing but cancellation."""
+        limit: int = getattr(self._settings, operation.max_body)
+
+        async def handle(request: Request, **path: str) -> Answer | None:
+            metrics = self._metrics
+            started = perf_counter()
+            metrics.in_flight += 1
+            error: DomainError | None = None
+            principal: Principal | None = None
+            try:
+                principal = await self._principal(operation, request, path)
+                answer = await self._answer(operation, request, principal, path, limit)
+            except DomainError as failure:
+                error = failure
+                answer = problem(failure, request)
+            except SanicException as failure:
+                answer = framework_problem(failure, request)
+            except Exception:
+                log.exception("request failed", request_id=correlation_id(request), operation=operation.id)
+                error = DomainError()
+                answer = problem(error, request)
+            finally:
+                metrics.in_flight -= 1
+            status = answer.status if answer is not None else operation.status
+            duration = perf_counter() - started
+            metrics.observe(operation.id, status, duration)
+            if status >= 400 or duration > self._settings.slow_s or self._settings.access_log:
+                self._log(operation, request, principal, status, duration, error)
+            return answer
+
+        handle.__name__ = operation.id
+        return handle
+
+    async def _principal(self, operation: Operation, request: Request, path: dict[str, str]) -> Principal:
+        scope = operation.scope
+        if scope is Access.PUBLIC:
+            tenant_id = path.get("tenant", PLATFORM_TENANT)
+            if tenant_id is not PLATFORM_TENANT and not _TENANT_ID.fullmatch(tenant_id):
+                raise NotFound
+            principal = Principal.anonymous(tenant_id, origin(request))
+        else:
+            principal = await self._authenticator.principal(request, origin(request))
+            if scope is not Access.SIGNED_IN:
+                principal.require(str(scope))
+        CALLER.set(principal)
+        return principal
+
+    async def _answer(
+        self, operation: Operation, request: Request, principal: Principal, path: dict[str, str], limit: int
+    ) -> Answer | None:
+        for segment in path.values():
+            if not _SEGMENT.fullmatch(segment):
+                raise NotFound
+        exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path)
+        if operation.query is not None:
+            exchange.query = parse_query(request, operation.query)
+        if operation.body is not Body.STREAM:
+            if operation.request is not None:
+                require_json(request)
+            body = await read_body(request, limit, self._settings.deadline_s)
+            exchange.body = body if operation.adapter is None else parse_json(body, operation.adapter)
+        reply = await operation.handler(exchange)
+        if reply.stream is not None:
+            return await _stream(request, reply, reply.stream)
+        return Answer(
+            reply.status or operation.status, _encoded(reply), reply.media_type, correlation_id(request), reply.headers
+        )
+
+    def _log(
+        self,
+        operation: Operation,
+        request: Request,
+        principal: Principal | None,
+        status: int,
+        duration: float,
+        error: DomainError | None,
+    ) -> None:
+        fields: dict[str, Any] = {
+            "request_id": correlation_id(request),
+            "operation": operation.id,
+            "method": request.method,
+            "path": request.path[:512],
+            "status": status,
+            "duration_ms": round(duration * 1000, 1),
+        }
+        if principal is not None:
+            fields |= {"tenant": principal.tenant_id, "subject": principal.subject}
+        if error is not None:
+            fields["code"] = error.code
+        (log.error if status >= 500 else log.info)("request", **fields)
+
+
+def _encoded(reply: Reply) -> bytes:
+    value = reply.value
+    if isinstance(value, BaseModel):
+        return value.model_dump_json().encode()
+    return value or b""
+
+
+async def _stream(request: Request, reply: Reply, stream: AsyncIterator[bytes]) -> Answer | None:
+    """Send a stream. Failing before its first piece is an ordinary failure; after it, the connection is broken,
+    so that nobody takes what came for the whole."""
+    pieces = aiter(stream)
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        first = b""
+    response = Answer(reply.status or 200, b"", reply.media_type, correlation_id(request), reply.headers)
+    try:
+        await request.respond(response)
+        await response.send(first)
+        async for piece in pieces:
+            await response.send(piece)
+        await response.send(b"", end_stream=True)
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.exception("stream broken", request_id=correlation_id(request), path=request.path)
+        cast(asyncio.Transport, request.transport).abort()
+        raise asyncio.CancelledError from None
+    return None

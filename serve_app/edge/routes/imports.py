@@ -1,0 +1,156 @@
+"""Bringing in a file from another system: the file goes to the object store, a reference to the context."""
+
+import asyncio
+import hashlib
+import re
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uuid_utils
+from pydantic import Field, TypeAdapter, ValidationError
+
+from deployments.forms.contracts import Slug, Title
+from deployments.imports.contracts import StartedImport, StartImport
+from deployments.kit.contract import Contract
+from deployments.kit.errors import Fault, Invalid, PayloadTooLarge
+from deployments.kit.objects import object_key
+from deployments.kit.problems import faults_of
+from serve_app.edge.errors import RequestTimeout
+from serve_app.edge.multipart import Form, read_form
+from serve_app.edge.operations import IDEMPOTENCY_KEY, Body, Exchange, Operation, Reply
+from serve_app.edge.parsing import idempotency_key, stream_of
+
+_NAME_LENGTH = 300
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class ImportForm(Contract):
+    """The fields of an upload; `file` is the file itself."""
+
+    file: bytes = Field(description="The file to import.", json_schema_extra={"format": "binary"})
+    format: str = Field(description="What wrote the file: `surveymonkey_csv`.")
+    slug: Slug
+    title: Title
+    dry_run: bool = Field(default=False, description="Report what would be done, store nothing.")
+
+
+_COMMAND: TypeAdapter[StartImport] = TypeAdapter(StartImport)
+# Set by us and not by the form's fields.
+_OWN_FIELDS = frozenset({"file", "file_name", "size", "sha256", "idempotency_key"})
+
+
+async def start_import(x: Exchange) -> Reply:
+    x.principal.require("responses:write")
+    key = idempotency_key(x.request)
+    file = object_key(x.principal.tenant_id, "imports", uuid_utils.uuid7().hex)
+    try:
+        async with asyncio.timeout(x.settings.upload_deadline_s):
+            upload = await _received(x, file)
+    except TimeoutError:
+        raise RequestTimeout(f"The file did not arrive within {x.settings.upload_deadline_s:g} s.") from None
+    try:
+        command = _command(upload, {"file": file, "idempotency_key": key})
+        started: StartedImport = await x.apis.imports.start(x.principal, command)
+    except BaseException:
+        await asyncio.shield(x.objects.delete(file))
+        raise
+    if started.replayed:
+        # The first request's file is the one that is imported.
+        await x.objects.delete(file)
+    headers = [("location", f"/api/v1/jobs/{started.job_id}")]
+    if started.replayed:
+        headers.append(("idempotent-replayed", "true"))
+    return Reply(StartedJob(job_id=started.job_id), headers=tuple(headers))
+
+
+class StartedJob(Contract):
+    """The job that does the work; its state is at the address in `Location`."""
+
+    job_id: str
+
+
+class _Upload:
+    def __init__(self, form: Form, size: int, sha256: str) -> None:
+        self.form = form
+        self.size = size
+        self.sha256 = sha256
+
+
+async def _received(x: Exchange, file: str) -> _Upload:
+    digest = hashlib.sha256()
+    size = 0
+    async with x.objects.writer(file) as writer:
+
+        async def sink(content: bytes) -> None:
+            nonlocal size
+            size += len(content)
+            digest.update(content)
+            await writer.write(content)
+
+        form = await read_form(x.header("content-type") or "", _pieces(x), "file", sink)
+    return _Upload(form, size, digest.hexdigest())
+
+
+async def _pieces(x: Exchange) -> AsyncIterator[bytes]:
+    limit = x.settings.max_upload
+    stream = stream_of(x.request)
+    if stream is None:
+        return
+    too_large = PayloadTooLarge(f"The body may have at most {limit} bytes.")
+    if (stream.request_bytes_left or 0) > limit:
+        raise too_large
+    stream.request_max_size = sys.maxsize  # the count below is the limit
+    received = 0
+    async for piece in stream:
+        received += len(piece)
+        if received > limit:
+            raise too_large
+        yield piece
+
+
+def _command(upload: _Upload, own: dict[str, Any]) -> StartImport:
+    form = upload.form
+    faults = list(form.faults)
+    values: dict[str, Any] = {
+        **{name: value for name, value in form.fields.items() if name not in _OWN_FIELDS},
+        **own,
+        "file_name": _UNPRINTABLE.sub("", form.file_name or "")[-_NAME_LENGTH:],
+        "size": upload.size,
+        "sha256": upload.sha256,
+    }
+    foreign = form.fields.keys() & _OWN_FIELDS
+    faults += [Fault(f"/{name}", "unknown_property", "The form has no such field.") for name in sorted(foreign)]
+    if form.file_name is None:
+        faults.append(Fault("/file", "required", "The file is missing."))
+    elif not upload.size:
+        faults.append(Fault("/file", "length.min", "The file is empty."))
+    try:
+        command = _COMMAND.validate_python(values)
+    except ValidationError as error:
+        raise Invalid(faults=(*faults, *faults_of(error))) from None
+    if faults:
+        raise Invalid(faults=tuple(faults))
+    return command
+
+
+OPERATIONS = (
+    Operation(
+        id="start_import",
+        method="POST",
+        path="/api/v1/imports",
+        summary="Import a form with its responses from a file",
+        description="Needs `responses:write` as well. The work is done by a job, whose address is in `Location`.",
+        tag="Imports",
+        scope="forms:write",
+        handler=start_import,
+        request=ImportForm,
+        body=Body.STREAM,
+        media_type="multipart/form-data",
+        max_body="max_upload",
+        response=StartedJob,
+        status=202,
+        headers=(IDEMPOTENCY_KEY,),
+        errors=(409,),
+    ),
+)

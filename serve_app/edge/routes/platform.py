@@ -1,0 +1,96 @@
+"""The edge's own operations: health, metrics, the API document and its page."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+
+import orjson
+import structlog
+
+from serve_app.edge.apis import Probe
+from serve_app.edge.docs import ASSETS, PAGE_POLICY, asset
+from serve_app.edge.metrics import Metrics
+from serve_app.edge.openapi import document
+from serve_app.edge.operations import Access, Exchange, Handler, Operation, Reply
+from serve_app.edge.settings import EdgeSettings
+
+log = structlog.get_logger(__name__)
+
+_PROBE_S = 2.0
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def health(_: Exchange) -> Reply:
+    return Reply(b'{"status":"ok"}')
+
+
+async def ready(x: Exchange) -> Reply:
+    names = list(x.apis.probes)
+    failures = await asyncio.gather(*(_failure(name, x.apis.probes[name]) for name in names))
+    failing = [name for name, failed in zip(names, failures, strict=True) if failed]
+    report = {"status": "unavailable" if failing else "ok", "checked": names, "failing": failing}
+    headers = (("retry-after", "1"),) if failing else ()
+    return Reply(orjson.dumps(report), status=503 if failing else 200, headers=headers)
+
+
+async def _failure(name: str, probe: Probe) -> bool:
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            await probe()
+    except Exception as error:  # noqa: BLE001 - whatever a probe raises means the same
+        log.warning("not ready", probe=name, reason=type(error).__name__)
+        return True
+    return False
+
+
+async def metrics_text(metrics: Metrics, _: Exchange) -> Reply:
+    return Reply(metrics.render(), media_type=_TEXT)
+
+
+async def openapi_document(rendered: Callable[[], bytes], _: Exchange) -> Reply:
+    return Reply(await asyncio.to_thread(rendered), headers=(("cache-control", "public, no-cache"),))
+
+
+async def docs_asset(name: str, _: Exchange) -> Reply:
+    content, media_type = await asyncio.to_thread(asset, name)
+    headers = (("cache-control", "public, max-age=3600"), ("content-security-policy", PAGE_POLICY))
+    return Reply(content, media_type=media_type, headers=headers)
+
+
+def platform_operations(
+    operations: Iterable[Operation], settings: EdgeSettings, metrics: Metrics
+) -> tuple[Operation, ...]:
+    """The operations that describe and watch the others."""
+    own: tuple[Operation, ...] = (
+        _own("health", "/health", "Whether the edge runs", health),
+        _own("ready", "/health/ready", "Whether every part can take requests; 503 names those that cannot", ready),
+        _own("metrics", "/metrics", "Metrics of this replica", partial(metrics_text, metrics), "text/plain"),
+    )
+    if settings.docs:
+        shown = (*operations, *own)
+        rendered = cache(lambda: orjson.dumps(document(shown)))
+        own += (
+            _own("openapi", "/api/v1/openapi.json", "This document", partial(openapi_document, rendered)),
+            *(
+                _own(f"docs_{name.replace('.', '_').replace('-', '_')}", path, name, partial(docs_asset, name), "*/*")
+                for path, name in ASSETS
+            ),
+        )
+    return own
+
+
+def _own(
+    operation_id: str, path: str, summary: str, handler: Handler, media_type: str = "application/json"
+) -> Operation:
+    return Operation(
+        id=operation_id,
+        method="GET",
+        path=path,
+        summary=summary,
+        tag="Platform",
+        scope=Access.PUBLIC,
+        handler=handler,
+        response=dict[str, object] if media_type == "application/json" else str,
+        response_media_type=media_type,
+        documented=media_type != "*/*",
+    )

@@ -1,0 +1,65 @@
+"""The document: valid, complete, and true."""
+
+import httpx
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from serve_app.edge.operations import Access
+from serve_app.edge.routes import OPERATIONS
+
+PUBLIC = {"sign_up", "log_in", "refresh", "get_public_form", "submit_public_response"}
+SIGNED_IN = {"me", "log_out"}
+
+
+async def test_the_document_is_valid_openapi(client: httpx.AsyncClient) -> None:
+    response = await client.get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    document = response.json()
+    assert document["openapi"].startswith("3.1")
+    errors = list(OpenAPIV31SpecValidator(document).iter_errors())
+    assert errors == []
+
+
+async def test_every_operation_is_in_it_with_its_permission(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/api/v1/openapi.json")).json()
+    described = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    for operation in OPERATIONS:
+        found = described[operation.method, operation.path]
+        assert found["operationId"] == operation.id
+        assert str(operation.status) in found["responses"]
+        if isinstance(operation.scope, str):
+            assert found["x-required-scope"] == operation.scope
+            assert operation.scope in found["description"]
+            assert {"401", "403"} <= set(found["responses"])
+            assert found["security"] == [{"bearer": []}]
+        assert ("requestBody" in found) == (operation.request is not None)
+    assert {path for _, path in described} >= {"/health", "/health/ready", "/metrics", "/api/v1/openapi.json"} - {
+        "/api/v1/openapi.json"
+    }
+
+
+def test_every_operation_declares_a_scope_or_is_known_to_be_open() -> None:
+    """T: a new route without a permission fails here, until somebody decides that it is public."""
+    assert {operation.id for operation in OPERATIONS if operation.scope is Access.PUBLIC} == PUBLIC
+    assert {operation.id for operation in OPERATIONS if operation.scope is Access.SIGNED_IN} == SIGNED_IN
+    assert all(operation.scope for operation in OPERATIONS)
+
+
+def test_ids_and_addresses_are_unique() -> None:
+    assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
+    assert len({(operation.method, operation.path) for operation in OPERATIONS}) == len(OPERATIONS)
+
+
+async def test_without_a_credential_nothing_but_the_public_answers(client: httpx.AsyncClient) -> None:
+    """T: every operation that is not public refuses a request without a credential."""
+    for operation in OPERATIONS:
+        if operation.id in PUBLIC:
+            continue
+        path = operation.path.replace("{version}", "1")
+        for name in ("form_id", "response_id", "webhook_id", "delivery_id", "job_id", "tenant_id", "api_key_id"):
+            path = path.replace(f"{{{name}}}", "x1")
+        response = await client.request(operation.method, path)
+        assert response.status_code == 401, operation.id

@@ -1,0 +1,118 @@
+"""Every operation reaches the method it is for, with the caller first and the address's ids after it."""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.kit.principal import Principal
+from serve_app.edge.apis import Apis
+from serve_app.edge.routes import OPERATIONS
+from tests.serve_app.edge.fakes import Fakes, running
+
+USER = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada"}
+
+# operation, query, body, the context's method, what it is called with after the caller
+CASES: list[tuple[str, str, Any, str, list[Any]]] = [
+    ("sign_up", "", {"tenant": {"id": "acme", "name": "Acme"}, "user": USER}, "identity.sign_up", [...]),
+    ("log_in", "", {"tenant": "acme", "email": "a@b.c", "password": "x"}, "identity.log_in", [...]),
+    ("refresh", "", {"refresh_token": "t"}, "identity.refresh", [...]),
+    ("log_out", "", {"refresh_token": "t"}, "identity.log_out", [...]),
+    ("me", "", None, "identity.me", []),
+    ("create_user", "", USER, "identity.create_user", [...]),
+    ("list_users", "?limit=5", None, "identity.list_users", [None, 5]),
+    ("create_api_key", "", {"name": "ci", "scopes": ["forms:read"]}, "identity.create_api_key", [...]),
+    ("list_api_keys", "", None, "identity.list_api_keys", [None, 20]),
+    ("revoke_api_key", "", None, "identity.revoke_api_key", ["api_key_id1"]),
+    ("create_tenant", "", {"id": "globex", "name": "Globex"}, "identity.create_tenant", [...]),
+    ("list_tenants", "?cursor=c", None, "identity.list_tenants", ["c", 20]),
+    ("get_tenant", "", None, "identity.get_tenant", ["tenant_id1"]),
+    ("update_tenant", "", {"name": "New"}, "identity.update_tenant", ["tenant_id1", ...]),
+    ("suspend_tenant", "", None, "identity.suspend_tenant", ["tenant_id1"]),
+    ("resume_tenant", "", None, "identity.resume_tenant", ["tenant_id1"]),
+    ("publish_form", "", None, "forms.publish", ["form_id1"]),
+    ("delete_form", "", None, "forms.delete", ["form_id1"]),
+    ("list_form_versions", "", None, "forms.list_versions", ["form_id1"]),
+    ("get_form_version", "", None, "forms.get_version", ["form_id1", 7]),
+    ("validate_definition", "", {"definition": []}, "forms.validate", [...]),
+    ("get_response", "", None, "responses.get", ["response_id1"]),
+    ("delete_response", "", None, "responses.delete", ["response_id1"]),
+    ("list_jobs", "?state=failed&kind=import", None, "jobs.list_jobs", [None, 20, "import", "failed"]),
+    ("get_job", "", None, "jobs.get", ["job_id1"]),
+    ("cancel_job", "", None, "jobs.cancel", ["job_id1"]),
+    ("retry_job", "", None, "jobs.retry", ["job_id1"]),
+    ("create_webhook", "", {"url": "https://x.y", "events": ["*"]}, "webhooks.create", [...]),
+    ("list_webhooks", "", None, "webhooks.list_webhooks", [None, 20]),
+    ("get_webhook", "", None, "webhooks.get", ["webhook_id1"]),
+    ("update_webhook", "", {"status": "disabled"}, "webhooks.update", ["webhook_id1", ...]),
+    ("delete_webhook", "", None, "webhooks.delete", ["webhook_id1"]),
+    ("test_webhook", "", None, "webhooks.test", ["webhook_id1"]),
+    ("list_deliveries", "?limit=3&cursor=c", None, "webhooks.list_deliveries", ["webhook_id1", "c", 3]),
+    ("retry_delivery", "", None, "webhooks.retry", ["delivery_id1"]),
+]
+
+
+class Recorder:
+    """A context that notes every call and answers with nothing."""
+
+    def __init__(self, context: str, calls: list[tuple[str, tuple[Any, ...]]]) -> None:
+        self._context = context
+        self._calls = calls
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(*args: Any) -> None:
+            self._calls.append((f"{self._context}.{method}", args))
+
+        return call
+
+
+async def test_each_operation_calls_its_method(fakes: Fakes) -> None:
+    calls: list[tuple[str, tuple[Any, ...]]] = []
+    contexts = {name: Recorder(name, calls) for name in ("identity", "forms", "responses", "jobs", "webhooks")}
+    owner = fakes.identity.principals["owner"]
+
+    async def authenticate(_: str) -> Principal:
+        return owner
+
+    vars(contexts["identity"])["authenticate"] = authenticate
+    operations = {operation.id: operation for operation in OPERATIONS}
+    async with running(Contexts(contexts)) as client:
+        client.headers["authorization"] = "Bearer owner"
+        for operation_id, query, body, method, arguments in CASES:
+            operation = operations[operation_id]
+            path = operation.path.replace("{version}", "7").replace("{", "").replace("}", "1") + query
+            response = await client.request(operation.method, path, json=body)
+            assert response.status_code == operation.status, (operation_id, response.text)
+            called, (caller, *given) = calls.pop()
+            assert called == method
+            assert (caller.tenant_id if isinstance(caller, Principal) else "") in ("acme", "")
+            for expected, found in zip(arguments, given, strict=True):
+                assert expected is ... or found == expected, operation_id
+                if expected is ...:
+                    assert isinstance(found, operation.request)
+
+
+class Contexts(Fakes):
+    """Fakes of which some contexts are recorders."""
+
+    def __init__(self, recorders: dict[str, Any]) -> None:
+        super().__init__()
+        self._recorders = recorders
+
+    def apis(self) -> Apis:
+        return replace(super().apis(), **self._recorders)
+
+
+def test_every_operation_is_tried_somewhere() -> None:
+    elsewhere = {
+        *("create_form", "list_forms", "get_form", "update_form", "get_public_form"),
+        *("submit_public_response", "submit_response", "submit_response_old", "list_responses"),
+        *("export_responses_csv", "start_import"),
+    }
+    assert {case[0] for case in CASES} | elsewhere == {operation.id for operation in OPERATIONS}
+
+
+@pytest.mark.parametrize("version", ["x", "1.5", "-1", "1234567890", "%D9%A1"])
+async def test_a_version_that_is_no_number_is_404(owner: httpx.AsyncClient, version: str) -> None:
+    assert (await owner.get(f"/api/v1/forms/frm_1/versions/{version}")).status_code == 404
