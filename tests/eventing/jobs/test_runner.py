@@ -1,0 +1,402 @@
+"""Leases, limits, cancellation and draining of the job runner, on both databases."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text, update
+from sqlmodel import col
+
+from db.errors import DatabaseUnavailable
+from db.models.events import Event as EventRow
+from db.models.jobs import Job
+from db.repositories.job_queue import JobQueueRepository
+from db.session import Database
+from db.types import utc_now
+from eventing.jobs import Done, JobCancelled, JobRun, JobRunner, SoftLimitExceeded
+from eventing.jobs import runner as runner_module
+from tests.eventing.harness import count, eventually
+from tests.eventing.jobs.harness import all_in, fetch, kind, order, reaches, serving
+
+
+async def test_two_runners_never_run_a_job_twice(database: Database) -> None:
+    """J1: while the lease holds, a job belongs to one worker."""
+    runs: Counter[str] = Counter()
+
+    async def run(job: JobRun) -> None:
+        runs[job.id] += 1
+        await asyncio.sleep(0)
+
+    async with (
+        serving(database, kind(run), queues={"default": 8}) as one,
+        serving(database, kind(run), queues={"default": 8}) as two,
+    ):
+        ids = [*await order(database, "acme", 150), *await order(database, "globex", 150)]
+        await all_in(database, ids, "succeeded")
+        assert one.counters["succeeded"] + two.counters["succeeded"] == 300
+    assert set(runs.values()) == {1}
+    assert len(runs) == 300
+
+
+async def test_a_job_of_a_dead_worker_runs_again(database: Database) -> None:
+    """J1: redelivered when the lease runs out; the lost attempt is counted and shown."""
+    stuck = asyncio.Event()
+
+    async def die(_job: JobRun) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    dead = JobRunner(database, {"default": 1}, [kind(die)], lease_s=0.3)
+    task = asyncio.create_task(dead.run())
+    (job_id,) = await order(database, "acme")
+    await asyncio.wait_for(stuck.wait(), 10)
+    for loop in dead._loops:  # as if the process were gone: nobody renews the lease, nobody gives the job back
+        loop.cancel()
+    await asyncio.wait({task})
+
+    seen: list[int] = []
+
+    async def run(job: JobRun) -> None:
+        seen.append(job.attempt)
+
+    async with serving(database, kind(run)) as runner:
+        job = await reaches(database, job_id, "succeeded")
+        assert runner.counters["recovered"] == 1
+    assert seen == [2]
+    assert [attempt["error"] for attempt in job.attempts] == ["the worker was lost", None]
+    for lane in dead._lanes.values():
+        for execution in lane.tasks:
+            execution.cancel()
+
+
+KILLS_ITS_WORKER = """
+import asyncio, os, signal, sys
+from db.session import Database
+from db.settings import DatabaseSettings
+from eventing.jobs import JobKind, JobRunner
+
+async def main():
+    async def run(job):
+        os.kill(os.getpid(), signal.SIGKILL)
+    database = Database(DatabaseSettings(url=sys.argv[1]))
+    await JobRunner(database, {"default": 1}, [JobKind("work", "default", run)], lease_s=1.0).run()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_job_survives_the_death_of_its_process(database: Database) -> None:
+    """J1: the worker is killed (SIGKILL) inside the job; another takes over when the lease runs out."""
+    (job_id,) = await order(database, "acme")
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLS_ITS_WORKER, database.settings.url, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(worker.wait(), 60) == -signal.SIGKILL
+    assert (await fetch(database, job_id)).state == "running"
+
+    async def run(job: JobRun) -> Done:
+        return Done({"attempt": job.attempt})
+
+    async with serving(database, kind(run)):
+        job = await reaches(database, job_id, "succeeded")
+    assert job.result == {"attempt": 2}
+
+
+async def test_a_job_that_kills_its_workers_fails_in_the_end(database: Database) -> None:
+    """E4: the attempts of dead workers are counted like any other; the fact is recorded."""
+    (job_id, other_id) = await order(database, "acme", 2)
+    (foreign_id,) = await order(database, "globex")
+    async with database.unscoped_write() as unit:
+        await unit.session.execute(
+            update(Job).values(
+                state="running", attempt=3, worker="gone", started_at=utc_now(),
+                lease_until=utc_now() - timedelta(seconds=1),
+            )
+        )  # fmt: skip
+        await unit.session.execute(update(Job).where(col(Job.id) == other_id).values(attempt=1))
+
+    async def run(_job: JobRun) -> None:
+        return None
+
+    async with serving(database, kind(run)):
+        job = await reaches(database, job_id, "failed")
+        await reaches(database, foreign_id, "failed")
+        await reaches(database, other_id, "succeeded")
+    assert job.error == "the worker was lost"
+    assert await count(database, EventRow, col(EventRow.type) == "job.failed") == 2
+
+
+async def test_leases_are_renewed_while_a_job_runs(database: Database) -> None:
+    """A job may take many times its lease; nobody else gets it."""
+    release = asyncio.Event()
+    runs: list[str] = []
+
+    async def run(job: JobRun) -> None:
+        runs.append(job.id)
+        await release.wait()
+
+    async with serving(database, kind(run), lease_s=0.6), serving(database, kind(run), lease_s=0.6):
+        (job_id,) = await order(database, "acme")
+        await reaches(database, job_id, "running")
+        first = (await fetch(database, job_id)).lease_until
+        assert first is not None
+
+        async def renewed_twice() -> bool:
+            now = (await fetch(database, job_id)).lease_until
+            return now is not None and now - first > timedelta(seconds=1)
+
+        await eventually(renewed_twice)
+        release.set()
+        await reaches(database, job_id, "succeeded")
+    assert runs == [job_id]
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None:
+    """The fence: another worker took the job over, so this one's end and progress do not count."""
+    entered, release = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def run(job: JobRun) -> Done:
+        entered.set()
+        await release.wait()
+        try:
+            await job.progress(9, 9)
+        except JobCancelled:
+            ended.append(job.id)
+        return Done({"by": "the old worker"})
+
+    async with serving(database, kind(run), lease_s=60) as runner:
+        (job_id,) = await order(database, "acme")
+        await asyncio.wait_for(entered.wait(), 10)
+        async with database.unscoped_write() as unit:
+            await unit.session.execute(update(Job).values(worker="another", attempt=2))
+        release.set()
+
+        async def idle() -> bool:
+            return runner.running == 0
+
+        await eventually(idle)
+    job = await fetch(database, job_id)
+    assert ended == [job_id]
+    assert (job.state, job.worker, job.result, job.progress_done) == ("running", "another", None, 0)
+
+
+async def test_a_running_job_is_cancelled_at_its_next_progress(database: Database) -> None:
+    """J2: cooperative cancellation, noticed by the heartbeat or by the write of the progress."""
+    entered = asyncio.Event()
+
+    async def run(job: JobRun) -> None:
+        for step in range(10_000):
+            entered.set()
+            await job.progress(step, 10_000)
+            await asyncio.sleep(0.01)
+
+    async with serving(database, kind(run), lease_s=0.6) as runner:
+        (job_id,) = await order(database, "acme")
+        await asyncio.wait_for(entered.wait(), 10)
+        async with database.unscoped_write() as unit:
+            await unit.session.execute(update(Job).values(cancel_requested=True))
+        job = await reaches(database, job_id, "cancelled")
+        assert runner.counters["cancelled"] == 1
+    assert job.progress_total == 10_000
+    assert job.attempts[-1]["error"] == "the job was cancelled"
+
+
+async def test_progress_is_shown_and_throttled(database: Database) -> None:
+    """J2: progress while it runs, exact at the end, a few writes for thousands of calls."""
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def run(job: JobRun) -> None:
+        await job.progress(1, 5000)
+        entered.set()
+        await release.wait()
+        for step in range(2, 5001):
+            await job.progress(step, 5000)
+
+    async with serving(database, kind(run)):
+        (job_id,) = await order(database, "acme")
+        await asyncio.wait_for(entered.wait(), 10)
+        job = await fetch(database, job_id)
+        assert (job.state, job.progress_done, job.progress_total) == ("running", 1, 5000)
+        release.set()
+        job = await reaches(database, job_id, "succeeded")
+    assert (job.progress_done, job.progress_total) == (5000, 5000)
+
+
+async def test_the_hard_limit_ends_the_attempt(database: Database) -> None:
+    """J1: the code is cancelled; the attempt counts as failed; the place is free again."""
+
+    async def run(_job: JobRun) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(database, kind(run, max_attempts=1, hard_limit_s=0.1), queues={"default": 1}):
+        (job_id,) = await order(database, "acme")
+        job = await reaches(database, job_id, "failed")
+    assert job.error == "the time limit of 0.1 s was reached"
+
+
+async def test_the_soft_limit_is_told_to_the_job(database: Database) -> None:
+    """J1: the job hears of it with its progress and has time to tidy up."""
+    tidied = asyncio.Event()
+
+    async def run(job: JobRun) -> None:
+        assert job.remaining == 0
+        try:
+            await job.progress(1)
+        except SoftLimitExceeded:
+            tidied.set()
+            raise
+
+    async with serving(database, kind(run, max_attempts=1, soft_limit_s=0)):
+        (job_id,) = await order(database, "acme")
+        job = await reaches(database, job_id, "failed")
+    assert tidied.is_set()
+    assert job.error == "the soft time limit is over"
+
+
+async def test_a_noisy_tenant_does_not_starve_a_quiet_one(database: Database) -> None:
+    """J4: tenants take turns, and one tenant never has all places."""
+    started: list[str] = []
+    gate = asyncio.Semaphore(0)
+
+    async def run(job: JobRun) -> None:
+        started.append(job.tenant_id)
+        await gate.acquire()
+
+    noisy = await order(database, "noisy", 400)
+    async with serving(database, kind(run), queues={"default": 4}):
+
+        async def noisy_has_its_share() -> bool:
+            return len(started) == 3
+
+        await eventually(noisy_has_its_share)
+        quiet = await order(database, "quiet", 3)
+
+        async def quiet_has_started() -> bool:
+            return started.count("quiet") == 1
+
+        await eventually(quiet_has_started)
+        assert started == ["noisy"] * 3 + ["quiet"]
+        for _ in range(20):
+            gate.release()
+        await all_in(database, quiet, "succeeded")
+        for _ in noisy:
+            gate.release()
+        await all_in(database, noisy, "succeeded")
+    assert max(index for index, tenant in enumerate(started) if tenant == "quiet") < 20
+
+
+async def test_a_nudge_starts_a_job_long_before_the_poll(database: Database) -> None:
+    ran = asyncio.Event()
+
+    async def run(_job: JobRun) -> None:
+        ran.set()
+
+    async with serving(database, kind(run), poll_s=60):
+        await asyncio.sleep(0)
+        await order(database, "acme")
+        await asyncio.wait_for(ran.wait(), 10)
+
+
+async def test_a_claim_takes_no_more_than_it_was_asked_for(database: Database) -> None:
+    """J4: limit and share hold exactly, and tenants take turns within one claim."""
+    await order(database, "noisy", 40)
+    await order(database, "quiet", 2)
+
+    async def claim(limit: int, per_tenant: int) -> list[str]:
+        async with database.unscoped_write() as unit:
+            now = utc_now()
+            jobs = await JobQueueRepository(unit.session).claim(
+                "default", ["work"], "w", now=now, until=now + timedelta(seconds=30), limit=limit, per_tenant=per_tenant
+            )
+        return sorted(job.tenant_id for job in jobs)
+
+    assert await claim(1, 3) == ["noisy"]
+    assert await claim(1, 3) == ["quiet"]
+    assert await claim(4, 3) == ["noisy", "noisy", "quiet"]
+    assert await claim(4, 3) == []
+
+
+async def test_unknown_kinds_and_other_queues_are_left_alone(database: Database) -> None:
+    """A runner of an older version must not take what it cannot do."""
+
+    async def run(_job: JobRun) -> None:
+        return None
+
+    async with serving(database, kind(run), kind(run, "heavy", queue="batch")):
+        (unknown,) = await order(database, "acme", kind="newer")
+        (heavy,) = await order(database, "acme", kind="heavy", queue="batch")
+        (known,) = await order(database, "acme")
+        await reaches(database, known, "succeeded")
+    assert (await fetch(database, unknown)).state == "queued"
+    assert (await fetch(database, heavy)).state == "queued"
+
+
+async def test_stop_waits_for_short_jobs_and_gives_long_ones_back(database: Database) -> None:
+    """J1: a deployment costs no attempt and no wait for the lease."""
+    entered = asyncio.Queue[int]()
+    finish = asyncio.Event()
+
+    async def run(job: JobRun) -> None:
+        entered.put_nowait(job.payload["n"])
+        await (finish.wait() if job.payload["n"] == 0 else asyncio.Event().wait())
+
+    runner = JobRunner(database, {"default": 4}, [kind(run)], poll_s=0.1)
+    task = asyncio.create_task(runner.run())
+    short, long = await order(database, "acme", 2)
+    async with asyncio.timeout(10):
+        assert {await entered.get(), await entered.get()} == {0, 1}
+    finish.set()
+    await runner.stop(timeout_s=0.5)
+    await asyncio.wait({task})
+    assert (await fetch(database, short)).state == "succeeded"
+    left = await fetch(database, long)
+    assert (left.state, left.attempt, left.worker, left.attempts) == ("queued", 0, None, [])
+
+
+async def test_an_end_waits_until_the_database_answers_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(_job: JobRun) -> Done:
+        return Done({"n": 1})
+
+    monkeypatch.setattr(runner_module, "_POLL_S", 0.05)
+    failures = 2
+    async with serving(database, kind(run)) as runner:
+        add = runner._completions.add
+
+        async def refuse_twice(settlement):  # type: ignore[no-untyped-def]
+            nonlocal failures
+            if failures:
+                failures -= 1
+                raise DatabaseUnavailable("connection refused")
+            await add(settlement)
+
+        monkeypatch.setattr(runner._completions, "add", refuse_twice)
+        (job_id,) = await order(database, "acme")
+        job = await reaches(database, job_id, "succeeded")
+    assert job.attempt == 1
+
+
+async def test_claims_stay_cheap_beside_finished_jobs(database: Database) -> None:
+    """J5: neither the search for work nor the claim looks at finished jobs."""
+    async with database.unscoped_read() as unit:
+        explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+        if not database.is_sqlite:
+            await unit.session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await unit.session.execute(
+            text(f"{explain} SELECT min(tenant_id) FROM job WHERE queue = 'default' AND state = 'queued'")
+        )
+        assert any("ix_job_due" in str(row) for row in plan)
+        plan = await unit.session.execute(
+            text(
+                f"{explain} SELECT id FROM job WHERE queue = 'default' AND state = 'queued' AND tenant_id = 'acme' "
+                "AND run_at <= '2030-01-01' AND kind IN ('work') ORDER BY run_at, id LIMIT 8"
+            )
+        )
+        lines = [str(row) for row in plan]
+        assert any("ix_job_due" in line for line in lines)
+        assert not any("TEMP B-TREE" in line or "Sort" in line for line in lines)
