@@ -5,6 +5,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.run.stamp
 DEV    := $(VENV)/.dev.stamp
+# The load generator is a stranger to the platform: an environment of its own keeps its pins out of ours.
+LOAD_VENV ?= $(VENV)-loadtest
+LOAD      := $(LOAD_VENV)/.stamp
 ROOMS  := serve_app deployments eventing db
 ARGS   ?=
 
@@ -49,19 +52,20 @@ types: $(DEV) ## Types, strictly
 bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
 	$(BIN)/python -m benchmarks $(ARGS)
 
-loadtest: $(DEV) ## Load a running platform the way users would
-	$(BIN)/python -m loadtests $(ARGS)
+loadtest: $(LOAD) ## Load a running platform the way users would
+	$(LOAD_VENV)/bin/python -m loadtests $(ARGS)
 
 lock: ## Pin requirements/*.in anew, with hashes (needs uv)
-	@command -v uv >/dev/null || { echo "make lock needs uv, see docs/dependencies.md" >&2; exit 1; }
+	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/run.in -o requirements/run.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/dev.in -o requirements/dev.txt
+	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/loadtest.in -o requirements/loadtest.txt
 
 LOCK_OPTIONS := --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	--python-version 3.11 --universal
 
 clean: ## Remove the virtual environment and what tools have left; data in .formstream stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 	find $(ROOMS) tests benchmarks loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -78,4 +82,9 @@ $(RUN): requirements/run.txt pyproject.toml | $(BIN)/python
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "Installing what the checks need."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(LOAD): requirements/loadtest.txt
+	$(PYTHON) -m venv $(LOAD_VENV)
+	@$(LOAD_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/loadtest.txt
 	@touch $@

@@ -23,6 +23,8 @@ def configure(level: str = "info", service: str = "formstream") -> None:
     `level` is the lowest level that is written: debug, info, warning, error or critical; ValueError for another.
     `service` names the process in each line.
     """
+    # Serve replaces `sys.stderr` in replicas by a logger that holds lines back until it has a thousand.
+    stream = sys.__stderr__ or sys.stderr
     threshold = _LEVELS.get(level.lower())
     if threshold is None:
         raise ValueError(f"unknown log level {level!r}; use one of {', '.join(_LEVELS)}")
@@ -43,10 +45,10 @@ def configure(level: str = "info", service: str = "formstream") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

@@ -12,6 +12,8 @@ RAY_ENVIRONMENT = {
     # Otherwise a driver started by `uv run` makes every worker upload and re-install the project.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_DEDUP_LOGS": "0",
+    # Ray lowers the priority of its workers to 15; ours answer requests and must not yield to batch work beside them.
+    "RAY_worker_niceness": "0",
     # Several pages of 1,000 responses may travel as one message; the default of 4 MiB would refuse them.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20),
 }

@@ -21,9 +21,13 @@ DELIVERED_TYPES = tuple(sorted(name for name in TYPES if not name.startswith("we
 
 
 async def select_wanted(unit: UnitOfWork, events: Sequence[Event]) -> Sequence[Event]:
-    """The events that at least one endpoint of the tenant subscribed to."""
+    """The events that at least one endpoint of the tenant subscribed to.
+
+    What was imported happened elsewhere, long ago: telling receivers of it as news would mislead them.
+    """
     endpoints = await service.webhooks_of(unit).enabled()
-    return [event for event in events if any(service.wants(endpoint, event) for endpoint in endpoints)]
+    news = [event for event in events if not event.data.get("imported")]
+    return [event for event in news if any(service.wants(endpoint, event) for endpoint in endpoints)]
 
 
 async def on_event(unit: UnitOfWork, event: Event) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 
 
@@ -21,7 +23,14 @@ class Steps:
         if not self._console.is_terminal:
             self._line(f"  … {name}")
         try:
-            with self._console.status(name):
+            # Not `Console.status`, which would bring what libraries print meanwhile to the terminal.
+            with Live(
+                Spinner("dots", f" {name}"),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            ):
                 yield
         except BaseException:
             self._line(f"  ✗ {name}", time.monotonic() - started, "red")
