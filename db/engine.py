@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import SingletonThreadPool
 
 from db.settings import DatabaseSettings
 from db.types import json_dumps
@@ -26,10 +27,7 @@ def normalise_url(url: str) -> str:
 
 
 def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
-    """An engine on the SQLite file: the single writer (BEGIN IMMEDIATE), or read-only connections.
-
-    `synchronous=FULL` because WAL with NORMAL loses the last commits when the power goes.
-    """
+    """An engine on the SQLite file: the writer, or read-only connections."""
     engine = create_async_engine(
         settings.url,
         pool_size=1 if writer else settings.pool_size,
@@ -38,8 +36,26 @@ def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
         json_serializer=json_dumps,
         connect_args={"timeout": settings.wait_s, "isolation_level": None},
     )
+    _configure_sqlite(engine.sync_engine, writer=writer)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def sqlite_thread_engine(settings: DatabaseSettings, *, writer: bool) -> Engine:
+    """The same for transactions that run whole in a thread: one connection for each thread that asks."""
+    engine = create_engine(
+        make_url(settings.url).set(drivername="sqlite+pysqlite"),
+        poolclass=SingletonThreadPool,
+        json_serializer=json_dumps,
+        connect_args={"timeout": settings.wait_s, "isolation_level": None, "check_same_thread": False},
+    )
+    _configure_sqlite(engine, writer=writer)
+    return engine
+
+
+def _configure_sqlite(engine: Engine, *, writer: bool) -> None:
+    """`synchronous=FULL`, because WAL with NORMAL loses the last commits when the power goes."""
+
+    @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
@@ -48,12 +64,10 @@ def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once: a deferred transaction that upgrades fails with SQLITE_BUSY.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
-
-    return engine
 
 
 def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:

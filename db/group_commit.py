@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.errors import DatabaseUnavailable
-from db.session import Database
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Apply = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+Write = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
 
 class GroupCommitFull(DatabaseUnavailable):
@@ -23,30 +21,20 @@ class GroupCommitFull(DatabaseUnavailable):
 class GroupCommit(Generic[Item, Result]):
     """Commits items in groups: no timer, a group is whatever waits when the writer is free.
 
-    `apply(connection, items)` writes the items and returns, in order, a result or an exception for each. When it
-    raises a database error, every item of the group is tried again alone inside a savepoint, so one bad item never
-    fails its neighbours. After each durable group the `topics` are announced to the database's listeners.
+    `write(items)` stores the items in one transaction and returns, once it is durable, a result or an exception for
+    each, in order. When it raises a database error, every item of the group is written again alone, so one bad item
+    never fails its neighbours.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        apply: Apply[Item, Result],
-        *,
-        max_group: int = 256,
-        max_waiting: int = 8192,
-        topics: frozenset[str] = frozenset(),
-    ) -> None:
-        self._database = database
-        self._apply = apply
+    def __init__(self, write: Write[Item, Result], *, max_group: int = 256, max_waiting: int = 8192) -> None:
+        self._write = write
         self._max_group = max_group
         self._max_waiting = max_waiting
-        self._topics = topics
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
-        """The item's own result, once it is durable. Raises what `apply` returned or raised for it."""
+        """The item's own result, once it is durable. Raises what `write` returned or raised for it."""
         if len(self._waiting) >= self._max_waiting:
             raise GroupCommitFull("too many writes are waiting")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -73,16 +61,7 @@ class GroupCommit(Generic[Item, Result]):
                 await self._commit(group)
 
     async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        items = [item for item, _ in group]
-        outcomes: Sequence[Result | Exception]
-        try:
-            try:
-                async with self._database.connect(self._database.writer) as connection:
-                    outcomes = await self._apply(connection, items)
-            except DBAPIError:
-                outcomes = await self._one_by_one(items)
-        except Exception as error:  # noqa: BLE001 - every caller must be answered, whatever went wrong
-            outcomes = [error] * len(group)
+        outcomes = await self._outcomes([item for item, _ in group])
         for (_, future), outcome in zip(group, outcomes, strict=True):
             if future.done():
                 continue
@@ -90,17 +69,13 @@ class GroupCommit(Generic[Item, Result]):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
-        self._database.announce(self._topics)
 
-    async def _one_by_one(self, items: Sequence[Item]) -> list[Result | Exception]:
-        outcomes: list[Result | Exception] = []
-        async with self._database.connect(self._database.writer) as connection:
-            for item in items:
-                try:
-                    async with connection.begin_nested():
-                        outcomes.extend(await self._apply(connection, [item]))
-                except DBAPIError as error:
-                    if error.connection_invalidated:
-                        raise
-                    outcomes.append(error)
-        return outcomes
+    async def _outcomes(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        try:
+            return await self._write(items)
+        except DBAPIError as error:
+            if len(items) == 1:
+                return [error]
+            return [outcome for item in items for outcome in await self._outcomes([item])]
+        except Exception as error:  # noqa: BLE001 - every caller must be answered, whatever went wrong
+            return [error] * len(items)

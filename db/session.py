@@ -1,9 +1,11 @@
 """The unit of work: one transaction of one tenant, and what happens after it commits."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -11,6 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from db.engine import postgres_engine, sqlite_engine
 from db.errors import DatabaseUnavailable
 from db.settings import DatabaseSettings
+from db.threads import SQLiteThreads
+from db.turn import WritersTurn
+
+Result = TypeVar("Result")
 
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('app.scope', :scope, true)")
 
@@ -49,8 +55,18 @@ class UnitOfWork:
             self._database.announce(frozenset(self._topics))
 
 
+def bind_tenant(connection: Connection, tenant_id: str | None) -> None:
+    """Bind the transaction to a tenant for PostgreSQL's row-level security (None: all tenants)."""
+    if connection.dialect.name == "postgresql":
+        scope = "system" if tenant_id is None else ""
+        connection.execute(_SET_TENANT, {"tenant": tenant_id or "", "scope": scope})
+
+
 class Database:
-    """The engines of one process. Use `read` and `write` per tenant; `unscoped_*` only to drain queues."""
+    """The engines of one process. Use `read` and `write` per tenant; `unscoped_*` only to drain queues.
+
+    `transact` and `view` are for the hot paths: a whole transaction as one function on a synchronous connection.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
@@ -58,14 +74,22 @@ class Database:
         self.writer: AsyncEngine
         self.reader: AsyncEngine
         self._listeners: list[Callable[[frozenset[str]], None]] = []
+        self._threads: SQLiteThreads | None = None
+        self._turn: WritersTurn | None = None
         if settings.is_sqlite:
             self.writer = sqlite_engine(settings, writer=True)
             self.reader = sqlite_engine(settings, writer=False)
+            self._threads = SQLiteThreads(settings)
+            self._turn = WritersTurn(Path(f"{make_url(settings.url).database}.turn"), settings.wait_s)
         else:
             self.writer = self.reader = postgres_engine(settings)
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._threads is not None:
+            await self._threads.close()
+        if self._turn is not None:
+            self._turn.close()
         await self.writer.dispose()
         if self.reader is not self.writer:
             await self.reader.dispose()
@@ -84,24 +108,39 @@ class Database:
         async with self.connect(self.reader) as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work` in an unscoped write transaction, durable on return.
+
+        On SQLite the whole transaction runs in the writer's thread: one hop, where an async session takes one for
+        each statement. Raises DatabaseUnavailable, or what `work` raised.
+        """
+        if self._threads is None or self._turn is None:
+            async with self.connect(self.writer) as connection:
+                return await connection.run_sync(_unscoped, work)
+        async with self._turn.taken():
+            with _translated():
+                return await self._threads.write(work)
+
+    async def view(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work` in an unscoped read transaction; see `transact`."""
+        if self._threads is None:
+            async with self.connect(self.reader) as connection:
+                return await connection.run_sync(_unscoped, work)
+        with _translated():
+            return await self._threads.read(work)
+
     async def scope(self, connection: AsyncConnection, tenant_id: str | None) -> None:
-        """Bind the transaction to a tenant for PostgreSQL's row-level security (None: all tenants)."""
-        if not self.is_sqlite:
-            scope = "system" if tenant_id is None else ""
-            await connection.execute(_SET_TENANT, {"tenant": tenant_id or "", "scope": scope})
+        """See `bind_tenant`."""
+        await connection.run_sync(bind_tenant, tenant_id)
 
     @asynccontextmanager
     async def connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """A transaction on `engine`, committed at the end; connection failures become DatabaseUnavailable."""
-        try:
-            async with engine.begin() as connection:
-                yield connection
-        except (PoolTimeout, OSError) as error:
-            raise DatabaseUnavailable(str(error)) from error
-        except (OperationalError, DBAPIError) as error:
-            if isinstance(error, OperationalError) or error.connection_invalidated:
-                raise DatabaseUnavailable(str(error.orig)) from error
-            raise
+        turn = self._turn if engine is self.writer else None
+        async with nullcontext() if turn is None else turn.taken():
+            with _translated():
+                async with engine.begin() as connection:
+                    yield connection
 
     @asynccontextmanager
     async def _unit(self, engine: AsyncEngine, tenant_id: str | None) -> AsyncIterator[UnitOfWork]:
@@ -136,3 +175,20 @@ class Database:
         """A transaction over all tenants: claims and marks of queues, tenant life cycle."""
         async with self._unit(self.writer, None) as unit:
             yield unit
+
+
+def _unscoped(connection: Connection, work: Callable[[Connection], Result]) -> Result:
+    bind_tenant(connection, None)
+    return work(connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (PoolTimeout, OSError) as error:
+        raise DatabaseUnavailable(str(error)) from error
+    except (OperationalError, DBAPIError) as error:
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            raise DatabaseUnavailable(str(error.orig)) from error
+        raise

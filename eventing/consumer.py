@@ -92,6 +92,8 @@ class Consumer:
                 self._pulled_at = time.monotonic()
                 if messages:
                     await self._work(messages)
+                if len(messages) >= self._settings.busy_batch:
+                    await asyncio.sleep(self._settings.busy_pause_s)
                 self._pace.succeed()
             except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
                 _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))

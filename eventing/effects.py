@@ -116,13 +116,11 @@ class Effects:
         waiting = await inbox.waiting_entities(event.entity_id for event in events)
         ready = [event for event in events if event.entity_id not in waiting]
         fresh = await inbox.claim(list(dict.fromkeys(event.id for event in ready)), now)
-        for event in ready:
-            if event.id in fresh:
-                fresh.discard(event.id)
-                await self._subscription.handle(unit, event)
-                counts.handled += 1
-            else:
-                counts.duplicates += 1
+        once = list({event.id: event for event in ready if event.id in fresh}.values())
+        counts.handled += len(once)
+        counts.duplicates += len(ready) - len(once)
+        if once:
+            await self._subscription.handle(unit, once)
         for event in events:
             if event.entity_id in waiting:
                 await inbox.park(
@@ -179,7 +177,7 @@ class Effects:
                 select = self._subscription.select
                 chosen = [event] if select is None else await select(unit, [event])
                 if chosen and await inbox.claim([event.id], utc_now()):
-                    await self._subscription.handle(unit, event)
+                    await self._subscription.handle(unit, [event])
                     counts.handled += 1
                 await inbox.remove_failed(due.event_id)
         except Exception as error:  # noqa: BLE001

@@ -50,11 +50,16 @@ class EventingSettings(BaseModel):
         default=1.0, description="Safety poll for unpublished events; the nudge after the commit is the fast way."
     )
 
+    busy_pause_s: Seconds = Field(
+        default=0.02, description="Pause after a batch of many, so that under load batches grow instead of multiplying."
+    )
+    busy_batch: int = Field(default=8, ge=2, description="Events in a batch from which on there is load.")
+
     ack_wait_s: Seconds = Field(
         default=30.0, description="Silence of a consumer after which its message is delivered again."
     )
     fetch_batch: int = Field(
-        default=64, ge=1, le=1000, description="Messages per pull; what is processed within ack_wait_s."
+        default=256, ge=1, le=1000, description="Messages per pull; what is processed within ack_wait_s."
     )
     max_ack_pending: int = Field(
         default=1024, ge=1, description="Unacknowledged messages per consumer over all its replicas."

@@ -66,6 +66,7 @@ def events_stream(settings: EventingSettings) -> StreamConfig:
         max_bytes=settings.max_bytes,
         duplicate_window=settings.duplicate_window_s,
         deny_delete=True,
+        allow_atomic=True,
         num_replicas=settings.replicas,
     )
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from db.session import UnitOfWork
 from eventing.events.envelope import Event
 
-Handle: TypeAlias = Callable[[UnitOfWork, Event], Awaitable[None]]
+Handle: TypeAlias = Callable[[UnitOfWork, Sequence[Event]], Awaitable[None]]
 Select: TypeAlias = Callable[[UnitOfWork, Sequence[Event]], Awaitable[Sequence[Event]]]
 
 
@@ -19,10 +19,10 @@ class Poison(Exception):
 class Subscription:
     """A reaction to events. `name` is durable: it identifies the consumer in JetStream and in the inbox.
 
-    `handle` writes its effect into the unit's transaction, which also holds the inbox row; work that leaves the
-    database belongs into a job that it enqueues. `select`, when given, names those of some events of one tenant
-    that need an effect at all; it only reads, and spares the others every write. Both may be called again for the
-    same event when an attempt fails.
+    `handle` gets events of one tenant, in order, and writes their effects into the unit's transaction, which also
+    holds the inbox rows; work that leaves the database belongs into jobs that it enqueues. `select`, when given,
+    names those of some events of one tenant that need an effect at all; it only reads, and spares the others every
+    write. Both may be called again for the same event when an attempt fails.
     """
 
     name: str

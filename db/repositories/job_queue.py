@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Integer, String, bindparam, exists, select, text, update
+from sqlalchemy import Boolean, Integer, String, bindparam, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,6 +13,7 @@ from db.models.jobs import Job
 from db.types import JsonColumn, UTCDateTime
 
 _EXPIRED_AT_ONCE: Final = 100
+_COUNTED: Final = 10_000
 # Spelled out, because a partial index is only used for a condition that the planner can read.
 _IS_QUEUED = text("job.state = 'queued'")
 _IS_RUNNING = text("job.state = 'running'")
@@ -163,6 +164,12 @@ class JobQueueRepository:
         """Whether a job of the queue is due."""
         statement = select(exists().where(col(Job.queue) == queue, col(Job.run_at) <= now, _IS_QUEUED))
         return bool(await self._session.scalar(statement))
+
+    async def count_due(self, queues: Sequence[str], now: datetime) -> int:
+        """How many jobs of the queues are due, counted up to 10,000."""
+        due = select(col(Job.id)).where(col(Job.queue).in_(queues), col(Job.run_at) <= now, _IS_QUEUED)
+        counted = select(func.count()).select_from(due.limit(_COUNTED).subquery())
+        return await self._session.scalar(counted) or 0
 
     async def has_expired(self, queue: str, now: datetime) -> bool:
         """Whether a worker of the queue has lost its lease."""

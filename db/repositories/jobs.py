@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -38,6 +38,11 @@ class JobRepository:
             select(col(Job.id)).where(col(Job.tenant_id) == self._tenant_id, col(Job.unique_key) == row["unique_key"])
         )
         return str(found)
+
+    async def add_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store queued jobs that have no unique key."""
+        connection = await self._session.connection()
+        await connection.execute(insert(Job), [{"tenant_id": self._tenant_id, **row} for row in rows])
 
     async def find(self, job_id: str, *, for_update: bool = False) -> Job | None:
         statement = self._mine.where(col(Job.id) == job_id)

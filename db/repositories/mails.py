@@ -1,5 +1,8 @@
 """Queries for mails."""
 
+from collections.abc import Sequence
+
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models.notifications import Mail
@@ -12,8 +15,10 @@ class MailRepository:
         self._session = session
         self._tenant_id = tenant_id
 
-    def add(self, mail: Mail) -> None:
-        self._session.add(mail)
+    async def add_all(self, mails: Sequence[Mail]) -> None:
+        """Store new mails as one statement."""
+        connection = await self._session.connection()
+        await connection.execute(insert(Mail), [mail.model_dump() for mail in mails])
 
     async def find(self, mail_id: str) -> Mail | None:
         return await self._session.get(Mail, (self._tenant_id, mail_id))

@@ -1,10 +1,10 @@
 """The event table as the relay sees it: what is still to be published, over all tenants."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,11 +14,22 @@ EventKey = tuple[str, str]
 """Tenant and event id."""
 
 _UNPUBLISHED = col(Event.published_at).is_(None)
+_NEXT = (
+    select(
+        col(Event.tenant_id),
+        col(Event.id),
+        col(Event.type),
+        col(Event.entity_id),
+        col(Event.envelope),
+        col(Event.occurred_at),
+    )
+    .where(_UNPUBLISHED)
+    .order_by(col(Event.id))
+)
 _MARK = (
     update(Event)
     .where(col(Event.tenant_id) == bindparam("tenant"), col(Event.id) == bindparam("event"))
     .values(published_at=bindparam("at"))
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -38,39 +49,20 @@ class Unpublished:
         return self.tenant_id, self.id
 
 
-class OutboxRepository:
-    """Unpublished events of every tenant; for unscoped units."""
+def unpublished(connection: Connection, limit: int) -> list[Unpublished]:
+    """The oldest unpublished events of every tenant by id. Not by a cursor: ids become visible out of order."""
+    return [Unpublished(*row) for row in connection.execute(_NEXT.limit(limit))]
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
-    async def unpublished(self, limit: int) -> list[Unpublished]:
-        """The oldest unpublished events by id. Not by a cursor: ids become visible out of order."""
-        rows = await self._session.execute(
-            select(
-                col(Event.tenant_id),
-                col(Event.id),
-                col(Event.type),
-                col(Event.entity_id),
-                col(Event.envelope),
-                col(Event.occurred_at),
-            )
-            .where(_UNPUBLISHED)
-            .order_by(col(Event.id))
-            .limit(limit)
-        )
-        return [Unpublished(*row) for row in rows]
+def mark_published(connection: Connection, keys: Sequence[EventKey], at: datetime) -> None:
+    """Take the events out of the outbox; they stay in the log."""
+    if keys:
+        connection.execute(_MARK, [{"tenant": tenant_id, "event": event_id, "at": at} for tenant_id, event_id in keys])
 
-    async def mark_published(self, keys: Iterable[EventKey], at: datetime) -> None:
-        """Take the events out of the outbox; they stay in the log."""
-        parameters = [{"tenant": tenant_id, "event": event_id, "at": at} for tenant_id, event_id in keys]
-        if parameters:
-            await (await self._session.connection()).execute(_MARK, parameters)
 
-    async def oldest_unpublished_at(self) -> datetime | None:
-        """When the event that waits longest occurred."""
-        statement = select(col(Event.occurred_at)).where(_UNPUBLISHED).order_by(col(Event.id)).limit(1)
-        return await self._session.scalar(statement)
+def oldest_unpublished_at(connection: Connection) -> datetime | None:
+    """When the event that waits longest occurred."""
+    return connection.scalar(select(col(Event.occurred_at)).where(_UNPUBLISHED).order_by(col(Event.id)).limit(1))
 
 
 class EventLogRepository:

@@ -5,15 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlmodel import col
 
 from db.models.events import Event
 from db.models.forms import FormCounter
 from db.models.imports import ImportedRow
 from db.models.responses import IdempotencyKey, Response
-from db.session import Database
+from db.session import bind_tenant
 
 _INSERT_RESPONSE = insert(Response)
 _INSERT_EVENT = insert(Event)
@@ -63,9 +62,7 @@ class LimitReached(Exception):
 Outcome = Stored | Replayed | LimitReached
 
 
-async def store_submissions(
-    database: Database, connection: AsyncConnection, submissions: Sequence[Submission]
-) -> list[Outcome | Exception]:
+def store_submissions(connection: Connection, submissions: Sequence[Submission]) -> list[Outcome | Exception]:
     """Write all of them in the open transaction; an outcome for each, in order.
 
     Limits are exact (R9): the counter row is locked by its update until the commit. Tenants and forms are taken in
@@ -76,18 +73,18 @@ async def store_submissions(
     for index, submission in enumerate(submissions):
         by_tenant[submission.tenant_id].append(index)
     for tenant_id in sorted(by_tenant):
-        await database.scope(connection, tenant_id)
-        fresh = await _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
-        accepted = await _within_limits(connection, tenant_id, submissions, fresh, outcomes)
-        await _insert(connection, [submissions[index] for index in accepted])
+        bind_tenant(connection, tenant_id)
+        fresh = _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
+        accepted = _within_limits(connection, tenant_id, submissions, fresh, outcomes)
+        _insert(connection, [submissions[index] for index in accepted])
     return outcomes
 
 
 _STORED = Stored()
 
 
-async def _without_known_keys(
-    connection: AsyncConnection,
+def _without_known_keys(
+    connection: Connection,
     tenant_id: str,
     submissions: Sequence[Submission],
     indexes: list[int],
@@ -96,7 +93,7 @@ async def _without_known_keys(
     wanted = {(key["scope"], key["key"]) for i in indexes if (key := submissions[i].key) is not None}
     if not wanted:
         return indexes
-    known = await _find_keys(connection, tenant_id, wanted)
+    known = _find_keys(connection, tenant_id, wanted)
     fresh: list[int] = []
     for index in indexes:
         key = submissions[index].key
@@ -110,10 +107,10 @@ async def _without_known_keys(
     return fresh
 
 
-async def _find_keys(
-    connection: AsyncConnection, tenant_id: str, wanted: Iterable[tuple[str, str]]
+def _find_keys(
+    connection: Connection, tenant_id: str, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Replayed]:
-    rows = await connection.execute(
+    rows = connection.execute(
         select(
             col(IdempotencyKey.scope),
             col(IdempotencyKey.key),
@@ -127,13 +124,13 @@ async def _find_keys(
     return {(scope, key): Replayed(fingerprint, result) for scope, key, fingerprint, result in rows}
 
 
-async def find_key(connection: AsyncConnection, tenant_id: str, scope: str, key: str) -> Replayed | None:
+def find_key(connection: Connection, tenant_id: str, scope: str, key: str) -> Replayed | None:
     """What was answered under a client's key, if it was used."""
-    return (await _find_keys(connection, tenant_id, [(scope, key)])).get((scope, key))
+    return (_find_keys(connection, tenant_id, [(scope, key)])).get((scope, key))
 
 
-async def _within_limits(
-    connection: AsyncConnection,
+def _within_limits(
+    connection: Connection,
     tenant_id: str,
     submissions: Sequence[Submission],
     indexes: list[int],
@@ -145,36 +142,36 @@ async def _within_limits(
     refused: set[int] = set()
     for form_id in sorted(by_form):
         mine = by_form[form_id]
-        total = await _count(connection, tenant_id, form_id, len(mine))
+        total = _count(connection, tenant_id, form_id, len(mine))
         limit = submissions[mine[-1]].limit
         over = 0 if limit is None else min(max(total - limit, 0), len(mine))
         if over:
-            await _count(connection, tenant_id, form_id, -over)
+            _count(connection, tenant_id, form_id, -over)
             for index in mine[-over:]:
                 outcomes[index] = LimitReached()
             refused.update(mine[-over:])
     return [index for index in indexes if index not in refused]
 
 
-async def _count(connection: AsyncConnection, tenant_id: str, form_id: str, more: int) -> int:
-    total = await connection.scalar(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more})
+def _count(connection: Connection, tenant_id: str, form_id: str, more: int) -> int:
+    total = connection.scalar(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more})
     return int(total or 0)
 
 
-async def _insert(connection: AsyncConnection, submissions: Sequence[Submission]) -> None:
+def _insert(connection: Connection, submissions: Sequence[Submission]) -> None:
     if not submissions:
         return
-    await connection.execute(_INSERT_RESPONSE, [submission.response for submission in submissions])
-    await connection.execute(_INSERT_EVENT, [submission.event for submission in submissions])
+    connection.execute(_INSERT_RESPONSE, [submission.response for submission in submissions])
+    connection.execute(_INSERT_EVENT, [submission.event for submission in submissions])
     if keys := [submission.key for submission in submissions if submission.key is not None]:
-        await connection.execute(_INSERT_KEY, keys)
+        connection.execute(_INSERT_KEY, keys)
     if imported := [submission.imported for submission in submissions if submission.imported is not None]:
-        await connection.execute(_INSERT_IMPORTED, imported)
+        connection.execute(_INSERT_IMPORTED, imported)
 
 
-async def known_rows(connection: AsyncConnection, tenant_id: str, form_id: str, keys: Sequence[str]) -> set[str]:
+def known_rows(connection: Connection, tenant_id: str, form_id: str, keys: Sequence[str]) -> set[str]:
     """Which of these rows of a source are in the form already."""
-    rows = await connection.scalars(
+    rows = connection.scalars(
         select(col(ImportedRow.row_key)).where(
             col(ImportedRow.tenant_id) == tenant_id,
             col(ImportedRow.form_id) == form_id,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -40,6 +40,11 @@ class WebhookRepository:
             col(WebhookEndpoint.tenant_id) == self._tenant_id, col(WebhookEndpoint.status) == "enabled"
         )
         return (await self._session.scalars(statement)).all()
+
+    async def add_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> None:
+        """Store new deliveries as one statement."""
+        connection = await self._session.connection()
+        await connection.execute(insert(WebhookDelivery), [delivery.model_dump() for delivery in deliveries])
 
     async def find_delivery(self, delivery_id: str, *, for_update: bool = False) -> WebhookDelivery | None:
         statement = select(WebhookDelivery).where(

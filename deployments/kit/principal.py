@@ -1,7 +1,7 @@
 """Who is asking, for which tenant, with which rights, and from where."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from deployments.kit.errors import Forbidden
 from eventing.events.envelope import Origin
@@ -19,6 +19,10 @@ class Principal:
     role: str = ""
     scopes: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # See `Origin`: this crosses a handle with each call.
+        return Principal, (self.tenant_id, self.subject, self.kind, self.role, self.scopes, self.origin)
 
     @classmethod
     def anonymous(cls, tenant_id: str, origin: Origin) -> "Principal":

@@ -17,7 +17,7 @@ from deployments.responses.contracts import Response, ResponsesApi
 from eventing.consumer import Subscription
 from eventing.events.envelope import Event
 from eventing.events.responses import ResponseSubmitted
-from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue_all
 
 SEND = "mail.send"
 _TEMPLATE = "response_notification"
@@ -32,27 +32,38 @@ class NotifyRecipients:
 
     async def select(self, unit: UnitOfWork, events: Sequence[Event]) -> Sequence[Event]:
         """The submissions somebody is to be told about; what was imported happened elsewhere, long ago."""
-        recipients = {form_id: await self._recipients(unit.tenant, form_id) for form_id in {e.form_id for e in events}}
-        return [e for e in events if recipients[e.form_id] and not e.read(ResponseSubmitted).imported]
+        recipients = await self._recipients(unit.tenant, events)
+        return [event for event in events if recipients[event.form_id] and not event.data.get("imported")]
 
-    async def on_response_submitted(self, unit: UnitOfWork, event: Event) -> None:
+    async def on_responses_submitted(self, unit: UnitOfWork, events: Sequence[Event]) -> None:
         """Ask for the mails. Once per event: the inbox row is in the same transaction."""
-        fact = event.read(ResponseSubmitted)
-        for recipient in await self._recipients(unit.tenant, fact.form_id):
-            mail = Mail(
-                tenant_id=unit.tenant,
-                id=new_id("mail"),
-                template=_TEMPLATE,
-                cause=event.id,
-                recipient=recipient,
-                subject="",
-                created_at=utc_now(),
-            )
-            MailRepository(unit.session, unit.tenant).add(mail)
-            payload = {"mail_id": mail.id, "form_id": fact.form_id, "response_id": fact.response_id}
-            await enqueue(unit, JobSpec(SEND, payload, created_by="system:notifications"))
+        recipients = await self._recipients(unit.tenant, events)
+        mails: list[Mail] = []
+        jobs: list[JobSpec] = []
+        for event in events:
+            fact = event.read(ResponseSubmitted)
+            for recipient in recipients[fact.form_id]:
+                mail = Mail(
+                    tenant_id=unit.tenant,
+                    id=new_id("mail"),
+                    template=_TEMPLATE,
+                    cause=event.id,
+                    recipient=recipient,
+                    subject="",
+                    created_at=utc_now(),
+                )
+                mails.append(mail)
+                payload = {"mail_id": mail.id, "form_id": fact.form_id, "response_id": fact.response_id}
+                jobs.append(JobSpec(SEND, payload, created_by="system:notifications"))
+        if mails:
+            await MailRepository(unit.session, unit.tenant).add_all(mails)
+            await enqueue_all(unit, jobs)
 
-    async def _recipients(self, tenant_id: str, form_id: str | None) -> Sequence[str]:
+    async def _recipients(self, tenant_id: str, events: Sequence[Event]) -> dict[str | None, Sequence[str]]:
+        """Whom to tell, by form."""
+        return {form_id: await self._of_form(tenant_id, form_id) for form_id in {event.form_id for event in events}}
+
+    async def _of_form(self, tenant_id: str, form_id: str | None) -> Sequence[str]:
         try:
             form = await self._forms.get(Principal.system(tenant_id, "notifications"), form_id or "")
         except NotFound:
@@ -62,7 +73,7 @@ class NotifyRecipients:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """What this context listens to."""
         types = (ResponseSubmitted.type,)
-        return (Subscription("notifications", types, self.on_response_submitted, select=self.select),)
+        return (Subscription("notifications", types, self.on_responses_submitted, select=self.select),)
 
 
 class SendMail:

@@ -12,7 +12,7 @@ from deployments.kit.principal import Principal
 MAX_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SubmitResponse:
     """Answers as they came: `body` is the JSON text of `{"answers": {…}, "meta": {…}}`, parsed by the context.
 
@@ -24,8 +24,11 @@ class SubmitResponse:
     form_id: str | None = None
     idempotency_key: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SubmitResponse, (self.body, self.slug, self.form_id, self.idempotency_key)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class SubmittedResponse:
     """The stored response. `replayed`: an earlier call with the same key had stored it already."""
 
@@ -34,6 +37,9 @@ class SubmittedResponse:
     version: int
     submitted_at: datetime
     replayed: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SubmittedResponse, (self.id, self.status, self.version, self.submitted_at, self.replayed)
 
 
 class SubmissionBody(Contract):

@@ -73,7 +73,7 @@ class Responses:
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome:
         form = await self._forms.get(principal.tenant_id, form_id=form_id)
         async with self._database.write(principal.tenant_id) as unit:
-            return await import_rows(self._database, unit, principal, form, rows)
+            return await import_rows(unit, principal, form, rows)
 
     async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
         async with self._database.read(principal.tenant_id) as unit:

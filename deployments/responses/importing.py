@@ -1,7 +1,7 @@
 """Responses that were given elsewhere: each taken once, however often its source is read."""
 
 from db.repositories.submissions import LimitReached, Submission, known_rows, store_submissions
-from db.session import Database, UnitOfWork
+from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ImportOutcome, ImportRow, RejectedRow
@@ -11,11 +11,11 @@ from eventing.outbox import EVENTS_TOPIC
 
 
 async def import_rows(
-    database: Database, unit: UnitOfWork, principal: Principal, form: PublishedForm, rows: list[ImportRow]
+    unit: UnitOfWork, principal: Principal, form: PublishedForm, rows: list[ImportRow]
 ) -> ImportOutcome:
     """Store the rows that are new and valid, all in the unit's transaction; tell what became of each other one."""
     connection = await unit.session.connection()
-    known = await known_rows(connection, unit.tenant, form.form_id, [row.key for row in rows])
+    known = await connection.run_sync(known_rows, unit.tenant, form.form_id, [row.key for row in rows])
     accepted: list[tuple[ImportRow, Submission]] = []
     rejected: list[RejectedRow] = []
     skipped = 0
@@ -31,7 +31,7 @@ async def import_rows(
             continue
         moment = row.submitted_at or utc_now()
         accepted.append((row, new_submission(principal, form, answers, dict(row.meta), moment, import_key=row.key)))
-    outcomes = await store_submissions(database, connection, [submission for _, submission in accepted])
+    outcomes = await connection.run_sync(store_submissions, [submission for _, submission in accepted])
     for (row, _), outcome in zip(accepted, outcomes, strict=True):
         if isinstance(outcome, LimitReached):
             rejected.append(RejectedRow(line=row.line, detail="the form holds as many responses as it may"))

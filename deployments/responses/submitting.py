@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.group_commit import GroupCommit
 from db.repositories.submissions import (
@@ -29,6 +29,7 @@ from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 
 _MAX_META_BYTES = 8192
+_EVENTS = frozenset({EVENTS_TOPIC})
 
 
 class Submitting:
@@ -37,9 +38,7 @@ class Submitting:
     def __init__(self, database: Database, forms: PublishedForms) -> None:
         self._database = database
         self._forms = forms
-        self._group: GroupCommit[Submission, Outcome] = GroupCommit(
-            database, self._store, topics=frozenset({EVENTS_TOPIC})
-        )
+        self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store)
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
         """The stored response, once it is durable. Raises every fault of the answers at once."""
@@ -57,10 +56,10 @@ class Submitting:
         """Wait until everything that was taken is stored."""
         await self._group.drain()
 
-    async def _store(
-        self, connection: AsyncConnection, submissions: Sequence[Submission]
-    ) -> Sequence[Outcome | Exception]:
-        return await store_submissions(self._database, connection, submissions)
+    async def _store(self, submissions: Sequence[Submission]) -> Sequence[Outcome | Exception]:
+        outcomes = await self._database.transact(partial(store_submissions, submissions=submissions))
+        self._database.announce(_EVENTS)
+        return outcomes
 
     async def _stored(self, submission: Submission) -> Outcome:
         try:
@@ -80,8 +79,9 @@ class Submitting:
         if command.idempotency_key is None:
             return None
         async with self._database.read(principal.tenant_id) as unit:
+            connection = await unit.session.connection()
             scope = _key_scope(principal, form)
-            found = await find_key(await unit.session.connection(), principal.tenant_id, scope, command.idempotency_key)
+            found = await connection.run_sync(find_key, principal.tenant_id, scope, command.idempotency_key)
         if found is None or found.fingerprint != _fingerprint(command.body):
             return None
         return _replay(found)

@@ -30,9 +30,9 @@ async def select_wanted(unit: UnitOfWork, events: Sequence[Event]) -> Sequence[E
     return [event for event in news if any(service.wants(endpoint, event) for endpoint in endpoints)]
 
 
-async def on_event(unit: UnitOfWork, event: Event) -> None:
-    """Make the deliveries of an event. Once per event: the inbox row is in the same transaction."""
-    await service.deliver(unit, event)
+async def on_events(unit: UnitOfWork, events: Sequence[Event]) -> None:
+    """Make the deliveries of events. Once per event: the inbox row is in the same transaction."""
+    await service.deliver(unit, events)
 
 
 class DeliverWebhook:
@@ -89,7 +89,7 @@ def _abandoning(delivery_id: str, reason: str) -> Any:
     return effect
 
 
-SUBSCRIPTIONS = (Subscription("webhooks", DELIVERED_TYPES, on_event, select=select_wanted),)
+SUBSCRIPTIONS = (Subscription("webhooks", DELIVERED_TYPES, on_events, select=select_wanted),)
 
 
 def job_kinds(

@@ -20,7 +20,7 @@ from deployments.webhooks.sender import Attempt, Outcome
 from eventing.events.catalogue import TYPES
 from eventing.events.envelope import Event
 from eventing.events.webhooks import WebhookDisabled, WebhookFailed
-from eventing.jobs import JobSpec, enqueue
+from eventing.jobs import JobSpec, enqueue, enqueue_all
 from eventing.outbox import record
 
 ANY_EVENT = "*"
@@ -86,7 +86,9 @@ async def test(unit: UnitOfWork, principal: Principal, webhook_id: str) -> Webho
         "tenant_id": unit.tenant,
         "data": {"webhook_id": endpoint.id, "message": "This is a test event."},
     }
-    return await _deliver(unit, endpoint.id, event_id, TEST_EVENT, body, principal.subject)
+    delivery = _new_delivery(unit, endpoint, event_id, TEST_EVENT, body)
+    await _start(unit, [delivery], principal.subject)
+    return delivery
 
 
 def wants(endpoint: WebhookEndpoint, event: Event) -> bool:
@@ -96,11 +98,16 @@ def wants(endpoint: WebhookEndpoint, event: Event) -> bool:
     return event.type in endpoint.events or ANY_EVENT in endpoint.events
 
 
-async def deliver(unit: UnitOfWork, event: Event) -> None:
-    """A delivery to every endpoint that wants the event."""
-    for endpoint in await webhooks_of(unit).enabled():
-        if wants(endpoint, event):
-            await _deliver(unit, endpoint.id, event.id, event.type, event.public(), "system:webhooks")
+async def deliver(unit: UnitOfWork, events: Sequence[Event]) -> None:
+    """A delivery of each event to every endpoint that wants it."""
+    endpoints = await webhooks_of(unit).enabled()
+    deliveries = [
+        _new_delivery(unit, endpoint, event.id, event.type, event.public())
+        for event in events
+        for endpoint in endpoints
+        if wants(endpoint, event)
+    ]
+    await _start(unit, deliveries, "system:webhooks")
 
 
 async def retry(unit: UnitOfWork, principal: Principal, delivery_id: str) -> WebhookDelivery:
@@ -163,21 +170,24 @@ async def _give_up(unit: UnitOfWork, delivery: WebhookDelivery, reason: str, *, 
         record(unit, fact, actor=principal.subject, origin=principal.origin)
 
 
-async def _deliver(
-    unit: UnitOfWork, endpoint_id: str, event_id: str, event_type: str, body: dict[str, Any], actor: str
+def _new_delivery(
+    unit: UnitOfWork, endpoint: WebhookEndpoint, event_id: str, event_type: str, body: dict[str, Any]
 ) -> WebhookDelivery:
-    delivery = WebhookDelivery(
+    return WebhookDelivery(
         tenant_id=unit.tenant,
         id=new_id("dlv"),
-        endpoint_id=endpoint_id,
+        endpoint_id=endpoint.id,
         event_id=event_id,
         event_type=event_type,
         body=orjson.dumps(body).decode(),
         created_at=utc_now(),
     )
-    webhooks_of(unit).add(delivery)
-    await enqueue(unit, JobSpec(DELIVER, {"delivery_id": delivery.id}, created_by=actor))
-    return delivery
+
+
+async def _start(unit: UnitOfWork, deliveries: Sequence[WebhookDelivery], actor: str) -> None:
+    if deliveries:
+        await webhooks_of(unit).add_deliveries(deliveries)
+        await enqueue_all(unit, [JobSpec(DELIVER, {"delivery_id": each.id}, created_by=actor) for each in deliveries])
 
 
 async def _check(unit: UnitOfWork, url: str, events: Sequence[str], form_id: str | None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.group_commit import GroupCommit
 from db.repositories.job_queue import JobQueueRepository
@@ -27,7 +27,7 @@ class Completions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: GroupCommit[Settlement, UnitOfWork | None] = GroupCommit(database, self._apply)
+        self._group: GroupCommit[Settlement, UnitOfWork | None] = GroupCommit(self._write)
 
     async def add(self, settlement: Settlement) -> None:
         """Return when the end and its effect are durable, or the job is another worker's by now.
@@ -38,17 +38,14 @@ class Completions:
         if unit is not None:
             unit.committed()
 
-    async def _apply(
-        self, connection: AsyncConnection, settlements: Sequence[Settlement]
-    ) -> Sequence[UnitOfWork | Exception | None]:
-        await self._database.scope(connection, None)
-        # The savepoint around a retried group belongs to the group: a session must never roll back more than its own.
-        async with AsyncSession(
-            bind=connection, expire_on_commit=False, join_transaction_mode="rollback_only"
-        ) as session:
-            plain = [each.end for each in settlements if not _writes_more(each)]
-            await JobQueueRepository(session).end_many(plain)
-            return [await self._with_effect(session, each) if _writes_more(each) else None for each in settlements]
+    async def _write(self, settlements: Sequence[Settlement]) -> Sequence[UnitOfWork | Exception | None]:
+        database = self._database
+        async with database.connect(database.writer) as connection:
+            await database.scope(connection, None)
+            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
+                plain = [each.end for each in settlements if not _writes_more(each)]
+                await JobQueueRepository(session).end_many(plain)
+                return [await self._with_effect(session, each) if _writes_more(each) else None for each in settlements]
 
     async def _with_effect(self, session: AsyncSession, settlement: Settlement) -> UnitOfWork | Exception:
         unit = UnitOfWork(self._database, session, None)

@@ -1,5 +1,6 @@
 """Order a job in the transaction of the change that wants it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,20 @@ from eventing.jobs.kind import JobSpec
 
 async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
     """The id of the job, which starts after the commit; of the earlier one when the tenant used the key before."""
+    unit.announce(jobs_topic(spec.queue))
+    return await JobRepository(unit.session, unit.tenant).add(_row(spec))
+
+
+async def enqueue_all(unit: UnitOfWork, specs: Sequence[JobSpec]) -> None:
+    """Order many jobs without a unique key, as one statement."""
+    for queue in {spec.queue for spec in specs}:
+        unit.announce(jobs_topic(queue))
+    await JobRepository(unit.session, unit.tenant).add_all([_row(spec) for spec in specs])
+
+
+def _row(spec: JobSpec) -> dict[str, Any]:
     now = utc_now()
-    row: dict[str, Any] = {
+    return {
         "id": new_id("job"),
         "kind": spec.kind,
         "queue": spec.queue,
@@ -27,9 +40,6 @@ async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
         "created_at": now,
         "run_at": now + timedelta(seconds=spec.run_after_s),
     }
-    job_id = await JobRepository(unit.session, unit.tenant).add(row)
-    unit.announce(jobs_topic(spec.queue))
-    return job_id
 
 
 def jobs_topic(queue: str) -> str:

@@ -66,7 +66,9 @@ class ProblemHandler(ErrorHandler):
 
     def default(self, request: Request, exception: Exception) -> Answer:
         """The answer for an exception that reached the framework."""
-        if not isinstance(exception, SanicException) or exception.status_code == 500:
+        if isinstance(exception, RequestCancelled):
+            log.debug("client left", request_id=correlation_id(request), path=_path(request))
+        elif not isinstance(exception, SanicException) or exception.status_code == 500:
             log.error("request failed", request_id=correlation_id(request), path=_path(request), exc_info=exception)
             return problem(DomainError(), request)
         if not isinstance(exception, RequestCancelled):

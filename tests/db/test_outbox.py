@@ -1,11 +1,12 @@
 """The outbox on both databases."""
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import insert
 
 from db.models.events import Event
-from db.repositories.outbox import OutboxRepository
+from db.repositories import outbox
 from db.session import Database
 from db.types import utc_now
 
@@ -26,8 +27,7 @@ async def add(database: Database, tenant_id: str, *event_ids: str, age_s: float 
 
 
 async def unpublished(database: Database, limit: int = 10) -> list[tuple[str, str]]:
-    async with database.unscoped_read() as unit:
-        return [event.key for event in await OutboxRepository(unit.session).unpublished(limit)]
+    return [event.key for event in await database.view(partial(outbox.unpublished, limit=limit))]
 
 
 async def test_unpublished_events_of_all_tenants_come_by_id(database: Database) -> None:
@@ -41,18 +41,15 @@ async def test_marking_takes_exactly_the_named_events_out(database: Database) ->
     """E7: an id that becomes visible late is still found, because a flag is asked and not a position."""
     await add(database, "acme", "evt_2")
     await add(database, "globex", "evt_2")
-    async with database.unscoped_write() as unit:
-        await OutboxRepository(unit.session).mark_published([("acme", "evt_2")], utc_now())
+    await database.transact(partial(outbox.mark_published, keys=[("acme", "evt_2")], at=utc_now()))
     await add(database, "acme", "evt_1")
     assert await unpublished(database) == [("acme", "evt_1"), ("globex", "evt_2")]
 
 
 async def test_the_oldest_unpublished_event_is_known(database: Database) -> None:
-    async with database.unscoped_read() as unit:
-        assert await OutboxRepository(unit.session).oldest_unpublished_at() is None
+    assert await database.view(outbox.oldest_unpublished_at) is None
     await add(database, "acme", "evt_1", age_s=60)
     await add(database, "acme", "evt_2")
-    async with database.unscoped_read() as unit:
-        oldest = await OutboxRepository(unit.session).oldest_unpublished_at()
+    oldest = await database.view(outbox.oldest_unpublished_at)
     assert oldest is not None
     assert 59 < (utc_now() - oldest).total_seconds() < 120

@@ -50,7 +50,11 @@ async def effects(database: Database) -> list[str]:
 
 
 def subscription(handle: Any = write_effect, **options: Any) -> Subscription:
-    return Subscription("effects", ("form.deleted",), handle, **options)
+    async def each(unit: UnitOfWork, events: Sequence[Event]) -> None:
+        for event in events:
+            await handle(unit, event)
+
+    return Subscription("effects", ("form.deleted",), each, **options)
 
 
 @asynccontextmanager

@@ -266,7 +266,7 @@ async def test_a_noisy_tenant_does_not_starve_a_quiet_one(database: Database) ->
         started.append(job.tenant_id)
         await gate.acquire()
 
-    noisy = await order(database, "noisy", 400)
+    noisy = await order(database, "noisy", 60)
     async with serving(database, kind(run), queues={"default": 4}):
 
         async def noisy_has_its_share() -> bool:
