@@ -32,7 +32,7 @@ def translate(error: Exception) -> DomainError | None:
 
 
 class ContextHost:
-    """Answers coalesced calls for its contexts and publishes the events they record."""
+    """Answers coalesced calls for its contexts; commits are announced to the workers, which publish what they hold."""
 
     async def __init__(self, settings: Settings, contexts: tuple[str, ...]) -> None:  # type: ignore[misc]  # Serve awaits it
         configure(settings.log_level, "+".join(contexts))

@@ -12,8 +12,6 @@ from db.session import Database
 from eventing import connection
 from eventing.errors import EventingError
 from eventing.nudges import Nudges
-from eventing.outbox import EVENTS_TOPIC
-from eventing.relay import Relay
 from eventing.settings import EventingSettings
 from serve_app.settings import Settings
 
@@ -47,8 +45,6 @@ class Runtime:
         self._settings = settings.eventing()
         self._name = name
         self._attach = attach
-        self._relay: Relay | None = None
-        self._closed = asyncio.Event()
         self._task = asyncio.create_task(self._keep_connected())
 
     def check(self) -> None:
@@ -57,9 +53,7 @@ class Runtime:
             raise RuntimeError("the event transport has stopped")
 
     async def stop(self) -> None:
-        """Publish what is there, close the transport and the database."""
-        if self._relay is not None:
-            await self._relay.stop()
+        """Close the transport and the database."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
@@ -82,11 +76,7 @@ class Runtime:
         client = await connection.connect(self._settings, self._name, on_closed=on_closed)
         try:
             nudges = Nudges(self.database, client)
-            relay = self._relay = Relay(self.database, client, self._settings)
-            nudges.wake(EVENTS_TOPIC, relay.nudge)
-            loops: list[Callable[[], Awaitable[None]]] = [relay.run]
-            if self._attach is not None:
-                loops += await self._attach(Transport(client, nudges, self._settings))
+            loops = await self._attach(Transport(client, nudges, self._settings)) if self._attach else []
             await nudges.start()
             tasks = [asyncio.ensure_future(loop()) for loop in loops]
             try:

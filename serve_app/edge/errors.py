@@ -10,7 +10,7 @@ from sanic import Request
 from sanic.exceptions import RequestCancelled, SanicException
 from sanic.handlers import ErrorHandler
 
-from deployments.kit.errors import BadRequest, DomainError
+from deployments.kit.errors import BadRequest, DeadlineExceeded, DomainError
 from serve_app.edge.answer import Answer
 from serve_app.edge.correlation import correlation_id
 
@@ -67,8 +67,9 @@ class ProblemHandler(ErrorHandler):
     def default(self, request: Request, exception: Exception) -> Answer:
         """The answer for an exception that reached the framework."""
         if isinstance(exception, RequestCancelled):
-            log.debug("client left", request_id=correlation_id(request), path=_path(request))
-        elif not isinstance(exception, SanicException) or exception.status_code == 500:
+            # The client left; the answer is for nobody.
+            return problem(DeadlineExceeded(), request)
+        if not isinstance(exception, SanicException) or exception.status_code == 500:
             log.error("request failed", request_id=correlation_id(request), path=_path(request), exc_info=exception)
             return problem(DomainError(), request)
         if not isinstance(exception, RequestCancelled):
