@@ -22,6 +22,7 @@ class ByLoad:
         self._metric = metric
         self._target = target
         self._combine = combine
+        self._failing = False
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         try:
@@ -29,7 +30,11 @@ class ByLoad:
             load = (sum(values) if self._combine == "sum" else max(values)) if values else 0.0
             wanted = math.ceil(load / self._target)
             least, most = context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
-            return max(least, min(most, wanted)), {}
         except Exception:
-            logging.getLogger("ray.serve").exception("autoscaling policy failed; replicas stay as they are")
+            # The controller asks ten times a second.
+            if not self._failing:
+                logging.getLogger("ray.serve").exception("autoscaling policy failed; replicas stay as they are")
+            self._failing = True
             return context.target_num_replicas, {}
+        self._failing = False
+        return max(least, min(most, wanted)), {}

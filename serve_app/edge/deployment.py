@@ -85,6 +85,11 @@ class Edge:
         if self._server is None or not self._server.is_serving():
             raise RuntimeError("the HTTP server is not listening")
 
+    @property
+    def running(self) -> int:
+        """How many requests are being received or answered."""
+        return sum(not _is_idle(connection) for connection in self._server.connections) if self._server else 0
+
     async def _drain(self, server: AsyncioServer) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.drain_s
@@ -97,6 +102,10 @@ class Edge:
 
 
 def _close_when_quiet(connection: HttpProtocol) -> None:
-    http = connection.http
-    if http is None or (http.stage is Stage.IDLE and not connection.recv_buffer):
+    if _is_idle(connection):
         connection.close()
+
+
+def _is_idle(connection: HttpProtocol) -> bool:
+    http = connection.http
+    return http is None or (http.stage is Stage.IDLE and not connection.recv_buffer)

@@ -299,7 +299,7 @@ def surveys(draw: st.DrawFn) -> list[list[str]]:
 
 class TestAnySurvey:
     @given(surveys())
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=400)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
     def test_loses_no_cell(self, tmp_path: Path, rows: list[list[str]]) -> None:
         """F6: whatever the file holds, the export has every cell that is not blank."""
         out = io.StringIO()

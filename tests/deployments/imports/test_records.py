@@ -107,7 +107,7 @@ class TestRecords:
         assert [record.cells for record in read_records(path, Dialect(","))] == rows
 
     @given(st.text(st.sampled_from('ab",;\n\r\t 1'), max_size=60), st.integers(1, 4))
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
     def test_any_text_is_read_to_its_end(self, tmp_path: Path, text: str, width: int) -> None:
         path = file_of(tmp_path, text)
         lines = [record.line for record in read_records(path, sniff(path), width)]

@@ -25,7 +25,7 @@ answer_objects = st.dictionaries(st.sampled_from(IDS) | texts, json_values, max_
 
 
 class TestHostileAnswers:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=150)
     @given(answers=answer_objects | json_values, partial=st.booleans())
     def test_any_json_is_answered_with_json(self, answers: Any, partial: bool) -> None:
         """F2: never raises; the normalised answers are JSON and check to themselves; faults can be encoded."""

@@ -284,7 +284,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150)
 @given(raw=json_values, element=json_values)
 def test_any_json_is_taken_or_refused(raw: Any, element: Any) -> None:
     """F2: no JSON value makes the parser fail otherwise; faults can be encoded."""

@@ -1,0 +1,186 @@
+"""The production path on one machine: a plain Ray cluster, PostgreSQL, an external NATS, `serve deploy`."""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import httpx
+import psutil
+
+from eventing.server import EmbeddedServer
+from serve_app.ray_environment import RAY_ENVIRONMENT
+from tests.conftest import sqlalchemy_url
+from tests.e2e.platform import ROOT, Platform, free_port
+
+ROLES = ("identity", "forms", "responses", "webhooks", "imports", "jobs", "consumers", "runners", "edge")
+_BIN = Path(sys.executable).parent
+_READY_S = 120.0
+_STOP_S = 20.0
+
+
+class Cluster(Platform):
+    """A Ray head of its own with the applications of a Serve configuration; every process of it is found by its
+    data folder, so that nothing else on the machine is ever touched."""
+
+    def __init__(self, data_dir: Path, postgres_server: str) -> None:
+        self._postgres_server = postgres_server
+        self._database = f"cluster_{secrets.token_hex(6)}"
+        # Ray puts sockets some 65 characters below its folder, and the kernel takes paths of 107.
+        self._ray_dir = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))
+        self._nats = EmbeddedServer(data_dir.parent / "nats")
+        self._dashboard_port = free_port()
+        self.config = ROOT / "serve_config.yaml"
+        self.migrated = ""
+        super().__init__(data_dir)
+
+    def start(self) -> Self:
+        """Start everything an operator starts, as README and docs/operations.md say, and wait until it is ready."""
+        self.data_dir.mkdir()
+        asyncio.run(self._create_database())
+        self._nats.start()
+        self._environment = self._variables()
+        self.migrated = self.run("formstream", "migrate")
+        self.run(
+            *("ray", "start", "--head", "--num-cpus=8", "--object-store-memory=100000000", "--disable-usage-stats"),
+            *("--node-ip-address=127.0.0.1", f"--port={free_port()}", f"--temp-dir={self._ray_dir}"),
+            *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"),
+            f"--dashboard-agent-listen-port={free_port()}",
+            f"--ray-client-server-port={free_port()}",
+        )
+        self.deploy(self.config)
+        self.wait_ready()
+        return self
+
+    def deploy(self, config: Path) -> None:
+        """`serve deploy`; returns when the configuration is accepted."""
+        self.run("serve", "deploy", str(config), "--address", self.dashboard)
+        self.config = config
+
+    def wait_ready(self, timeout_s: float = _READY_S) -> None:
+        """Until Serve says that all it was told is running, and the edge that every application answers."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._is_ready():
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"the cluster did not become ready: {self.status()}")
+
+    def status(self) -> dict[str, Any]:
+        """Serve's own account of every application."""
+        headers = {"Authorization": f"Bearer {self._environment['RAY_AUTH_TOKEN']}"}
+        answer = httpx.get(f"{self.dashboard}/api/serve/applications/", headers=headers, timeout=10, trust_env=False)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()["applications"]
+        return found
+
+    def run(self, command: str, *arguments: str) -> str:
+        """Run `formstream`, `ray` or `serve` of the virtual environment; what it printed. Raises AssertionError."""
+        program = [sys.executable, "-m", "serve_app"] if command == "formstream" else [str(_BIN / command)]
+        done = subprocess.run(
+            [*program, *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=120,
+            cwd=self.data_dir,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command} {arguments}: {done.stdout}"
+        return done.stdout
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://127.0.0.1:{self._dashboard_port}"
+
+    def processes(self) -> Iterator[psutil.Process]:
+        """Everything that runs with this cluster's environment."""
+        mine = str(self.data_dir)
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("FORMSTREAM_DATA_DIR") == mine and process.pid != os.getpid():
+                    yield process
+            except psutil.Error:
+                continue
+
+    def replicas(self) -> dict[int, str]:
+        """The role of every replica by its pid."""
+        return {process.pid: role for process, role in self._replicas()}
+
+    def stop(self, timeout_s: float = _STOP_S) -> int:
+        """End it all, the replicas first and politely; how many processes had to be killed."""
+        try:
+            if replicas := [process for process, _ in self._replicas()]:
+                self.run("serve", "shutdown", "--yes", "--address", self.dashboard)
+                psutil.wait_procs(replicas, timeout_s)
+        finally:
+            left = list(self.processes())
+            for process in left:
+                process.terminate()
+            _, late = psutil.wait_procs(left, 5)
+            for process in late:
+                process.kill()
+            psutil.wait_procs(late, timeout_s)
+            if "FSC_LOGS" in os.environ:
+                shutil.copytree(
+                    (self._ray_dir / "session_latest" / "logs").resolve(), os.environ["FSC_LOGS"], dirs_exist_ok=True
+                )
+            self._nats.stop()
+            asyncio.run(self._drop_database())
+            shutil.rmtree(self._ray_dir, ignore_errors=True)
+        return len(late)
+
+    def _replicas(self) -> Iterator[tuple[psutil.Process, str]]:
+        for process in self.processes():
+            with suppress(psutil.Error):
+                if found := re.search(r"ServeReplica:([a-z]+):", " ".join(process.cmdline())):
+                    yield process, found[1]
+
+    def _is_ready(self) -> bool:
+        applications = self.status()
+        if {application["status"] for application in applications.values()} != {"RUNNING"}:
+            return False
+        try:
+            return httpx.get(f"{self.url}/health/ready", timeout=5, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _variables(self) -> dict[str, str]:
+        head, _, query = self._postgres_server.partition("?")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FORMSTREAM_", "RAY_"))}
+        return {
+            **inherited,
+            **RAY_ENVIRONMENT,
+            "PYTHONPATH": str(ROOT),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "FORMSTREAM_DATA_DIR": str(self.data_dir),
+            "FORMSTREAM_PORT": str(self.port),
+            "FORMSTREAM_DATABASE_URL": sqlalchemy_url(f"{head.rpartition('/')[0]}/{self._database}?{query}"),
+            "FORMSTREAM_NATS_URL": self._nats.url,
+            "FORMSTREAM_OBJECT_STORE_URL": f"file://{self.data_dir / 'objects'}",
+            "FORMSTREAM_SECRET_KEY": secrets.token_urlsafe(48),
+            "FORMSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
+        }
+
+    async def _create_database(self) -> None:
+        connection = await asyncpg.connect(self._postgres_server)
+        await connection.execute(f"CREATE DATABASE {self._database}")
+        await connection.close()
+
+    async def _drop_database(self) -> None:
+        connection = await asyncpg.connect(self._postgres_server)
+        await connection.execute(f"DROP DATABASE IF EXISTS {self._database} WITH (FORCE)")
+        await connection.close()
