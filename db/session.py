@@ -16,6 +16,9 @@ from db.settings import DatabaseSettings
 from db.threads import SQLiteThreads
 from db.turn import WritersTurn
 
+# Connection, resources, operator intervention, serialisation and deadlock (PostgreSQL, appendix A).
+_PASSING = ("08", "53", "57P", "40001", "40P01")
+
 Result = TypeVar("Result")
 
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('app.scope', :scope, true)")
@@ -188,7 +191,13 @@ def _translated() -> Iterator[None]:
         yield
     except (PoolTimeout, OSError) as error:
         raise DatabaseUnavailable(str(error)) from error
-    except (OperationalError, DBAPIError) as error:
-        if isinstance(error, OperationalError) or error.connection_invalidated:
+    except DBAPIError as error:
+        if isinstance(error, OperationalError) or error.connection_invalidated or _is_passing(error):
             raise DatabaseUnavailable(str(error.orig)) from error
         raise
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    """Whether PostgreSQL refused for a reason that passes: asyncpg's failures never are OperationalErrors."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state.startswith(_PASSING)

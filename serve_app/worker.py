@@ -36,7 +36,7 @@ class Worker:
     ) -> None:
         configure(settings.log_level, "worker")
         # Effects may lag behind when the processors are busy; whoever waits for an answer goes first.
-        os.nice(_NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         self._settings = settings
         self._subscription_names = subscription_names
         self._queues = queues

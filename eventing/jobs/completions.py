@@ -27,6 +27,8 @@ class Completions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Ends and renewals lock the same rows, each in an order of its own: PostgreSQL would find deadlocks.
+        self.turn = asyncio.Lock()
         self._group: GroupCommit[Settlement, UnitOfWork | None] = GroupCommit(self._write)
 
     async def add(self, settlement: Settlement) -> None:
@@ -40,7 +42,7 @@ class Completions:
 
     async def _write(self, settlements: Sequence[Settlement]) -> Sequence[UnitOfWork | Exception | None]:
         database = self._database
-        async with database.connect(database.writer) as connection:
+        async with self.turn, database.connect(database.writer) as connection:
             await database.scope(connection, None)
             async with AsyncSession(bind=connection, expire_on_commit=False) as session:
                 plain = [each.end for each in settlements if not _writes_more(each)]

@@ -211,7 +211,7 @@ class JobRunner:
             if not held:
                 continue
             try:
-                async with self._database.unscoped_write() as unit:
+                async with self._completions.turn, self._database.unscoped_write() as unit:
                     until = utc_now() + timedelta(seconds=self._lease_s)
                     ours = await JobQueueRepository(unit.session).renew(list(self._lanes), self._worker, until)
             except Exception as error:  # noqa: BLE001 - the lease runs out at worst, and the fence holds

@@ -1,7 +1,9 @@
 """Units of work on both databases: all or nothing, one tenant, and failures that say what they mean."""
 
 import asyncio
+import contextlib
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -136,3 +138,21 @@ async def test_a_database_that_is_away_is_an_outage(url: str) -> None:
 
 async def test_a_database_that_is_there_answers(database: Database) -> None:
     await database.ping()
+
+
+async def test_a_database_without_a_free_connection_is_unavailable(
+    postgres_settings: DatabaseSettings, postgres_server: str
+) -> None:
+    """Z5: a refused connection passes, so it is 503 and not a defect."""
+    database = Database(postgres_settings)
+    held: list[asyncpg.Connection] = []
+    try:
+        with contextlib.suppress(asyncpg.TooManyConnectionsError):
+            while len(held) < 1000:
+                held.append(await asyncpg.connect(postgres_server))
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+    finally:
+        for connection in held:
+            await connection.close()
+        await database.close()

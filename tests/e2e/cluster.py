@@ -133,10 +133,6 @@ class Cluster(Platform):
             for process in late:
                 process.kill()
             psutil.wait_procs(late, timeout_s)
-            if "FSC_LOGS" in os.environ:
-                shutil.copytree(
-                    (self._ray_dir / "session_latest" / "logs").resolve(), os.environ["FSC_LOGS"], dirs_exist_ok=True
-                )
             self._nats.stop()
             asyncio.run(self._drop_database())
             shutil.rmtree(self._ray_dir, ignore_errors=True)

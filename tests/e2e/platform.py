@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 ROOT = Path(__file__).parents[2]
-_READY_S = 120.0
+_READY_S = 240.0
 
 
 def free_port() -> int:
@@ -52,7 +52,7 @@ class Platform:
         self._began_at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "serve_app", "up", "--no-dashboard"],
+                [sys.executable, "-m", "tests.e2e.formstream", "up", "--no-dashboard"],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -44,7 +44,7 @@ async def eventually(check: Callable[[], Awaitable[bool]], timeout_s: float) -> 
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_kill_9_of_every_part_loses_nothing(tmp_path: Path) -> None:
     """E3, E7, Z5: nats-server, a consumer, a context replica and the edge are killed during 5,000 submissions."""
     platform = Platform(tmp_path / "data").start()
@@ -107,7 +107,7 @@ async def test_kill_9_of_every_part_loses_nothing(tmp_path: Path) -> None:
             async def all_mailed() -> bool:
                 return len(list(mail.glob("*.eml"))) >= SUBMISSIONS
 
-            await eventually(all_mailed, 180)
+            await eventually(all_mailed, 300)
             await receiver.wait_for(SUBMISSIONS, 180)
 
             subjects: collections.Counter[str] = collections.Counter()

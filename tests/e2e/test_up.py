@@ -12,7 +12,6 @@ from tests.factories import ANSWERS, PARTY
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
 async def test_a_restart_finds_its_data_and_leaves_nothing_behind(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data").start()
     administrator = platform.administrator()

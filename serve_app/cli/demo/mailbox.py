@@ -15,6 +15,17 @@ class Mailbox:
         self._folder = folder
         self._recipient = recipient
 
+    def appears(self, timeout_s: float) -> bool:
+        """Whether the folder is there in time: the first mail makes it. At once no without any data."""
+        deadline = time.monotonic() + timeout_s
+        while self._folder.parent.is_dir():
+            if self._folder.is_dir():
+                return True
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_S)
+        return False
+
     def wait(self, number: int, timeout_s: float) -> dict[Path, str]:
         """The subjects by file, when there are `number` of them, else those that came in time."""
         deadline = time.monotonic() + timeout_s

@@ -25,6 +25,7 @@ GUESTS: Final = 5
 RECIPIENT: Final = "host@example.com"
 _IMPORT_S: Final = 180.0
 _ARRIVAL_S: Final = 30.0
+_FOLDER_S: Final = 10.0
 _POLL_S: Final = 0.2
 _REFUSED: Final = "may not be called"
 
@@ -205,11 +206,12 @@ class Story:
                 )
 
     def _read_mail(self) -> None:
-        if not self._mail_folder.is_dir():
+        mailbox = Mailbox(self._mail_folder, self._recipient)
+        if not mailbox.appears(_FOLDER_S):
             self._console.print(f"    No mail folder at {self._mail_folder}: mail is not looked at (see --data-dir).")
             return
         with self._steps.step("Read the mail"):
-            found = Mailbox(self._mail_folder, self._recipient).wait(GUESTS, _ARRIVAL_S)
+            found = mailbox.wait(GUESTS, _ARRIVAL_S)
             if len(found) < GUESTS:
                 raise CommandFailed(
                     f"{len(found)} of {GUESTS} mails arrived in {self._mail_folder} within {_ARRIVAL_S:g} s."

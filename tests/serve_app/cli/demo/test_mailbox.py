@@ -1,5 +1,6 @@
 """The demo reads the mail of its own recipient."""
 
+import threading
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -25,3 +26,17 @@ def test_what_did_not_come_in_time_is_missing(tmp_path: Path) -> None:
     _write(tmp_path, "one", "host@example.com")
     assert len(Mailbox(tmp_path, "host@example.com").wait(2, 0.0)) == 1
     assert Mailbox(tmp_path / "no-such-folder", "host@example.com").wait(1, 0.0) == {}
+
+
+def test_a_folder_that_the_first_mail_makes_is_waited_for(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path / "mail", "host@example.com")
+    maker = threading.Timer(0.3, (tmp_path / "mail").mkdir)
+    maker.start()
+    assert mailbox.appears(10.0)
+    maker.join()
+    assert mailbox.appears(0.0)
+
+
+def test_without_data_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
+    assert not Mailbox(tmp_path / "elsewhere" / "mail", "host@example.com").appears(60.0)
+    assert not Mailbox(tmp_path / "mail", "host@example.com").appears(0.0)

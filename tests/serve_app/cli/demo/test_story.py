@@ -42,10 +42,10 @@ def test_the_story_ends_with_a_summary(platform: FakePlatform, survey: Path) -> 
     assert len(platform.idempotency_keys) == GUESTS
 
 
-def test_without_a_mail_folder_mail_is_not_looked_at(platform: FakePlatform, survey: Path, tmp_path: Path) -> None:
-    platform.mail_folder = tmp_path / "elsewhere"
-    platform.mail_folder.mkdir()
-    (tmp_path / "mail").rmdir()
+def test_without_the_platforms_data_mail_is_not_looked_at(
+    platform: FakePlatform, survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORMSTREAM_DATA_DIR", str(tmp_path / "elsewhere"))
     assert "not looked at" in _run(platform, survey)
 
 
