@@ -24,7 +24,7 @@ from serve_app.subscriptions import job_kinds, subscriptions
 log = structlog.get_logger(__name__)
 
 _STALE_S = 120.0
-_NICENESS = 5
+_NICENESS = 10
 _LAG_S = 2.0
 
 
