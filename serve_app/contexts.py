@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from deployments.jobs.deployment import Jobs
-
 from db.session import Database
 from deployments.forms.deployment import Forms
 from deployments.identity.deployment import Identity
 from deployments.imports.deployment import Imports
+from deployments.jobs.deployment import Jobs
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.responses.deployment import Responses
