@@ -51,7 +51,7 @@ class EventingSettings(BaseModel):
     )
 
     busy_pause_s: Seconds = Field(
-        default=0.02, description="Pause after a batch of many, so that under load batches grow instead of multiplying."
+        default=0.05, description="Pause after a batch of many, so that under load batches grow instead of multiplying."
     )
     busy_batch: int = Field(default=8, ge=2, description="Events in a batch from which on there is load.")
 

@@ -1,7 +1,6 @@
 """Fixtures of every level: a fresh, migrated database on each dialect, and a NATS server."""
 
 import asyncio
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -30,6 +29,21 @@ structlog.configure(
     ]
 )
 
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_DELETE_EVERYTHING = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- whatever the order, no foreign key objects
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+END $$
+"""
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
@@ -49,18 +63,19 @@ def _database_uri(server_uri: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    """The name of a migrated database that tests are cloned from."""
-    name = "formstream_template"
+def postgres_database(postgres_server: str) -> str:
+    """The URI of a migrated database that tests use one after another."""
+    name = "formstream_test"
+    uri = _database_uri(postgres_server, name)
 
     async def create() -> None:
         connection = await asyncpg.connect(postgres_server)
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
-        await migrate.upgrade(DatabaseSettings(url=sqlalchemy_url(_database_uri(postgres_server, name))))
+        await migrate.upgrade(DatabaseSettings(url=sqlalchemy_url(uri)))
 
     asyncio.run(create())
-    return name
+    return uri
 
 
 def sqlalchemy_url(uri: str) -> str:
@@ -76,13 +91,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def postgres_settings(postgres_server: str, postgres_template: str) -> AsyncIterator[DatabaseSettings]:
-    """A fresh PostgreSQL database, dropped afterwards."""
-    name = f"test_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(postgres_server)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield DatabaseSettings(url=sqlalchemy_url(_database_uri(postgres_server, name)))
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+async def postgres_settings(postgres_database: str) -> AsyncIterator[DatabaseSettings]:
+    """An empty PostgreSQL database; emptied afterwards, since making one takes longer than most tests."""
+    yield DatabaseSettings(url=sqlalchemy_url(postgres_database))
+    connection = await asyncpg.connect(postgres_database)
+    await connection.execute(_END_OTHERS)
+    await connection.execute(_DELETE_EVERYTHING)
     await connection.close()
 
 

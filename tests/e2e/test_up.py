@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -12,10 +11,9 @@ from tests.factories import ANSWERS, PARTY
 
 
 @pytest.mark.cluster
-async def test_a_restart_finds_its_data_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    platform = Platform(tmp_path / "data").start()
+async def test_a_restart_finds_its_data_and_leaves_nothing_behind(platform: Platform) -> None:
     administrator = platform.administrator()
-    client = await platform.sign_up("acme")
+    client = await platform.sign_up("restart")
     form = (await client.post("/api/v1/forms", json={"slug": "party", "title": "Party", "definition": PARTY})).json()
     await client.post(f"/api/v1/forms/{form['id']}/publish")
     first = await client.post(f"/api/v1/forms/{form['id']}/responses", json={"answers": ANSWERS})
@@ -38,12 +36,9 @@ async def test_a_restart_finds_its_data_and_leaves_nothing_behind(tmp_path: Path
     assert [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
 
     platform.start()
-    try:
-        assert platform.administrator() == administrator
-        found = await client.get(f"/api/v1/responses/{first.json()['id']}")
-        assert found.json()["answers"] == ANSWERS
-        second = await client.post(f"/api/v1/forms/{form['id']}/responses", json={"answers": ANSWERS})
-        assert second.status_code == 201
-        await client.aclose()
-    finally:
-        assert platform.stop() == 0
+    assert platform.administrator() == administrator
+    found = await client.get(f"/api/v1/responses/{first.json()['id']}")
+    assert found.json()["answers"] == ANSWERS
+    second = await client.post(f"/api/v1/forms/{form['id']}/responses", json={"answers": ANSWERS})
+    assert second.status_code == 201
+    await client.aclose()
