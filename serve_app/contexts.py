@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from db.session import Database
+from deployments.audit.deployment import Audit
+from deployments.federation.deployment import Federation
 from deployments.forms.deployment import Forms
 from deployments.identity.deployment import Identity
 from deployments.imports.deployment import Imports
@@ -10,6 +12,7 @@ from deployments.jobs.deployment import Jobs
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.responses.deployment import Responses
+from deployments.tenancy.deployment import Tenancy
 from deployments.webhooks.deployment import Webhooks
 from serve_app.settings import Settings
 
@@ -19,6 +22,9 @@ _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "responses": lambda database, _: Responses(database),
     "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),
     "imports": lambda database, settings: Imports(database, ObjectStore(settings.object_store())),
+    "audit": lambda database, _: Audit(database),
+    "federation": lambda database, _: Federation(database),
+    "tenancy": lambda database, _: Tenancy(database),
     "jobs": lambda database, _: Jobs(database),
 }
 

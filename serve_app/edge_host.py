@@ -5,11 +5,14 @@ from typing import TypeVar
 
 from ray import serve
 
+from deployments.audit.contracts import AuditApi
+from deployments.federation.contracts import FederationApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
 from deployments.jobs.contracts import JobsApi
 from deployments.responses.contracts import ResponsesApi
+from deployments.tenancy.contracts import TenancyApi
 from deployments.webhooks.contracts import WebhooksApi
 from serve_app.edge.apis import Apis
 from serve_app.edge.client import remote
@@ -74,6 +77,9 @@ def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
         webhooks=api(WebhooksApi, "webhooks"),
         imports=api(ImportsApi, "imports"),
         jobs=api(JobsApi, "jobs"),
+        audit=api(AuditApi, "audit"),
+        federation=api(FederationApi, "federation"),
+        tenancy=api(TenancyApi, "tenancy"),
         probes={application: probe(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}
         | {f"{name}.calm": lane for name, lane in calm.items()},

@@ -2,16 +2,39 @@
 
 from sqlmodel import SQLModel
 
-from db.models import events, forms, identity, imports, jobs, notifications, responses, webhooks
+from db.models import (
+    accounts,
+    audit,
+    events,
+    federation,
+    forms,
+    grants,
+    identity,
+    imports,
+    jobs,
+    limits,
+    notifications,
+    responses,
+    second_factor,
+    tenancy,
+    webhooks,
+)
 
 __all__ = [
     "SQLModel",
+    "accounts",
+    "audit",
     "events",
+    "federation",
     "forms",
+    "grants",
     "identity",
     "imports",
     "jobs",
+    "limits",
     "notifications",
     "responses",
+    "second_factor",
+    "tenancy",
     "webhooks",
 ]

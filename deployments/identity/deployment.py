@@ -19,7 +19,7 @@ from deployments.identity.contracts import (
 )
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
-from deployments.identity.scopes import PLATFORM_ADMIN
+from deployments.identity.permissions import PLATFORM_ADMIN
 from deployments.identity.service import api_keys, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens

@@ -3,11 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from deployments.audit.contracts import AuditApi
+from deployments.federation.contracts import FederationApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
 from deployments.jobs.contracts import JobsApi
 from deployments.responses.contracts import ResponsesApi
+from deployments.tenancy.contracts import TenancyApi
 from deployments.webhooks.contracts import WebhooksApi
 from serve_app.edge.dispatch import Dispatcher
 
@@ -25,5 +28,8 @@ class Apis:
     webhooks: WebhooksApi
     imports: ImportsApi
     jobs: JobsApi
+    audit: AuditApi
+    federation: FederationApi
+    tenancy: TenancyApi
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lanes: Mapping[str, Dispatcher] = field(default_factory=dict)

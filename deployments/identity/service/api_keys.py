@@ -11,7 +11,7 @@ from db.types import new_id, utc_now
 from deployments.identity.contracts import ApiKey, CreateApiKey, CreatedApiKey
 from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, ScopeNotHeld
 from deployments.identity.keys import SHOWN_LENGTH, KeyUsage, new_key
-from deployments.identity.scopes import KNOWN_SCOPES, PLATFORM_ADMIN, scopes_of
+from deployments.identity.permissions import KNOWN_SCOPES, PLATFORM_ADMIN, scopes_of
 from deployments.identity.service.paging import after, page
 from deployments.identity.service.sessions import require_active
 from deployments.identity.tokens import fingerprint

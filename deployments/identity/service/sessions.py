@@ -13,7 +13,7 @@ from db.types import new_id, utc_now
 from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
 from deployments.identity.errors import LoginFailed, TenantSuspended
 from deployments.identity.passwords import Passwords
-from deployments.identity.scopes import scopes_of
+from deployments.identity.permissions import scopes_of
 from deployments.identity.service.users import normalise_email
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token

@@ -20,7 +20,7 @@ from deployments.identity.contracts import (
     UpdateTenant,
 )
 from deployments.identity.errors import SettingProtected, SignupDisabled, TenantNotFound, TenantTaken
-from deployments.identity.scopes import PLATFORM_ADMIN
+from deployments.identity.permissions import PLATFORM_ADMIN
 from deployments.identity.service import sessions, users
 from deployments.identity.service.paging import after, page
 from deployments.identity.settings import IdentitySettings

@@ -11,7 +11,7 @@ from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.identity.contracts import CreateUser, Me, NewUser, User
 from deployments.identity.errors import EmailTaken, RoleTooHigh, TenantRequired
-from deployments.identity.scopes import PLATFORM_ADMIN, scopes_of
+from deployments.identity.permissions import PLATFORM_ADMIN, scopes_of
 from deployments.identity.service.paging import after, page
 from deployments.kit.contract import Page
 from deployments.kit.errors import Unauthenticated

@@ -15,7 +15,7 @@ from db.types import utc_now
 from deployments.identity.contracts import LogIn, Refresh, Session, SignedUp
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import LoginFailed, TenantSuspended
-from deployments.identity.scopes import scopes_of
+from deployments.identity.permissions import scopes_of
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.errors import DomainError, Unauthenticated
 from deployments.kit.principal import Principal

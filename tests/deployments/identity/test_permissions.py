@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import get_args
 
 from deployments.identity.contracts import Role
-from deployments.identity.scopes import KNOWN_SCOPES, PLATFORM_ADMIN, ROLES, scopes_of
+from deployments.identity.permissions import KNOWN_SCOPES, PLATFORM_ADMIN, ROLES, scopes_of
 
 
 def test_each_role_can_do_what_the_one_below_it_can() -> None:

@@ -1,0 +1,1 @@
+"""What accounts need beside their row: tokens sent by mail, invitations, login attempts."""

@@ -1,0 +1,1 @@
+"""Who did what: entries chained by hash, one chain for each tenant."""

@@ -1,0 +1,1 @@
+"""OpenID Connect: providers of tenants, logins that are under way, linked accounts."""

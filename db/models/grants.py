@@ -1,0 +1,1 @@
+"""Grants per form and invitations to a form."""

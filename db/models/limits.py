@@ -1,0 +1,1 @@
+"""Rate counters that the edges share."""

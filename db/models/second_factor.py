@@ -1,0 +1,1 @@
+"""One-time codes, authenticator apps and recovery codes."""

@@ -1,0 +1,62 @@
+"""The one table of permissions: what each is for and which roles hold it (U5).
+
+The edge enforces it, the API document and docs/permissions.md are made from it. What no role holds, nobody may do.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+PLATFORM_ADMIN: Final = "platform:admin"
+
+_OWNER: Final = ("administrator", "owner")
+_ADMIN: Final = (*_OWNER, "admin")
+_EDITOR: Final = (*_ADMIN, "editor")
+_ANALYST: Final = (*_EDITOR, "analyst")
+_VIEWER: Final = (*_ANALYST, "viewer")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What somebody may do, in a sentence, and the roles that include it."""
+
+    purpose: str
+    roles: tuple[str, ...]
+
+
+PERMISSIONS: Final[dict[str, Permission]] = {
+    "forms:read": Permission("See forms, their drafts and versions.", _VIEWER),
+    "forms:write": Permission("Create, change, publish and delete forms.", _EDITOR),
+    "forms:share": Permission("Say who may use a single form.", _EDITOR),
+    "responses:read": Permission("See responses, comments and exports.", _VIEWER),
+    "responses:write": Permission("Submit, import and delete responses.", _EDITOR),
+    "jobs:read": Permission("See jobs and their results.", _VIEWER),
+    "jobs:write": Permission("Cancel and retry jobs.", _ANALYST),
+    "events:read": Permission("See events.", _ANALYST),
+    "webhooks:read": Permission("See webhook endpoints and their deliveries.", _EDITOR),
+    "webhooks:write": Permission("Create, change and delete webhook endpoints, with their secrets.", _ADMIN),
+    "users:read": Permission("See the tenant's people, invitations and sessions.", _ADMIN),
+    "users:write": Permission("Invite, change and deactivate people.", _ADMIN),
+    "api_keys:read": Permission("See the tenant's API keys, without their secrets.", _ADMIN),
+    "api_keys:write": Permission("Create and revoke API keys.", _ADMIN),
+    "audit:read": Permission("See, verify and export the audit trail.", _ADMIN),
+    "sso:read": Permission("See the tenant's identity providers.", _ADMIN),
+    "sso:write": Permission("Connect identity providers and say who they let in.", _ADMIN),
+    "tenant:read": Permission("See the tenant with its settings and usage.", _VIEWER),
+    "tenant:write": Permission("Change the tenant's own settings.", _ADMIN),
+    "tenant:own": Permission("Export all of the tenant's data, delete the tenant, erase it.", _OWNER),
+    PLATFORM_ADMIN: Permission("Create, suspend and resume tenants; set quotas and switches.", ("administrator",)),
+}
+"""Every permission there is. `administrator` is a role of the platform's own tenant only."""
+
+ROLES: Final[dict[str, frozenset[str]]] = {
+    role: frozenset(name for name, permission in PERMISSIONS.items() if role in permission.roles)
+    for role in reversed(_VIEWER)
+}
+"""Permissions by role, the least role first."""
+
+KNOWN_SCOPES: Final = frozenset(PERMISSIONS)
+
+
+def scopes_of(role: str) -> frozenset[str]:
+    """The permissions of a role; none for a role this version does not know."""
+    return ROLES.get(role, frozenset())

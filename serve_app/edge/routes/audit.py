@@ -1,0 +1,5 @@
+"""The audit trail."""
+
+from serve_app.edge.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = ()

@@ -1,0 +1,5 @@
+"""One-time codes and the second factor."""
+
+from serve_app.edge.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = ()
