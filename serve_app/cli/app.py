@@ -103,6 +103,14 @@ def settings() -> None:
     sys.stdout.write(reference())
 
 
+@app.command()
+def permissions() -> None:
+    """Print the reference of all permissions as Markdown."""
+    from serve_app.cli.permissions_reference import reference
+
+    sys.stdout.write(reference())
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", help="A Serve configuration.")]) -> None:
     """Check a Serve configuration strictly, also for keys that Serve would ignore."""

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from deployments.identity.permissions import PERMISSIONS
 from serve_app.edge.answer import API_VERSION
 from serve_app.edge.errors import MEDIA_TYPE
 from serve_app.edge.operations import Access, Operation
@@ -127,6 +128,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     }
     if isinstance(operation.scope, str):
         described["x-required-scope"] = operation.scope
+        described["x-roles"] = sorted(PERMISSIONS[operation.scope].roles)
     if operation.request is not None:
         content: dict[str, Any] = {"schema": _schema(operation.request, "validation", schemas)}
         if operation.example is not None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, TypeAdapter
 from sanic import Request
 
+from deployments.identity.permissions import PERMISSIONS
 from deployments.kit.contract import Contract
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
@@ -106,6 +107,8 @@ class Operation:
     adapter: TypeAdapter[Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.scope, Access) and self.scope not in PERMISSIONS:
+            raise ValueError(f"{self.id} needs the permission {self.scope!r}, which the table does not have")
         if self.request is not None and self.body is Body.JSON:
             object.__setattr__(self, "adapter", TypeAdapter(self.request))
 

@@ -166,6 +166,9 @@ class Fakes:
             imports=self.imports,
             webhooks=unused,
             jobs=unused,
+            audit=unused,
+            federation=unused,
+            tenancy=unused,
             probes=self.probes,
         )
         checked: Apis = apis
