@@ -1,6 +1,6 @@
 """Queries for forms and their published versions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,9 +34,11 @@ class FormRepository:
         """How many forms the tenant has."""
         return await self._session.scalar(select(func.count()).select_from(self._mine.subquery())) or 0
 
-    async def page(self, after_id: str | None, limit: int) -> Sequence[Form]:
-        """Forms, newest first, older than `after_id`."""
+    async def page(self, after_id: str | None, limit: int, only: Collection[str] | None = None) -> Sequence[Form]:
+        """Forms, newest first, older than `after_id`; those with the ids `only`, when given."""
         statement = self._mine.order_by(col(Form.id).desc()).limit(limit)
+        if only is not None:
+            statement = statement.where(col(Form.id).in_(only))
         if after_id is not None:
             statement = statement.where(col(Form.id) < after_id)
         return (await self._session.scalars(statement)).all()

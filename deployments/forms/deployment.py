@@ -50,7 +50,8 @@ class Forms:
     async def list_forms(self, principal: Principal, cursor: str | None, limit: int) -> Page[FormSummary]:
         after = decode_cursor(cursor, _SORT, 1)[0] if cursor else None
         async with self._database.read(principal.tenant_id) as unit:
-            rows = await service.forms_of(unit).page(after, limit + 1)
+            only = None if principal.may("forms:read") else principal.forms_granted("forms:read")
+            rows = await service.forms_of(unit).page(after, limit + 1, only)
         next_cursor = encode_cursor(_SORT, [rows[limit - 1].id]) if len(rows) > limit else None
         return Page[FormSummary](
             data=[_to_summary(row) for row in rows[:limit]], meta=PageMeta(limit=limit, next_cursor=next_cursor)

@@ -28,7 +28,7 @@ WebOrigin = Annotated[
 Locale = Annotated[
     str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$", description="Language tag (RFC 5646).")
 ]
-Role = Literal["owner", "admin", "editor", "analyst", "viewer"]
+Role = Literal["owner", "admin", "editor", "analyst", "viewer", "guest"]
 
 MAX_LIMIT: Final = 10**12
 """The highest number a limit can name; no limit is `null`."""
@@ -154,6 +154,19 @@ class CreateApiKey(Contract):
     expires_at: AwareDatetime | None = None
 
 
+class PutFormGrant(Contract):
+    role: Literal["viewer", "analyst", "editor"]
+
+
+class FormGrant(PutFormGrant):
+    """What one person may do with one form, beyond what their role allows in the whole tenant."""
+
+    form_id: str
+    user_id: str
+    granted_by: str
+    created_at: datetime
+
+
 class ApiKey(Contract):
     id: str
     name: str
@@ -191,6 +204,16 @@ class IdentityApi(Protocol):
     async def list_api_keys(self, principal: Principal, cursor: str | None, limit: int) -> Page[ApiKey]: ...
 
     async def revoke_api_key(self, principal: Principal, api_key_id: str) -> None: ...
+
+    async def list_form_grants(
+        self, principal: Principal, form_id: str, cursor: str | None, limit: int
+    ) -> Page[FormGrant]: ...
+
+    async def put_form_grant(
+        self, principal: Principal, form_id: str, user_id: str, command: PutFormGrant
+    ) -> FormGrant: ...
+
+    async def delete_form_grant(self, principal: Principal, form_id: str, user_id: str) -> None: ...
 
     async def create_user(self, principal: Principal, command: CreateUser) -> User: ...
 

@@ -7,8 +7,10 @@ from deployments.identity.contracts import (
     CreatedApiKey,
     CreateTenant,
     CreateUser,
+    FormGrant,
     LogIn,
     Me,
+    PutFormGrant,
     Refresh,
     Session,
     SignedUp,
@@ -20,7 +22,7 @@ from deployments.identity.contracts import (
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
-from deployments.identity.service import api_keys, sessions, tenants, users
+from deployments.identity.service import api_keys, grants, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
@@ -87,6 +89,22 @@ class Identity:
     async def list_api_keys(self, principal: Principal, cursor: str | None, limit: int) -> Page[ApiKey]:
         async with self._database.read(principal.tenant_id) as unit:
             return await api_keys.list_all(unit, principal, cursor, limit)
+
+    async def list_form_grants(
+        self, principal: Principal, form_id: str, cursor: str | None, limit: int
+    ) -> Page[FormGrant]:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await grants.list_all(unit, principal, form_id, cursor, limit)
+
+    async def put_form_grant(
+        self, principal: Principal, form_id: str, user_id: str, command: PutFormGrant
+    ) -> FormGrant:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await grants.put(unit, principal, form_id, user_id, command)
+
+    async def delete_form_grant(self, principal: Principal, form_id: str, user_id: str) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            await grants.remove(unit, principal, form_id, user_id)
 
     async def revoke_api_key(self, principal: Principal, api_key_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:

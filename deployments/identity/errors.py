@@ -63,3 +63,21 @@ class ApiKeyNeedsPerson(Forbidden):
 
 class ScopeNotHeld(Forbidden):
     code, title = "api_key.scope_not_held", "A key cannot do what its creator may not do"
+
+
+class UserNotFound(NotFound):
+    code, title = "user.not_found", "There is no such user"
+
+
+class FormNotFound(NotFound):
+    code, title = "form.not_found", "There is no such form"
+
+
+class GrantNotFound(NotFound):
+    code, title = "grant.not_found", "There is no such grant"
+
+
+class TooManyGrants(Conflict):
+    """Grants travel with each call of a person, so their number is bounded."""
+
+    code, title = "grant.too_many", "The person uses as many single forms as one can"

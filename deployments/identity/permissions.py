@@ -50,9 +50,14 @@ PERMISSIONS: Final[dict[str, Permission]] = {
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     role: frozenset(name for name, permission in PERMISSIONS.items() if role in permission.roles)
-    for role in reversed(_VIEWER)
+    for role in ("guest", *reversed(_VIEWER))
 }
-"""Permissions by role, the least role first."""
+"""Permissions by role, the least role first. A guest may use the forms that were shared with them and nothing else."""
+
+_SHARED: Final = frozenset({"forms:read", "forms:write", "responses:read", "responses:write"})
+
+GRANTS: Final = {role: ROLES[role] & _SHARED for role in ("viewer", "analyst", "editor")}
+"""What a grant of a role gives somebody for a single form."""
 
 KNOWN_SCOPES: Final = frozenset(PERMISSIONS)
 

@@ -42,7 +42,7 @@ class Responses:
 
     async def get(self, principal: Principal, response_id: str) -> Response:
         async with self._database.read(principal.tenant_id) as unit:
-            return _to_response(await _find(unit, response_id))
+            return _to_response(await _find(unit, principal, "responses:read", response_id))
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
         after = _position(query)
@@ -65,7 +65,7 @@ class Responses:
 
     async def delete(self, principal: Principal, response_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:
-            row = await _find(unit, response_id, for_update=True)
+            row = await _find(unit, principal, "responses:write", response_id, for_update=True)
             await ResponseRepository(unit.session, unit.tenant).delete(row, utc_now())
             fact = ResponseDeleted(response_id=row.id, form_id=row.form_id)
             record(unit, fact, actor=principal.subject, origin=principal.origin)
@@ -84,9 +84,12 @@ class Responses:
         await self._submitting.drain()
 
 
-async def _find(unit: UnitOfWork, response_id: str, *, for_update: bool = False) -> tables.Response:
+async def _find(
+    unit: UnitOfWork, principal: Principal, scope: str, response_id: str, *, for_update: bool = False
+) -> tables.Response:
     row = await ResponseRepository(unit.session, unit.tenant).find(response_id, for_update=for_update)
-    if row is None:
+    # A grant is for a form: whether the response is one of it shows only now.
+    if row is None or not principal.may(scope, row.form_id):
         raise ResponseNotFound
     return row
 

@@ -8,6 +8,8 @@ CATALOGUE: tuple[type[EventData], ...] = (
     identity.TenantUpdated,
     identity.UserRegistered,
     identity.UserLoggedIn,
+    identity.FormGranted,
+    identity.FormGrantRevoked,
     identity.ApiKeyCreated,
     identity.ApiKeyRevoked,
     forms.FormCreated,

@@ -47,6 +47,27 @@ class UserLoggedIn(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormGranted(EventData):
+    """A person may use a form, beyond what their role allows."""
+
+    type: ClassVar[str] = "form.granted"
+    entity: ClassVar[str] = "form_id"
+    form_id: str
+    user_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormGrantRevoked(EventData):
+    """A person's grant for a form was taken back."""
+
+    type: ClassVar[str] = "form.grant_revoked"
+    entity: ClassVar[str] = "form_id"
+    form_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyCreated(EventData):
     """A program got a credential."""
 

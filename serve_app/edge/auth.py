@@ -55,7 +55,7 @@ class Authenticator:
         wanted = request.headers.getone("x-tenant-id", None)
         if wanted is not None and wanted != tenant_id:
             tenant_id = await self._selected(found, wanted)
-        return Principal(tenant_id, found.subject, found.kind, found.role, found.scopes, origin)
+        return Principal(tenant_id, found.subject, found.kind, found.role, found.scopes, origin, found.grants)
 
     async def _selected(self, principal: Principal, wanted: str) -> str:
         if principal.tenant_id != PLATFORM_TENANT or not principal.may(_PLATFORM_ADMIN):

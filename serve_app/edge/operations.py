@@ -80,7 +80,8 @@ class HeaderParameter:
 class Operation:
     """One route: how it is addressed, who may use it, what it takes and gives.
 
-    `path` is an OpenAPI template. `scope` is the permission it needs. `max_body` names the limit in EdgeSettings,
+    `path` is an OpenAPI template. `scope` is the permission it needs; with a `form_id` in the path a grant for that form
+    will do, and with `per_form` a grant for any, since the context then looks at the form. `max_body` names the limit in EdgeSettings,
     `errors` the status codes of its own beside those that every operation can answer with.
     """
 
@@ -90,6 +91,7 @@ class Operation:
     summary: str
     tag: str
     scope: str | Access
+    per_form: bool = False
     handler: Handler
     request: Any = None
     body: Body = Body.JSON

@@ -86,7 +86,8 @@ class Pipeline:
         else:
             principal = await self._authenticator.principal(request, origin(request))
             if scope is not Access.SIGNED_IN:
-                principal.require(str(scope))
+                if not (operation.per_form and principal.forms_granted(str(scope))):
+                    principal.require(str(scope), path.get("form_id"))
         CALLER.set(principal)
         return principal
 

@@ -76,11 +76,14 @@ class OneProcess:
     hosts: dict[str, ContextHost] = field(default_factory=dict)
     edge: EdgeHost | None = None
     worker: Worker | None = None
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
+        """A client of the platform, closed with it."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"http://127.0.0.1:{self.settings.port}"
-        return httpx.AsyncClient(base_url=url, headers=headers, timeout=30)
+        self.clients.append(httpx.AsyncClient(base_url=url, headers=headers, timeout=30))
+        return self.clients[-1]
 
     async def sign_up(self, tenant: str = "acme") -> httpx.AsyncClient:
         """A new tenant, and a client that may do everything in it."""
@@ -112,4 +115,8 @@ async def one_process(
                 replica(Worker, settings, tuple(sorted(SUBSCRIPTIONS)), dict.fromkeys(sorted(QUEUES), 4))
             )
         platform.edge = await stack.enter_async_context(replica(EdgeHost, settings, homes))
-        yield platform
+        try:
+            yield platform
+        finally:
+            for client in platform.clients:
+                await client.aclose()

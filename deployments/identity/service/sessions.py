@@ -14,6 +14,7 @@ from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
 from deployments.identity.errors import LoginFailed, TenantSuspended
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import scopes_of
+from deployments.identity.service.grants import granted
 from deployments.identity.service.users import normalise_email
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
@@ -133,7 +134,8 @@ async def authenticate(unit: UnitOfWork, claims: Claims) -> Principal:
     if holder is None or holder.user_status != "active" or not holder.session_alive:
         raise Unauthenticated
     require_active(holder.tenant_status)
-    return Principal(unit.tenant, claims.user_id, "user", holder.role, scopes_of(holder.role))
+    grants = await granted(unit, claims.user_id)
+    return Principal(unit.tenant, claims.user_id, "user", holder.role, scopes_of(holder.role), grants=grants)
 
 
 def require_active(tenant_status: str) -> None:

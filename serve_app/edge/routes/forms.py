@@ -109,6 +109,7 @@ OPERATIONS = (
     ),
     Operation(
         id="list_forms",
+        per_form=True,
         method="GET",
         path="/api/v1/forms",
         summary="The tenant's forms",

@@ -153,6 +153,7 @@ OPERATIONS = (
     ),
     Operation(
         id="get_response",
+        per_form=True,
         method="GET",
         path="/api/v1/responses/{response_id}",
         summary="A response",
@@ -163,6 +164,7 @@ OPERATIONS = (
     ),
     Operation(
         id="delete_response",
+        per_form=True,
         method="DELETE",
         path="/api/v1/responses/{response_id}",
         summary="Delete a response",

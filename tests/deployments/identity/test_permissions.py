@@ -4,11 +4,11 @@ from itertools import pairwise
 from typing import get_args
 
 from deployments.identity.contracts import Role
-from deployments.identity.permissions import KNOWN_SCOPES, PLATFORM_ADMIN, ROLES, scopes_of
+from deployments.identity.permissions import GRANTS, KNOWN_SCOPES, PLATFORM_ADMIN, ROLES, scopes_of
 
 
 def test_each_role_can_do_what_the_one_below_it_can() -> None:
-    ladder = ["viewer", "analyst", "editor", "admin", "owner", "administrator"]
+    ladder = ["guest", "viewer", "analyst", "editor", "admin", "owner", "administrator"]
     assert sorted(ladder) == sorted(ROLES)
     for lower, higher in pairwise(ladder):
         assert ROLES[lower] <= ROLES[higher]
@@ -22,6 +22,16 @@ def test_only_administrators_reach_beyond_their_tenant() -> None:
 
 def test_a_viewer_writes_nothing() -> None:
     assert {scope.split(":")[1] for scope in ROLES["viewer"]} == {"read"}
+
+
+def test_a_guest_may_what_was_shared_and_nothing_else() -> None:
+    assert ROLES["guest"] == frozenset()
+
+
+def test_a_grant_never_reaches_beyond_its_form() -> None:
+    assert {scope.split(":")[0] for scopes in GRANTS.values() for scope in scopes} == {"forms", "responses"}
+    for role, scopes in GRANTS.items():
+        assert scopes <= ROLES[role]
 
 
 def test_an_unknown_role_may_nothing() -> None:
