@@ -1,6 +1,6 @@
 """The reference of permissions, made from the table that is enforced and the operations that are served."""
 
-from deployments.identity.permissions import PERMISSIONS, ROLES
+from deployments.identity.permissions import PERMISSIONS, ROLES, Permission
 from serve_app.edge.operations import Access, Operation
 from serve_app.edge.routes import OPERATIONS
 
@@ -24,11 +24,15 @@ def _roles() -> str:
         f"| Permission | For | {' | '.join(_ROLES)} |",
         f"|---|---|{'---|' * len(_ROLES)}",
         *(
-            f"| `{name}` | {permission.purpose} | {' | '.join('yes' if r in permission.roles else '' for r in _ROLES)} |"
+            f"| `{name}` | {permission.purpose} | {' | '.join(_held(permission))} |"
             for name, permission in PERMISSIONS.items()
         ),
     ]
     return "\n".join(lines) + "\n\n`administrator` is a role of the platform's own tenant.\n\n## Operations\n"
+
+
+def _held(permission: Permission) -> list[str]:
+    return ["yes" if role in permission.roles else "" for role in _ROLES]
 
 
 def _operations(permission: str) -> str:

@@ -80,9 +80,9 @@ class HeaderParameter:
 class Operation:
     """One route: how it is addressed, who may use it, what it takes and gives.
 
-    `path` is an OpenAPI template. `scope` is the permission it needs; with a `form_id` in the path a grant for that form
-    will do, and with `per_form` a grant for any, since the context then looks at the form. `max_body` names the limit in EdgeSettings,
-    `errors` the status codes of its own beside those that every operation can answer with.
+    `path` is an OpenAPI template. `scope` is the permission it needs; with a `form_id` in the path a grant for that
+    form will do, and with `per_form` a grant for any, since the context then looks at the form. `max_body` names the
+    limit in EdgeSettings, `errors` the status codes of its own beside those that every operation can answer with.
     """
 
     id: str

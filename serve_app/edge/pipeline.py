@@ -85,9 +85,8 @@ class Pipeline:
             principal = Principal.anonymous(tenant_id, origin(request))
         else:
             principal = await self._authenticator.principal(request, origin(request))
-            if scope is not Access.SIGNED_IN:
-                if not (operation.per_form and principal.forms_granted(str(scope))):
-                    principal.require(str(scope), path.get("form_id"))
+            if isinstance(scope, str) and not (operation.per_form and principal.forms_granted(scope)):
+                principal.require(scope, path.get("form_id"))
         CALLER.set(principal)
         return principal
 

@@ -104,15 +104,6 @@ class Contexts(Fakes):
         return replace(super().apis(), **self._recorders)
 
 
-def test_every_operation_is_tried_somewhere() -> None:
-    elsewhere = {
-        *("create_form", "list_forms", "get_form", "update_form", "get_public_form"),
-        *("submit_public_response", "submit_response", "submit_response_old", "list_responses"),
-        *("export_responses_csv", "start_import"),
-    }
-    assert {case[0] for case in CASES} | elsewhere == {operation.id for operation in OPERATIONS}
-
-
 @pytest.mark.parametrize("version", ["x", "1.5", "-1", "1234567890", "%D9%A1"])
 async def test_a_version_that_is_no_number_is_404(owner: httpx.AsyncClient, version: str) -> None:
     assert (await owner.get(f"/api/v1/forms/frm_1/versions/{version}")).status_code == 404
