@@ -21,7 +21,7 @@ class Principal:
     role: str = ""
     scopes: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
-    grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    grants: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # See `Origin`: this crosses a handle with each call.
