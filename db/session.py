@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from db.engine import postgres_engine, sqlite_engine
 from db.errors import DatabaseUnavailable
+from db.repositories.audit import AuditRepository, Deed
 from db.settings import DatabaseSettings
 from db.threads import SQLiteThreads
 from db.turn import WritersTurn
@@ -27,13 +28,14 @@ _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('
 class UnitOfWork:
     """An open transaction. `tenant_id` is None only in the unscoped units that drain queues over all tenants."""
 
-    __slots__ = ("_database", "_topics", "session", "tenant_id")
+    __slots__ = ("_database", "_deeds", "_topics", "session", "tenant_id")
 
     def __init__(self, database: "Database", session: AsyncSession, tenant_id: str | None) -> None:
         self._database = database
         self.session = session
         self.tenant_id = tenant_id
         self._topics: set[str] = set()
+        self._deeds: list[Deed] = []
 
     @property
     def tenant(self) -> str:
@@ -46,11 +48,22 @@ class UnitOfWork:
         """Tell the database's listeners, once the transaction is durable, that there is something on `topic`."""
         self._topics.add(topic)
 
+    def audit(self, deed: Deed) -> None:
+        """Write the deed into the tenant's audit trail, in this transaction."""
+        self._deeds.append(deed)
+
     async def enter_tenant(self, tenant_id: str) -> None:
         """Narrow an unscoped unit to one tenant, for what follows in the same transaction."""
-        await self.session.flush()
+        await self.seal()
         await self._database.scope(await self.session.connection(), tenant_id)
         self.tenant_id = tenant_id
+
+    async def seal(self) -> None:
+        """Send what waits to the database. The audit trail comes last: the lock on its end is to be short."""
+        await self.session.flush()
+        if self._deeds:
+            deeds, self._deeds = self._deeds, []
+            await AuditRepository(self.session, self.tenant).append(deeds)
 
     def committed(self) -> None:
         """The transaction is durable."""
@@ -152,7 +165,7 @@ class Database:
             async with AsyncSession(bind=connection, expire_on_commit=False) as session:
                 unit = UnitOfWork(self, session, tenant_id)
                 yield unit
-                await session.flush()
+                await unit.seal()
         unit.committed()
 
     @asynccontextmanager

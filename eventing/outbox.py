@@ -3,6 +3,7 @@
 from typing import Any
 
 from db.models.events import Event as EventRow
+from db.repositories.audit import Deed
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from eventing.events.envelope import Event, EventData, Origin, data_of
@@ -42,8 +43,22 @@ def row_of(event: Event) -> dict[str, Any]:
 
 
 def record(unit: UnitOfWork, fact: EventData, *, actor: str, origin: Origin) -> Event:
-    """Add the fact to the unit's transaction; it becomes visible to consumers after the commit."""
+    """Add the fact to the unit's transaction, and to its audit trail; consumers see it after the commit."""
     event = make_event(fact, tenant_id=unit.tenant, actor=actor, origin=origin)
     unit.session.add(EventRow(**row_of(event)))
     unit.announce(EVENTS_TOPIC)
+    if fact.audited:
+        unit.audit(
+            Deed(
+                at=event.timestamp,
+                actor=actor,
+                action=event.type,
+                entity_id=event.entity_id,
+                form_id=event.form_id,
+                address=origin.address,
+                user_agent=origin.user_agent,
+                request_id=origin.request_id,
+                details=event.data,
+            )
+        )
     return event

@@ -9,13 +9,14 @@ _TENANT = "NULLIF(current_setting('app.tenant', true), '')"
 _SYSTEM = "current_setting('app.scope', true) = 'system'"
 
 
-def _is_postgres() -> bool:
+def is_postgres() -> bool:
+    """Whether the migration runs on PostgreSQL."""
     return op.get_bind().dialect.name == "postgresql"
 
 
 def create_app_role() -> None:
     """The role that the platform works as: it owns nothing and cannot bypass row-level security."""
-    if _is_postgres():
+    if is_postgres():
         op.execute(
             f"""DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN
@@ -27,14 +28,16 @@ def create_app_role() -> None:
         op.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}")
 
 
-def protect(table: str, tenant_column: str | None = "tenant_id") -> None:
-    """Force row-level security on a table and let the application role use it.
+def protect(
+    table: str, tenant_column: str | None = "tenant_id", *, rights: str = "SELECT, INSERT, UPDATE, DELETE"
+) -> None:
+    """Force row-level security on a table and give the application role these rights on it.
 
     Without a tenant column the table belongs to the platform: only unscoped units see it.
     """
-    if not _is_postgres():
+    if not is_postgres():
         return
-    op.execute(f'GRANT SELECT, INSERT, UPDATE, DELETE ON "{table}" TO {APP_ROLE}')
+    op.execute(f'GRANT {rights} ON "{table}" TO {APP_ROLE}')
     op.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
     op.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
     own = f"{tenant_column} = {_TENANT} OR " if tenant_column else ""

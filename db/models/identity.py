@@ -22,6 +22,8 @@ class Tenant(SQLModel, table=True):
     settings: dict[str, Any] = document()
     created_at: datetime = moment()
     updated_at: datetime = moment()
+    deleted_at: datetime | None = moment(default=None)
+    erase_after: datetime | None = moment(default=None)
 
 
 class User(SQLModel, table=True):

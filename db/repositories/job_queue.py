@@ -42,7 +42,8 @@ head AS (
     SELECT waiting.tenant_id, waiting.id, waiting.run_at,
         coalesce(running.jobs, 0)
         + row_number() OVER (PARTITION BY waiting.tenant_id ORDER BY waiting.run_at, waiting.id) AS turn
-    FROM due {each_tenants_first}
+    -- What a tenant left queued when it was suspended or deleted is held until it is active again.
+    FROM due JOIN tenant AS owner ON owner.id = due.tenant_id AND owner.status = 'active' {each_tenants_first}
     LEFT JOIN running ON running.tenant_id = due.tenant_id
 ),
 picked AS MATERIALIZED (

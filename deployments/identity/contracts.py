@@ -60,6 +60,10 @@ class Tenant(Contract):
     settings: TenantSettings
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
+    erase_after: datetime | None = Field(
+        default=None, description="Until this moment a deleted tenant can be resumed; afterwards it may be erased."
+    )
 
 
 class NewTenant(Contract):
@@ -230,3 +234,5 @@ class IdentityApi(Protocol):
     async def suspend_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
 
     async def resume_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
+
+    async def delete_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...

@@ -141,11 +141,15 @@ class Identity:
 
     async def suspend_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
         async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
-            return await tenants.set_status(unit, principal, "suspended")
+            return await tenants.suspend(unit, principal)
 
     async def resume_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
         async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
-            return await tenants.set_status(unit, principal, "active")
+            return await tenants.resume(unit, principal)
+
+    async def delete_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
+        async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
+            return await tenants.delete(unit, principal, self._settings)
 
     async def close(self) -> None:
         """Note the last uses of keys."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from db.models import webhooks as tables
 from db.session import Database, UnitOfWork
+from deployments.kit.audit import audit
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
@@ -48,11 +49,12 @@ class Webhooks:
 
     async def update(self, principal: Principal, webhook_id: str, command: UpdateWebhook) -> Webhook:
         async with self._database.write(principal.tenant_id) as unit:
-            return _to_webhook(await service.update(unit, webhook_id, command))
+            return _to_webhook(await service.update(unit, principal, webhook_id, command))
 
     async def delete(self, principal: Principal, webhook_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:
             await service.webhooks_of(unit).delete(await service.get(unit, webhook_id))
+            audit(unit, principal, "webhook.deleted", webhook_id)
 
     async def test(self, principal: Principal, webhook_id: str) -> Delivery:
         async with self._database.write(principal.tenant_id) as unit:

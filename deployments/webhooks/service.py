@@ -10,6 +10,7 @@ from db.repositories.published_forms import PublishedFormRepository
 from db.repositories.webhooks import WebhookRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
+from deployments.kit.audit import audit
 from deployments.kit.egress import check_url
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
@@ -51,6 +52,8 @@ async def create(
         updated_at=now,
     )
     webhooks_of(unit).add(endpoint)
+    audit(unit, principal, "webhook.created", endpoint.id, url=endpoint.url, events=endpoint.events)
+    audit(unit, principal, "webhook.secret_shown", endpoint.id)
     return endpoint, secret
 
 
@@ -62,7 +65,7 @@ async def get(unit: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
     return endpoint
 
 
-async def update(unit: UnitOfWork, webhook_id: str, command: UpdateWebhook) -> WebhookEndpoint:
+async def update(unit: UnitOfWork, principal: Principal, webhook_id: str, command: UpdateWebhook) -> WebhookEndpoint:
     """The changed endpoint. An endpoint that was switched off starts anew when it is enabled."""
     endpoint = await get(unit, webhook_id)
     changes = command.model_dump(exclude_unset=True)
@@ -72,6 +75,7 @@ async def update(unit: UnitOfWork, webhook_id: str, command: UpdateWebhook) -> W
         if value is not None or name == "form_id":
             setattr(endpoint, name, value)
     endpoint.updated_at = utc_now()
+    audit(unit, principal, "webhook.updated", endpoint.id, changed=sorted(changes))
     return endpoint
 
 

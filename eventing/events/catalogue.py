@@ -1,11 +1,14 @@
 """Every event type there is, on one page."""
 
-from eventing.events import forms, identity, jobs, responses, webhooks
+from eventing.events import forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
     identity.TenantCreated,
     identity.TenantUpdated,
+    tenancy.TenantSuspended,
+    tenancy.TenantResumed,
+    tenancy.TenantDeleted,
     identity.UserRegistered,
     identity.UserLoggedIn,
     identity.FormGranted,

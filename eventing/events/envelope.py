@@ -23,10 +23,14 @@ class Origin:
 
 
 class EventData:
-    """Mark of the classes that describe a fact. `entity` names the field that holds the entity's id."""
+    """Mark of the classes that describe a fact. `entity` names the field that holds the entity's id.
+
+    What people and programs did on purpose is `audited`; what follows from it, in great numbers, is not.
+    """
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
+    audited: ClassVar[bool] = True
     entity: ClassVar[str]
     __slots__: ClassVar[tuple[str, ...]] = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -11,6 +11,7 @@ class JobFailed(EventData):
     """A job was given up after its last attempt."""
 
     type: ClassVar[str] = "job.failed"
+    audited: ClassVar[bool] = False
     entity: ClassVar[str] = "job_id"
     job_id: str
     kind: str

@@ -11,6 +11,7 @@ class ResponseSubmitted(EventData):
     """A person answered a form. `answers` are as stored; `imported` marks those brought in from a file."""
 
     type: ClassVar[str] = "response.submitted"
+    audited: ClassVar[bool] = False
     entity: ClassVar[str] = "response_id"
     response_id: str
     form_id: str

@@ -11,6 +11,7 @@ class WebhookFailed(EventData):
     """A delivery was given up after its last attempt."""
 
     type: ClassVar[str] = "webhook.failed"
+    audited: ClassVar[bool] = False
     entity: ClassVar[str] = "delivery_id"
     delivery_id: str
     webhook_id: str

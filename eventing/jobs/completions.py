@@ -56,7 +56,7 @@ class Completions:
                 await unit.enter_tenant(settlement.end.tenant_id)
                 if await JobQueueRepository(session).end(settlement.end):
                     await _take_effect(unit, settlement)
-                    await session.flush()
+                    await unit.seal()
         except Exception as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise

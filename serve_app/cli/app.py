@@ -103,6 +103,22 @@ def settings() -> None:
     sys.stdout.write(reference())
 
 
+@app.command("verify-audit")
+def verify_audit(
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Id of the tenant.")],
+    expect: Annotated[
+        str | None, typer.Option(metavar="SEQUENCE:HASH", help="A head that was noted earlier and must still be there.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that a tenant's audit trail is whole; exits with 1 when it is not."""
+    from serve_app.cli.audit import verify
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    verify(load_settings().database(), tenant, expect, Console())
+
+
 @app.command()
 def permissions() -> None:
     """Print the reference of all permissions as Markdown."""

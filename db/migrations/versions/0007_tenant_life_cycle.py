@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+from alembic import op
+
+from db.types import UTCDateTime
+
 revision: str = "0007"
 down_revision: str | None = "0006"
 branch_labels: str | Sequence[str] | None = None
@@ -9,8 +14,10 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("tenant", sa.Column("deleted_at", UTCDateTime(), nullable=True))
+    op.add_column("tenant", sa.Column("erase_after", UTCDateTime(), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("tenant", "erase_after")
+    op.drop_column("tenant", "deleted_at")

@@ -1,6 +1,7 @@
 """The rules of tenants: who may see them, make them, change them."""
 
 import re
+from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -28,8 +29,9 @@ from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
 from deployments.kit.principal import Principal
-from eventing.events.envelope import Origin
+from eventing.events.envelope import EventData, Origin
 from eventing.events.identity import TenantCreated, TenantUpdated
+from eventing.events.tenancy import TenantDeleted, TenantResumed, TenantSuspended
 from eventing.outbox import record
 
 # Whoever owned one of these would receive what is meant for everybody, or look like the platform in a host name.
@@ -104,13 +106,51 @@ async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) 
     return _changed(unit, principal, row, changed)
 
 
-async def set_status(unit: UnitOfWork, principal: Principal, status: str) -> Tenant:
-    """The tenant, suspended or active again; nothing happens when it is so already. Raises TenantNotFound."""
+async def suspend(unit: UnitOfWork, principal: Principal) -> Tenant:
+    """The tenant, suspended; nothing happens when it is so already. Raises TenantNotFound, for a deleted one too."""
     principal.require(PLATFORM_ADMIN)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
-    changed = [] if row.status == status else ["status"]
-    row.status = status
-    return _changed(unit, principal, row, changed)
+    if row.status != "suspended":
+        row.status = "suspended"
+        _record(unit, principal, TenantSuspended(tenant_id=row.id))
+        return _changed(unit, principal, row, ["status"])
+    return _to_tenant(row)
+
+
+async def resume(unit: UnitOfWork, principal: Principal) -> Tenant:
+    """The tenant, active again after a suspension, or after its deletion while the grace period lasts.
+
+    Nothing happens when it is active already. Raises TenantNotFound, for a tenant whose grace period is over too.
+    """
+    principal.require(PLATFORM_ADMIN)
+    row = await TenantRepository(unit.session, unit.tenant).get_locked()
+    if row is None or (row.status == "deleted" and not _in_grace(row)):
+        raise TenantNotFound
+    if row.status != "active":
+        row.status, row.deleted_at, row.erase_after = "active", None, None
+        _record(unit, principal, TenantResumed(tenant_id=row.id))
+        return _changed(unit, principal, row, ["status"])
+    return _to_tenant(row)
+
+
+async def delete(unit: UnitOfWork, principal: Principal, settings: IdentitySettings) -> Tenant:
+    """The tenant, closed at once and resumable until `erase_after`. Raises TenantNotFound, for a deleted one too."""
+    if not principal.may(PLATFORM_ADMIN):
+        principal.require("tenant:own")
+    row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
+    now = utc_now()
+    row.status, row.deleted_at = "deleted", now
+    row.erase_after = now + timedelta(days=settings.tenant_grace_days)
+    _record(unit, principal, TenantDeleted(tenant_id=row.id, erase_after=row.erase_after.isoformat()))
+    return _changed(unit, principal, row, ["status"])
+
+
+def _in_grace(row: TenantRow) -> bool:
+    return row.erase_after is not None and utc_now() < row.erase_after
+
+
+def _record(unit: UnitOfWork, principal: Principal, fact: EventData) -> None:
+    record(unit, fact, actor=principal.subject, origin=principal.origin)
 
 
 async def _add(unit: UnitOfWork, new: NewTenant, settings: TenantSettings, *, actor: str, origin: Origin) -> Tenant:

@@ -31,6 +31,10 @@ async def resume_tenant(x: Exchange) -> Reply:
     return Reply(await x.apis.identity.resume_tenant(x.principal, x.path["tenant_id"]))
 
 
+async def delete_tenant(x: Exchange) -> Reply:
+    return Reply(await x.apis.identity.delete_tenant(x.principal, x.path["tenant_id"]))
+
+
 OPERATIONS = (
     Operation(
         id="create_tenant",
