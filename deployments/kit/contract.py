@@ -29,10 +29,10 @@ class Page(Contract, Generic[Row]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The class of a parametrised generic is made at run time: another process knows it by its parameter only.
-        (row,) = type(self).__pydantic_generic_metadata__["args"]
-        return _page_of, (row, self.data, self.meta)
+        args = type(self).__pydantic_generic_metadata__["args"]
+        return _page_of, (args, self.data, self.meta)
 
 
-def _page_of(row: Any, data: list[Any], meta: PageMeta) -> Page[Any]:
-    page: type[Page[Any]] = Page[row]
+def _page_of(args: tuple[Any, ...], data: list[Any], meta: PageMeta) -> Page[Any]:
+    page: type[Page[Any]] = Page[args] if args else Page
     return page.model_construct(data=data, meta=meta)

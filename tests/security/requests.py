@@ -1,0 +1,81 @@
+"""Requests made from the API document: whatever it describes can be sent."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from jsonschema import Draft202012Validator, FormatChecker
+
+Document = Mapping[str, Any]
+
+# The first one that fits stands for every text that a schema describes.
+_TEXTS = (
+    *("a-name", "someone@example.com", "https://example.com/hook", "2030-01-01T00:00:00Z", "correct horse battery"),
+    *("en", "*", "123456", "+14155550123", "https://example.com", "forms:read"),
+)
+
+
+@dataclass(frozen=True)
+class Described:
+    """One operation of the document."""
+
+    id: str
+    method: str
+    path: str
+    scope: str | None
+    public: bool
+    parameters: tuple[str, ...]
+    body: Any
+
+    async def send(self, client: httpx.AsyncClient, ids: Mapping[str, str], **options: Any) -> httpx.Response:
+        """Send it with these path parameters."""
+        path = self.path
+        for name in self.parameters:
+            path = path.replace(f"{{{name}}}", ids[name])
+        return await client.request(self.method, path, json=self.body, **options)
+
+
+def described(document: Document) -> Iterator[Described]:
+    """Every operation, with a body that its schema allows."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield Described(
+                id=operation["operationId"],
+                method=method.upper(),
+                path=path,
+                scope=operation.get("x-required-scope"),
+                public=operation["security"] == [],
+                parameters=tuple(p["name"] for p in operation["parameters"] if p["in"] == "path"),
+                body=_body(operation, document),
+            )
+
+
+def _body(operation: Mapping[str, Any], document: Document) -> Any:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    return content.get("example") or _value(content["schema"], document)
+
+
+def _value(schema: Mapping[str, Any], document: Document) -> Any:
+    if "$ref" in schema:
+        return _value(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+    for word in ("const", "default"):
+        if word in schema:
+            return schema[word]
+    if "enum" in schema:
+        return schema["enum"][0]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if word in schema:
+            return _value(schema[word][0], document)
+    kind = schema.get("type")
+    if kind == "object":
+        required = schema.get("required", ())
+        return {name: _value(schema["properties"][name], document) for name in required}
+    if kind == "array":
+        return [_value(schema["items"], document)] * schema.get("minItems", 0)
+    if kind == "string":
+        validator = Draft202012Validator(schema, format_checker=FormatChecker())
+        return next(text for text in _TEXTS if validator.is_valid(text))
+    return {"integer": schema.get("minimum", 1), "number": 1, "boolean": True}.get(str(kind))

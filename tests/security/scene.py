@@ -1,0 +1,128 @@
+"""Two tenants on a running platform: what the first one has, and every credential that must not reach it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from db.types import utc_now
+from deployments.identity.settings import IdentitySettings
+from deployments.identity.tokens import AccessTokens, Claims
+from tests.serve_app.one_process import OneProcess
+
+PASSWORD = "correct horse battery"
+CANARY = "canary-7f3a9c"
+"""Part of every text that belongs to the first tenant."""
+
+_FORM = {
+    "slug": "party",
+    "title": f"Party {CANARY}",
+    "definition": {"pages": [{"id": "p1", "elements": [{"id": "name", "type": "short_text", "title": CANARY}]}]},
+}
+_HOOK = {"url": f"https://{CANARY}.example.com/hook", "events": ["response.submitted"]}
+
+
+@dataclass
+class Scene:
+    """`ids` are the real values of path parameters in tenant `acme`, `credentials` those that must be refused."""
+
+    owner: httpx.AsyncClient
+    viewer: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    anybody: httpx.AsyncClient
+    ids: dict[str, str] = field(default_factory=dict)
+    worthless: dict[str, str] = field(default_factory=dict)
+
+    async def state(self) -> dict[str, str]:
+        """Everything the first tenant can see of itself."""
+        form = f"/api/v1/forms/{self.ids['form_id']}"
+        hook = f"/api/v1/webhooks/{self.ids['webhook_id']}"
+        paths = (
+            *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
+            *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
+            "/api/v1/tenants/acme",
+        )
+        answers = [await self.owner.get(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [200] * len(paths)
+        return {path: answer.text for path, answer in zip(paths, answers, strict=True)}
+
+
+async def stage(platform: OneProcess) -> Scene:
+    """Fill the first tenant with one of everything, and make the second."""
+    owner, stranger = await platform.sign_up(), await platform.sign_up("other")
+    ids = {"tenant_id": "acme", "tenant": "acme", "slug": "party", "version": "1"}
+
+    form = await _made(owner, "/api/v1/forms", _FORM)
+    ids["form_id"] = form["id"]
+    await _made(owner, f"/api/v1/forms/{form['id']}/publish", None)
+    ids["response_id"] = (await _made(owner, f"/api/v1/forms/{form['id']}/responses", {"answers": {"name": CANARY}}))[
+        "id"
+    ]
+    ids["webhook_id"] = (await _made(owner, "/api/v1/webhooks", _HOOK))["id"]
+    ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
+    key = await _made(owner, "/api/v1/api-keys", {"name": CANARY, "scopes": ["forms:read"]})
+    ids["api_key_id"] = key["id"]
+    ids["job_id"] = await _import(owner)
+    viewer = await _person(owner, "viewer")
+    ids["user_id"] = viewer["id"]
+    await owner.put(f"/api/v1/forms/{form['id']}/grants/{viewer['id']}", json={"role": "viewer"})
+
+    anybody = platform.client()
+    session = await _session(anybody, "viewer")
+    return Scene(
+        owner=owner,
+        viewer=platform.client(session["access_token"]),
+        stranger=stranger,
+        anybody=anybody,
+        ids=ids,
+        worthless=await _worthless(platform, owner, anybody),
+    )
+
+
+async def _worthless(platform: OneProcess, owner: httpx.AsyncClient, anybody: httpx.AsyncClient) -> dict[str, str]:
+    me = (await owner.get("/api/v1/me")).json()["subject"]
+    settings = platform.settings.identity()
+    foreign = IdentitySettings(signing_key="f" * 64, hash_concurrency=1)  # type: ignore[arg-type]
+    claims = Claims(me, "acme", "owner", "fam_0")
+    ended = await _session(anybody, "viewer")
+    bearer = {"Authorization": f"Bearer {ended['access_token']}"}
+    logout = {"refresh_token": ended["refresh_token"]}
+    assert (await anybody.post("/api/v1/auth/logout", json=logout, headers=bearer)).status_code == 204
+    # The edge remembers a credential for a second; the session that was just used must not count as alive.
+    revoked = await _made(owner, "/api/v1/api-keys", {"name": "revoked", "scopes": ["forms:read"]})
+    assert (await owner.delete(f"/api/v1/api-keys/{revoked['id']}")).status_code == 204
+    return {
+        "expired": AccessTokens(settings).issue(claims, utc_now() - timedelta(days=2)),
+        "of a session that never was": AccessTokens(settings).issue(claims, utc_now()),
+        "forged": AccessTokens(foreign).issue(claims, utc_now()),
+        "revoked key": revoked["key"],
+        "refresh token": ended["refresh_token"],
+        "garbage": "garbage",
+    }
+
+
+async def _made(client: httpx.AsyncClient, path: str, body: Any) -> Any:
+    answer = await client.post(path, json=body)
+    assert answer.status_code < 300, (path, answer.text)
+    return answer.json()
+
+
+async def _person(owner: httpx.AsyncClient, role: str) -> Any:
+    new = {"email": f"{role}@{CANARY}.example", "password": PASSWORD, "name": f"{role} {CANARY}", "role": role}
+    return await _made(owner, "/api/v1/users", new)
+
+
+async def _session(anybody: httpx.AsyncClient, role: str) -> Any:
+    login = {"tenant": "acme", "email": f"{role}@{CANARY}.example", "password": PASSWORD}
+    return await _made(anybody, "/api/v1/auth/login", login)
+
+
+async def _import(owner: httpx.AsyncClient) -> str:
+    answer = await owner.post(
+        "/api/v1/imports",
+        data={"format": "surveymonkey_csv", "slug": "imported", "title": CANARY, "dry_run": "true"},
+        files={"file": (f"{CANARY}.csv", f"Respondent ID,{CANARY}\n1,yes\n".encode(), "text/csv")},
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"].rpartition("/")[2])
