@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="Password of the first platform administrator; generated when empty."
     )
     signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
+    tenant_grace_days: int = Field(
+        default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."
+    )
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
     trusted_proxies: int = Field(default=0, ge=0, le=10, description="Reverse proxies in front of the edge.")
@@ -74,6 +77,7 @@ class Settings(BaseSettings):
         return IdentitySettings(
             signing_key=SecretStr(derive_key(self.secret(), "access-tokens").hex()),
             signup_enabled=self.signup_enabled,
+            tenant_grace_days=self.tenant_grace_days,
             access_token_life_s=self.access_token_life_s,
         )
 

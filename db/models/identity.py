@@ -50,6 +50,7 @@ class RefreshToken(SQLModel, table=True):
         belongs_to("user_account", "user_id"),
         Index("uq_refresh_token_hash", "token_hash", unique=True),
         Index("ix_refresh_token_family", "tenant_id", "family_id"),
+        Index("ix_refresh_token_user", "tenant_id", "user_id"),
     )
 
     tenant_id: str = key()
@@ -60,6 +61,8 @@ class RefreshToken(SQLModel, table=True):
     created_at: datetime = moment()
     expires_at: datetime = moment()
     used_at: datetime | None = moment(default=None)
+    address: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    user_agent: str = Field(default="", sa_column_kwargs={"server_default": ""})
     revoked_at: datetime | None = moment(default=None)
 
 

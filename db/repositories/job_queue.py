@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, Integer, String, bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from db.models.identity import Tenant
 from db.models.jobs import Job
 from db.types import JsonColumn, UTCDateTime
 
@@ -42,9 +43,10 @@ head AS (
     SELECT waiting.tenant_id, waiting.id, waiting.run_at,
         coalesce(running.jobs, 0)
         + row_number() OVER (PARTITION BY waiting.tenant_id ORDER BY waiting.run_at, waiting.id) AS turn
-    -- What a tenant left queued when it was suspended or deleted is held until it is active again.
-    FROM due JOIN tenant AS owner ON owner.id = due.tenant_id AND owner.status = 'active' {each_tenants_first}
+    FROM due {each_tenants_first}
     LEFT JOIN running ON running.tenant_id = due.tenant_id
+    -- What is queued of a suspended or deleted tenant is held until the tenant is active again.
+    WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE tenant.id = due.tenant_id AND tenant.status <> 'active')
 ),
 picked AS MATERIALIZED (
     SELECT locked.tenant_id, locked.id
@@ -162,8 +164,9 @@ class JobQueueRepository:
         self._session = session
 
     async def has_work(self, queue: str, now: datetime) -> bool:
-        """Whether a job of the queue is due."""
-        statement = select(exists().where(col(Job.queue) == queue, col(Job.run_at) <= now, _IS_QUEUED))
+        """Whether a job of the queue is due, of a tenant that is not held."""
+        held = exists().where(col(Tenant.id) == col(Job.tenant_id), col(Tenant.status) != "active")
+        statement = select(exists().where(col(Job.queue) == queue, col(Job.run_at) <= now, _IS_QUEUED, ~held))
         return bool(await self._session.scalar(statement))
 
     async def count_due(self, queues: Sequence[str], now: datetime) -> int:

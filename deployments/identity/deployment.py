@@ -1,6 +1,8 @@
 """Identity's door: opens the unit of work, calls the rules, returns a contract."""
 
+from db.models.identity import User as UserRow
 from db.session import Database
+from deployments.identity.attempts import Attempts
 from deployments.identity.contracts import (
     ApiKey,
     CreateApiKey,
@@ -19,6 +21,7 @@ from deployments.identity.contracts import (
     UpdateTenant,
     User,
 )
+from deployments.identity.errors import LoginFailed
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
@@ -38,6 +41,7 @@ class Identity:
         self._database = database
         self._settings = settings
         self._tokens = AccessTokens(settings)
+        self._attempts = Attempts(database)
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
         self.key_usage = KeyUsage(database)
 
@@ -58,11 +62,24 @@ class Identity:
 
     async def log_in(self, origin: Origin, command: LogIn) -> Session:
         tenant_id = sessions.tenant_of(command)
-        async with self._database.read(tenant_id) as unit:
-            account = await sessions.find_account(unit, command)
-        proof = await sessions.prove(self.passwords, account, command)
-        async with self._database.write(tenant_id) as unit:
-            return await sessions.log_in(unit, self._tokens, self._settings, origin, proof)
+        attempt = await self._attempts.start(tenant_id, users.normalise_email(command.email), origin.address)
+        account: UserRow | None = None
+        try:
+            async with self._database.read(tenant_id) as unit:
+                account = await sessions.find_account(unit, command)
+            proof = await sessions.prove(self.passwords, account, command)
+            async with self._database.write(tenant_id) as unit:
+                session = await sessions.log_in(unit, self._tokens, self._settings, origin, proof)
+        except LoginFailed:
+            if await self._attempts.fail(attempt) and account is not None:
+                async with self._database.write(tenant_id) as unit:
+                    sessions.note_lock(unit, account, origin)
+            raise
+        except BaseException:
+            await self._attempts.release(attempt)
+            raise
+        await self._attempts.succeed(attempt)
+        return session
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session:
         async with self._database.unscoped_read() as unit:

@@ -9,6 +9,12 @@ class LoginFailed(Unauthenticated):
     code, title = "login.failed", "The e-mail or the password is not right"
 
 
+class LoginLimited(TooManyRequests):
+    """The same for accounts that exist and for those that do not."""
+
+    code, title = "login.limited", "There were too many attempts to log in; try again later"
+
+
 class PasswordsBusy(TooManyRequests):
     """Hashing is expensive on purpose, so only so many calls may wait for it."""
 

@@ -15,7 +15,7 @@ class IdentitySettings(BaseModel):
     issuer: str = Field(default="formstream", min_length=1, description="`iss` of the access tokens (RFC 7519).")
     signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
     tenant_grace_days: int = Field(
-        default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it is erased."
+        default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."
     )
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
     refresh_token_life_s: int = Field(

@@ -34,5 +34,5 @@ class Page(Contract, Generic[Row]):
 
 
 def _page_of(args: tuple[Any, ...], data: list[Any], meta: PageMeta) -> Page[Any]:
-    page: type[Page[Any]] = Page[args] if args else Page
+    page: type[Page[Any]] = Page.__class_getitem__(args) if args else Page
     return page.model_construct(data=data, meta=meta)

@@ -11,6 +11,7 @@ CATALOGUE: tuple[type[EventData], ...] = (
     tenancy.TenantDeleted,
     identity.UserRegistered,
     identity.UserLoggedIn,
+    identity.UserLocked,
     identity.FormGranted,
     identity.FormGrantRevoked,
     identity.ApiKeyCreated,

@@ -47,6 +47,15 @@ class UserLoggedIn(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserLocked(EventData):
+    """There were so many wrong passwords that nobody gets into the account for a while."""
+
+    type: ClassVar[str] = "user.locked"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormGranted(EventData):
     """A person may use a form, beyond what their role allows."""
 

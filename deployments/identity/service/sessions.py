@@ -21,7 +21,7 @@ from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_r
 from deployments.kit.errors import Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from eventing.events.envelope import Origin
-from eventing.events.identity import UserLoggedIn
+from eventing.events.identity import UserLocked, UserLoggedIn
 from eventing.outbox import record
 
 
@@ -79,6 +79,11 @@ async def log_in(
         user.password_hash = proof.fresh_hash
     record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)
     return begin(unit, tokens, settings, user)
+
+
+def note_lock(unit: UnitOfWork, account: User, origin: Origin) -> None:
+    """Tell that nobody gets into the account for a while."""
+    record(unit, UserLocked(user_id=account.id), actor=account.id, origin=origin)
 
 
 def begin(unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, user: User) -> Session:

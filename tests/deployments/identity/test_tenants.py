@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
+from db.session import Database
 from deployments.identity.contracts import (
     CreateTenant,
     NewUser,
@@ -16,7 +18,8 @@ from deployments.identity.contracts import (
 )
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import SettingProtected, TenantNotFound, TenantSuspended, TenantTaken
-from deployments.kit.errors import Forbidden, Invalid
+from deployments.identity.settings import IdentitySettings
+from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of
 
@@ -29,6 +32,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "suspend": lambda identity, principal, tenant_id: identity.suspend_tenant(principal, tenant_id),
     "resume": lambda identity, principal, tenant_id: identity.resume_tenant(principal, tenant_id),
+    "delete": lambda identity, principal, tenant_id: identity.delete_tenant(principal, tenant_id),
 }
 
 
@@ -213,10 +217,60 @@ class TestSuspend:
         for _ in range(2):
             assert (await identity.resume_tenant(administrator, "acme")).status == "active"
         assert await identity.authenticate(acme.access_token)
-        assert [event.type for event in await events("acme")][2:] == ["tenant.updated", "tenant.updated"]
+        assert [event.type for event in await events("acme")][2:] == [
+            "tenant.suspended",
+            "tenant.updated",
+            "tenant.resumed",
+            "tenant.updated",
+        ]
 
     async def test_an_owner_may_not(self, identity: Identity, owner: Principal) -> None:
         with pytest.raises(Forbidden):
             await identity.suspend_tenant(owner, "acme")
         with pytest.raises(Forbidden):
             await identity.resume_tenant(owner, "acme")
+
+
+class TestDelete:
+    async def test_closes_the_tenant_until_it_is_resumed(
+        self, identity: Identity, administrator: Principal, acme: SignedUp, owner: Principal, events: RecordedEvents
+    ) -> None:
+        """T1: deleted, with a grace period in which an administrator takes it back."""
+        deleted = await identity.delete_tenant(owner, "acme")
+        assert deleted.status == "deleted"
+        assert deleted.deleted_at is not None
+        assert deleted.erase_after == deleted.deleted_at + timedelta(days=30)
+        with pytest.raises(Unauthenticated):
+            await identity.authenticate(acme.access_token)
+        with pytest.raises(Unauthenticated):
+            await identity.log_in(ORIGIN, login_of("acme"))
+        for refused in (identity.get_tenant, identity.suspend_tenant, identity.delete_tenant):
+            with pytest.raises(TenantNotFound):
+                await refused(administrator, "acme")
+        resumed = await identity.resume_tenant(administrator, "acme")
+        assert (resumed.status, resumed.deleted_at, resumed.erase_after) == ("active", None, None)
+        assert await identity.authenticate(acme.access_token)
+        assert [event.type for event in await events("acme")][2:] == [
+            "tenant.deleted",
+            "tenant.updated",
+            "tenant.resumed",
+            "tenant.updated",
+        ]
+
+    async def test_the_id_stays_taken(self, identity: Identity, administrator: Principal, owner: Principal) -> None:
+        await identity.delete_tenant(owner, "acme")
+        with pytest.raises(TenantTaken):
+            await identity.create_tenant(administrator, CreateTenant(id="acme", name="Again"))
+
+    async def test_nobody_resumes_after_the_grace_period(
+        self, database: Database, settings: IdentitySettings, administrator: Principal, acme: SignedUp
+    ) -> None:
+        identity = Identity(database, settings.model_copy(update={"tenant_grace_days": 0}))
+        await identity.delete_tenant(administrator, "acme")
+        with pytest.raises(TenantNotFound):
+            await identity.resume_tenant(administrator, "acme")
+
+    async def test_is_the_owners_right(self, identity: Identity, person: Person) -> None:
+        for role in ("admin", "editor"):
+            with pytest.raises(Forbidden):
+                await identity.delete_tenant(await person(role), "acme")

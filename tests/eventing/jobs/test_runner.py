@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from db.errors import DatabaseUnavailable
 from db.models.events import Event as EventRow
+from db.models.identity import Tenant as TenantRow
 from db.models.jobs import Job
 from db.repositories.job_queue import JobQueueRepository
 from db.session import Database
@@ -400,3 +401,28 @@ async def test_claims_stay_cheap_beside_finished_jobs(database: Database) -> Non
         lines = [str(row) for row in plan]
         assert any("ix_job_due" in line for line in lines)
         assert not any("TEMP B-TREE" in line or "Sort" in line for line in lines)
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+async def test_jobs_of_a_closed_tenant_are_held_until_it_is_resumed(database: Database, status: str) -> None:
+    """T1: a suspended or deleted tenant has no effects; what it queued runs once it is active again."""
+    async with database.write("acme") as unit:
+        now = utc_now()
+        unit.session.add(TenantRow(id="acme", name="Acme", status=status, settings={}, created_at=now, updated_at=now))
+    held = await order(database, "acme", 3)
+    ran: list[str] = []
+
+    async def run(job: JobRun) -> None:
+        ran.append(job.tenant_id)
+
+    async with serving(database, kind(run)):
+        await all_in(database, await order(database, "globex", 3), "succeeded")
+        # A second order, so that the runner has looked at the queue with nothing else in it.
+        await all_in(database, await order(database, "globex", 1), "succeeded")
+        assert ran == ["globex"] * 4
+        async with database.unscoped_read() as unit:
+            assert not await JobQueueRepository(unit.session).has_work("default", utc_now())
+        async with database.write("acme") as unit:
+            await unit.session.execute(update(TenantRow).where(col(TenantRow.id) == "acme").values(status="active"))
+        await all_in(database, held, "succeeded")
+    assert ran[4:] == ["acme"] * 3

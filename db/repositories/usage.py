@@ -1,0 +1,31 @@
+"""How much a tenant holds."""
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models.forms import Form, FormCounter
+from db.models.identity import User
+
+
+class UsageRepository:
+    """What one tenant holds, counted from the rows themselves."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def forms(self) -> int:
+        """Forms that are not deleted."""
+        mine = (col(Form.tenant_id) == self._tenant_id, col(Form.deleted_at).is_(None))
+        return await self._session.scalar(select(func.count()).select_from(Form).where(*mine)) or 0
+
+    async def responses(self) -> int:
+        """Responses of all forms, deleted ones included, from their counters."""
+        total = select(func.sum(col(FormCounter.responses))).where(col(FormCounter.tenant_id) == self._tenant_id)
+        return int(await self._session.scalar(total) or 0)
+
+    async def users(self) -> int:
+        """People with an account."""
+        mine = col(User.tenant_id) == self._tenant_id
+        return await self._session.scalar(select(func.count()).select_from(User).where(mine)) or 0

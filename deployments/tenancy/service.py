@@ -1,0 +1,40 @@
+"""The rules of tenants as a whole."""
+
+import re
+from typing import Final
+
+from db.repositories.tenants import TenantRepository
+from db.repositories.usage import UsageRepository
+from db.session import UnitOfWork
+from deployments.identity.contracts import TENANT_ID, TenantSettings
+from deployments.kit.principal import Principal
+from deployments.tenancy.contracts import Meter, TenantUsage
+from deployments.tenancy.errors import TenantNotFound
+
+_PLATFORM_ADMIN: Final = "platform:admin"
+
+
+def reachable(principal: Principal, tenant_id: str) -> str:
+    """The id, when it is one that the principal may know about. Raises TenantNotFound."""
+    own = tenant_id == principal.tenant_id or principal.may(_PLATFORM_ADMIN)
+    if not own or re.fullmatch(TENANT_ID, tenant_id) is None:
+        raise TenantNotFound
+    return tenant_id
+
+
+async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
+    """What the unit's tenant holds. Raises TenantNotFound, for a deleted one too."""
+    principal.require("tenant:read")
+    row = await TenantRepository(unit.session, unit.tenant).get()
+    if row is None or row.status == "deleted":
+        raise TenantNotFound
+    settings = TenantSettings.model_validate(row.settings)
+    counted = UsageRepository(unit.session, unit.tenant)
+    return TenantUsage(
+        meters={
+            "forms": Meter(used=await counted.forms(), limit=settings.max_forms),
+            "responses": Meter(used=await counted.responses(), limit=None),
+            "users": Meter(used=await counted.users(), limit=None),
+        },
+        features=settings.features,
+    )
