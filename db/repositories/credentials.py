@@ -1,10 +1,10 @@
 """Queries on refresh tokens and API keys, and the one query that each authentication costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -64,6 +64,55 @@ class RefreshTokenRepository:
             )
             .values(revoked_at=now)
         )
+
+    async def revoke_all(self, user_id: str, now: datetime, *, but: str = "") -> None:
+        """Make every link of a person worthless, except those of the family `but`."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(
+                col(RefreshToken.tenant_id) == self._tenant_id,
+                col(RefreshToken.user_id) == user_id,
+                col(RefreshToken.family_id) != but,
+                col(RefreshToken.revoked_at).is_(None),
+            )
+            .values(revoked_at=now)
+        )
+
+    async def newest_links(self, user_id: str, now: datetime, limit: int) -> Sequence[tuple[RefreshToken, datetime]]:
+        """Of each living family of a person its newest link and when it began; the one used last comes first."""
+        table = RefreshToken
+        began = func.min(col(table.created_at)).over(partition_by=col(table.family_id))
+        rank = func.row_number().over(partition_by=col(table.family_id), order_by=col(table.id).desc())
+        links = (
+            select(col(table.id), began.label("began"), rank.label("rank"))
+            .where(
+                col(table.tenant_id) == self._tenant_id,
+                col(table.user_id) == user_id,
+                col(table.revoked_at).is_(None),
+                col(table.expires_at) > now,
+            )
+            .subquery()
+        )
+        statement = (
+            select(table, links.c.began)
+            .join(links, links.c.id == col(table.id))
+            .where(col(table.tenant_id) == self._tenant_id, links.c.rank == 1)
+            .order_by(col(table.id).desc())
+            .limit(limit)
+        )
+        return [(row[0], row[1]) for row in (await self._session.execute(statement)).all()]
+
+    async def has_family(self, user_id: str, family_id: str) -> bool:
+        """Whether the person has such a family that is not revoked."""
+        statement = select(
+            exists().where(
+                col(RefreshToken.tenant_id) == self._tenant_id,
+                col(RefreshToken.user_id) == user_id,
+                col(RefreshToken.family_id) == family_id,
+                col(RefreshToken.revoked_at).is_(None),
+            )
+        )
+        return bool(await self._session.scalar(statement))
 
     async def find_holder(self, user_id: str, family_id: str) -> Holder | None:
         """The state of a person, the tenant and the session, in one query."""

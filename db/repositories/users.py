@@ -1,5 +1,7 @@
 """Queries on the people of a tenant."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -28,6 +30,17 @@ class UserRepository:
         """The person with this normalised e-mail."""
         query = select(User).where(col(User.tenant_id) == self._tenant_id, col(User.email) == email)
         return (await self._session.execute(query)).scalar_one_or_none()
+
+    async def lock_with_role(self, role: str) -> Sequence[User]:
+        """Everybody active with the role, by id; nobody else who asks for the lock proceeds until the end."""
+        query = (
+            select(User)
+            .where(col(User.tenant_id) == self._tenant_id, col(User.role) == role, col(User.status) == "active")
+            .order_by(col(User.id))
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+        return (await self._session.scalars(query)).all()
 
     async def any_with_role(self, role: str) -> bool:
         """Whether somebody has the role."""

@@ -141,6 +141,31 @@ class CreateUser(Contract):
     role: Role = "viewer"
 
 
+class UpdateUser(Contract):
+    """What changes; what is not given stays."""
+
+    name: Name | None = None
+    role: Role | None = None
+    status: Literal["active", "deactivated"] | None = None
+
+
+class ChangePassword(Contract):
+    current_password: str = Field(max_length=256)
+    new_password: NewPassword
+
+
+class OpenSession(Contract):
+    """Somebody who logged in and can still refresh."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+    current: bool = Field(description="Whether it is the session that asks.")
+
+
 class Me(Contract):
     """The caller, as the platform sees it."""
 
@@ -222,6 +247,18 @@ class IdentityApi(Protocol):
     async def create_user(self, principal: Principal, command: CreateUser) -> User: ...
 
     async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]: ...
+
+    async def get_user(self, principal: Principal, user_id: str) -> User: ...
+
+    async def update_user(self, principal: Principal, user_id: str, command: UpdateUser) -> User: ...
+
+    async def change_password(self, principal: Principal, command: ChangePassword) -> None: ...
+
+    async def list_sessions(self, principal: Principal, user_id: str) -> Page[OpenSession]: ...
+
+    async def revoke_session(self, principal: Principal, user_id: str, session_id: str) -> None: ...
+
+    async def revoke_sessions(self, principal: Principal, user_id: str) -> None: ...
 
     async def create_tenant(self, principal: Principal, command: CreateTenant) -> Tenant: ...
 

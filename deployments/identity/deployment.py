@@ -5,6 +5,7 @@ from db.session import Database
 from deployments.identity.attempts import Attempts
 from deployments.identity.contracts import (
     ApiKey,
+    ChangePassword,
     CreateApiKey,
     CreatedApiKey,
     CreateTenant,
@@ -12,6 +13,7 @@ from deployments.identity.contracts import (
     FormGrant,
     LogIn,
     Me,
+    OpenSession,
     PutFormGrant,
     Refresh,
     Session,
@@ -19,17 +21,18 @@ from deployments.identity.contracts import (
     SignUp,
     Tenant,
     UpdateTenant,
+    UpdateUser,
     User,
 )
 from deployments.identity.errors import LoginFailed
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
-from deployments.identity.service import api_keys, grants, sessions, tenants, users
+from deployments.identity.service import api_keys, grants, open_sessions, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
-from deployments.kit.errors import Unauthenticated
+from deployments.kit.errors import Invalid, Unauthenticated
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
 
@@ -85,7 +88,7 @@ class Identity:
         async with self._database.unscoped_read() as unit:
             link = await sessions.find_link(unit, command)
         async with self._database.write(link.tenant_id) as unit:
-            session = await sessions.rotate(unit, self._tokens, link)
+            session = await sessions.rotate(unit, self._tokens, origin, link)
         # Refused after the commit: a rollback would undo the revocation of a stolen family.
         if session is None:
             raise Unauthenticated
@@ -136,6 +139,49 @@ class Identity:
     async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
         async with self._database.read(principal.tenant_id) as unit:
             return await users.list_all(unit, principal, cursor, limit)
+
+    async def get_user(self, principal: Principal, user_id: str) -> User:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await users.get(unit, principal, user_id)
+
+    async def update_user(self, principal: Principal, user_id: str, command: UpdateUser) -> User:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await users.update(unit, principal, user_id, command)
+
+    async def change_password(self, principal: Principal, command: ChangePassword) -> None:
+        home = users.home(principal)
+        attempt = await self._attempts.start(home, principal.subject, principal.origin.address)
+        try:
+            async with self._database.read(home) as unit:
+                known = await users.own_hash(unit, principal)
+            if not await self.passwords.verify(known, command.current_password):
+                raise LoginFailed
+            fresh = await self.passwords.hash(command.new_password)
+            async with self._database.write(home) as unit:
+                await users.change_password(unit, principal, known, fresh)
+        except LoginFailed:
+            await self._attempts.fail(attempt)
+            raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
+        except BaseException:
+            await self._attempts.release(attempt)
+            raise
+        await self._attempts.succeed(attempt)
+
+    async def list_sessions(self, principal: Principal, user_id: str) -> Page[OpenSession]:
+        async with self._database.read(self._home_of(principal, user_id)) as unit:
+            return await open_sessions.list_all(unit, principal, user_id)
+
+    async def revoke_session(self, principal: Principal, user_id: str, session_id: str) -> None:
+        async with self._database.write(self._home_of(principal, user_id)) as unit:
+            await open_sessions.revoke(unit, principal, user_id, session_id)
+
+    async def revoke_sessions(self, principal: Principal, user_id: str) -> None:
+        async with self._database.write(self._home_of(principal, user_id)) as unit:
+            await open_sessions.revoke_all(unit, principal, user_id)
+
+    @staticmethod
+    def _home_of(principal: Principal, user_id: str) -> str:
+        return users.home(principal) if user_id == principal.subject else principal.tenant_id
 
     async def create_tenant(self, principal: Principal, command: CreateTenant) -> Tenant:
         principal.require(PLATFORM_ADMIN)

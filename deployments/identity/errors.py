@@ -53,6 +53,20 @@ class EmailTaken(Conflict):
     code, title = "user.email_taken", "The tenant has a user with this e-mail"
 
 
+class OwnAccess(Conflict):
+    """Somebody else has to do it: who takes their own rights away by mistake cannot get them back."""
+
+    code, title = "user.own_access", "Nobody can change their own role or status"
+
+
+class LastOwner(Conflict):
+    code, title = "user.last_owner", "A tenant keeps at least one active owner"
+
+
+class SessionNotFound(NotFound):
+    code, title = "session.not_found", "There is no such session"
+
+
 class RoleTooHigh(Forbidden):
     code, title = "user.role_too_high", "Nobody can give a role with more rights than their own"
 

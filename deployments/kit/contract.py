@@ -30,9 +30,9 @@ class Page(Contract, Generic[Row]):
     def __reduce__(self) -> tuple[Any, ...]:
         # The class of a parametrised generic is made at run time: another process knows it by its parameter only.
         args = type(self).__pydantic_generic_metadata__["args"]
-        return _page_of, (args, self.data, self.meta)
+        return _page_of, (args[0] if args else None, self.data, self.meta)
 
 
-def _page_of(args: tuple[Any, ...], data: list[Any], meta: PageMeta) -> Page[Any]:
-    page: type[Page[Any]] = Page.__class_getitem__(args) if args else Page
+def _page_of(row: Any, data: list[Any], meta: PageMeta) -> Page[Any]:
+    page: type[Page[Any]] = Page[row] if row is not None else Page
     return page.model_construct(data=data, meta=meta)

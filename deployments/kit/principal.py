@@ -22,10 +22,12 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    session_id: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # See `Origin`: this crosses a handle with each call.
-        return Principal, (self.tenant_id, self.subject, self.kind, self.role, self.scopes, self.origin, self.grants)
+        values = (self.tenant_id, self.subject, self.kind, self.role, self.scopes, self.origin)
+        return Principal, (*values, self.grants, self.session_id)
 
     @classmethod
     def anonymous(cls, tenant_id: str, origin: Origin) -> "Principal":

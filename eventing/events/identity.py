@@ -56,6 +56,36 @@ class UserLocked(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserUpdated(EventData):
+    """A person's name, role or status changed; these are the role and the status after it."""
+
+    type: ClassVar[str] = "user.updated"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+    changed: list[str]
+    role: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged(EventData):
+    """A person has another password; their other sessions have ended."""
+
+    type: ClassVar[str] = "user.password_changed"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRevoked(EventData):
+    """One session of a person, or all but the one that asked, were ended."""
+
+    type: ClassVar[str] = "session.revoked"
+    entity: ClassVar[str] = "user_id"
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormGranted(EventData):
     """A person may use a form, beyond what their role allows."""
 

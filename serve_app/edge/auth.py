@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TypeAlias
 
 from sanic import Request
@@ -55,7 +56,7 @@ class Authenticator:
         wanted = request.headers.getone("x-tenant-id", None)
         if wanted is not None and wanted != tenant_id:
             tenant_id = await self._selected(found, wanted)
-        return Principal(tenant_id, found.subject, found.kind, found.role, found.scopes, origin, found.grants)
+        return replace(found, tenant_id=tenant_id, origin=origin)
 
     async def _selected(self, principal: Principal, wanted: str) -> str:
         if principal.tenant_id != PLATFORM_TENANT or not principal.may(_PLATFORM_ADMIN):

@@ -66,6 +66,7 @@ async def stage(platform: OneProcess) -> Scene:
     ids["job_id"] = await _import(owner)
     viewer = await _person(owner, "viewer")
     ids["user_id"] = viewer["id"]
+    ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
     await owner.put(f"/api/v1/forms/{form['id']}/grants/{viewer['id']}", json={"role": "viewer"})
 
     anybody = platform.client()

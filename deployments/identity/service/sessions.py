@@ -78,7 +78,7 @@ async def log_in(
     if proof.fresh_hash is not None:
         user.password_hash = proof.fresh_hash
     record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)
-    return begin(unit, tokens, settings, user)
+    return begin(unit, tokens, settings, user, origin)
 
 
 def note_lock(unit: UnitOfWork, account: User, origin: Origin) -> None:
@@ -86,11 +86,11 @@ def note_lock(unit: UnitOfWork, account: User, origin: Origin) -> None:
     record(unit, UserLocked(user_id=account.id), actor=account.id, origin=origin)
 
 
-def begin(unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, user: User) -> Session:
+def begin(unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, user: User, origin: Origin) -> Session:
     """The first pair of tokens of a new family."""
     now = utc_now()
     end = now + timedelta(seconds=settings.refresh_token_life_s)
-    return _issue(unit, tokens, user, family_id=new_id("fam"), now=now, end=end)
+    return _issue(unit, tokens, user, origin, family_id=new_id("fam"), now=now, end=end)
 
 
 async def find_link(unit: UnitOfWork, command: Refresh) -> Link:
@@ -102,7 +102,7 @@ async def find_link(unit: UnitOfWork, command: Refresh) -> Link:
     return Link(row.tenant_id, row.id, row.user_id)
 
 
-async def rotate(unit: UnitOfWork, tokens: AccessTokens, link: Link) -> Session | None:
+async def rotate(unit: UnitOfWork, tokens: AccessTokens, origin: Origin, link: Link) -> Session | None:
     """The next pair of the family, or None when the token is worthless.
 
     A token that comes a second time, be it at the same moment, is in two hands: its family is revoked (OAuth 2.1
@@ -121,7 +121,7 @@ async def rotate(unit: UnitOfWork, tokens: AccessTokens, link: Link) -> Session 
     await _require_active_tenant(unit)
     token.used_at = now
     # The end of the family stays: rotation must not prolong a session for ever (ASVS 5.0, 10.4.8).
-    return _issue(unit, tokens, user, family_id=token.family_id, now=now, end=token.expires_at)
+    return _issue(unit, tokens, user, origin, family_id=token.family_id, now=now, end=token.expires_at)
 
 
 async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> None:
@@ -140,7 +140,15 @@ async def authenticate(unit: UnitOfWork, claims: Claims) -> Principal:
         raise Unauthenticated
     require_active(holder.tenant_status)
     grants = await granted(unit, claims.user_id)
-    return Principal(unit.tenant, claims.user_id, "user", holder.role, scopes_of(holder.role), grants=grants)
+    return Principal(
+        unit.tenant,
+        claims.user_id,
+        "user",
+        holder.role,
+        scopes_of(holder.role),
+        grants=grants,
+        session_id=claims.family_id,
+    )
 
 
 def require_active(tenant_status: str) -> None:
@@ -157,7 +165,7 @@ async def _require_active_tenant(unit: UnitOfWork) -> None:
 
 
 def _issue(
-    unit: UnitOfWork, tokens: AccessTokens, user: User, *, family_id: str, now: datetime, end: datetime
+    unit: UnitOfWork, tokens: AccessTokens, user: User, origin: Origin, *, family_id: str, now: datetime, end: datetime
 ) -> Session:
     secret = new_refresh_token()
     RefreshTokenRepository(unit.session, unit.tenant).add(
@@ -169,6 +177,8 @@ def _issue(
             token_hash=fingerprint(secret),
             created_at=now,
             expires_at=end,
+            address=origin.address,
+            user_agent=origin.user_agent,
         )
     )
     access = tokens.issue(Claims(user.id, unit.tenant, user.role, family_id), now)

@@ -54,7 +54,7 @@ async def sign_up(
     user = users.new_row(unit.tenant, command.user, "owner", hashed)
     tenant = await _add(unit, command.tenant, TenantSettings(), actor=user.id, origin=origin)
     await users.add(unit, user, actor=user.id, origin=origin)
-    session = sessions.begin(unit, tokens, settings, user)
+    session = sessions.begin(unit, tokens, settings, user, origin)
     return SignedUp(tenant=tenant, **session.model_dump())
 
 

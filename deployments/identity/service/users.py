@@ -9,15 +9,24 @@ from db.models.identity import User as UserRow
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
-from deployments.identity.contracts import CreateUser, Me, NewUser, User
-from deployments.identity.errors import EmailTaken, RoleTooHigh, TenantRequired
+from deployments.identity.contracts import CreateUser, Me, NewUser, UpdateUser, User
+from deployments.identity.errors import (
+    EmailTaken,
+    LastOwner,
+    LoginFailed,
+    OwnAccess,
+    RoleTooHigh,
+    TenantRequired,
+    UserNotFound,
+)
 from deployments.identity.permissions import PLATFORM_ADMIN, scopes_of
+from deployments.identity.service import open_sessions
 from deployments.identity.service.paging import after, page
 from deployments.kit.contract import Page
-from deployments.kit.errors import Unauthenticated
+from deployments.kit.errors import Forbidden, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from eventing.events.envelope import Origin
-from eventing.events.identity import UserRegistered
+from eventing.events.identity import PasswordChanged, UserRegistered, UserUpdated
 from eventing.outbox import record
 
 
@@ -55,16 +64,67 @@ def require_creation(principal: Principal, command: CreateUser) -> None:
     principal.require("users:write")
     if principal.tenant_id == PLATFORM_TENANT:
         raise TenantRequired
-    # Owners and admins hold the same scopes, so that scopes alone would let an admin make owners.
-    owns = principal.role in {"owner", "administrator"}
-    if (command.role == "owner" and not owns) or not all(map(principal.may, scopes_of(command.role))):
-        raise RoleTooHigh
+    _refuse_higher(principal, command.role)
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateUser, hashed: str) -> User:
     """The new person. Raises EmailTaken."""
     row = new_row(unit.tenant, command, command.role, hashed)
     return await add(unit, row, actor=principal.subject, origin=principal.origin)
+
+
+async def get(unit: UnitOfWork, principal: Principal, user_id: str) -> User:
+    """The person. Raises UserNotFound."""
+    principal.require("users:read")
+    return _to_user(_existing(await UserRepository(unit.session, unit.tenant).get(user_id)))
+
+
+async def update(unit: UnitOfWork, principal: Principal, user_id: str, command: UpdateUser) -> User:
+    """The changed person; whoever is deactivated is logged out everywhere.
+
+    Raises UserNotFound, RoleTooHigh, OwnAccess for one's own role or status, LastOwner.
+    """
+    principal.require("users:write")
+    repository = UserRepository(unit.session, unit.tenant)
+    # Locked in one order by everybody, so that of two owners who demote each other one is told that they cannot.
+    owners = await repository.lock_with_role("owner")
+    row = _existing(await repository.get_locked(user_id))
+    changes = {k: v for k, v in command.model_dump(exclude_none=True).items() if v != getattr(row, k)}
+    access = changes.keys() & {"role", "status"}
+    if access and user_id == principal.subject:
+        raise OwnAccess
+    if access:
+        _refuse_higher(principal, row.role)
+    if "role" in changes:
+        _refuse_higher(principal, changes["role"])
+    if access and [owner.id for owner in owners] == [user_id]:
+        raise LastOwner
+    for name, value in changes.items():
+        setattr(row, name, value)
+    if changes:
+        fact = UserUpdated(user_id=row.id, changed=sorted(changes), role=row.role, status=row.status)
+        record(unit, fact, actor=principal.subject, origin=principal.origin)
+    if row.status != "active":
+        await open_sessions.end(unit, row.id)
+    return _to_user(row)
+
+
+async def own_hash(unit: UnitOfWork, principal: Principal) -> str:
+    """The hash of the caller's own password. Raises Forbidden for whoever has none."""
+    row = await UserRepository(unit.session, unit.tenant).get(principal.subject)
+    if principal.kind != "user" or row is None:
+        raise Forbidden("only a person has a password")
+    return row.password_hash
+
+
+async def change_password(unit: UnitOfWork, principal: Principal, known: str, fresh: str) -> None:
+    """Keep the hash `fresh` and end the person's other sessions. Raises LoginFailed when it is `known` no more."""
+    row = await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
+    if row is None or row.password_hash != known:
+        raise LoginFailed
+    row.password_hash = fresh
+    await open_sessions.end(unit, row.id, but=principal.session_id)
+    record(unit, PasswordChanged(user_id=row.id), actor=principal.subject, origin=principal.origin)
 
 
 async def list_all(unit: UnitOfWork, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
@@ -97,6 +157,19 @@ async def me(unit: UnitOfWork, principal: Principal) -> Me:
         scopes=sorted(principal.scopes),
         user=user,
     )
+
+
+def _refuse_higher(principal: Principal, role: str) -> None:
+    # Named, because an API key has no role: with an owner's scopes it still must not make owners.
+    owns = principal.role in {"owner", "administrator"}
+    if (role == "owner" and not owns) or not all(map(principal.may, scopes_of(role))):
+        raise RoleTooHigh
+
+
+def _existing(row: UserRow | None) -> UserRow:
+    if row is None:
+        raise UserNotFound
+    return row
 
 
 def _to_user(row: UserRow) -> User:
