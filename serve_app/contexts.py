@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from db.session import Database
 from deployments.audit.deployment import Audit
-from deployments.federation.deployment import Federation
 from deployments.forms.deployment import Forms
 from deployments.identity.deployment import Identity
 from deployments.imports.deployment import Imports
@@ -23,7 +22,6 @@ _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),
     "imports": lambda database, settings: Imports(database, ObjectStore(settings.object_store())),
     "audit": lambda database, _: Audit(database),
-    "federation": lambda database, _: Federation(database),
     "tenancy": lambda database, _: Tenancy(database),
     "jobs": lambda database, _: Jobs(database),
 }

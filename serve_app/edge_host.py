@@ -6,7 +6,6 @@ from typing import TypeVar
 from ray import serve
 
 from deployments.audit.contracts import AuditApi
-from deployments.federation.contracts import FederationApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
@@ -78,7 +77,6 @@ def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
         imports=api(ImportsApi, "imports"),
         jobs=api(JobsApi, "jobs"),
         audit=api(AuditApi, "audit"),
-        federation=api(FederationApi, "federation"),
         tenancy=api(TenancyApi, "tenancy"),
         probes={application: probe(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import key, moment
@@ -17,7 +17,7 @@ class AuditEntry(SQLModel, table=True):
         Index("ix_audit_entry_actor", "tenant_id", "actor", "sequence"),
     )
 
-    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id"),))
+    tenant_id: str = key()
     sequence: int = key(sa_type=BigInteger)
     at: datetime = moment()
     actor: str
@@ -37,6 +37,6 @@ class AuditHead(SQLModel, table=True):
 
     __tablename__ = "audit_head"
 
-    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id"),))
+    tenant_id: str = key()
     sequence: int = Field(sa_type=BigInteger)
     hash: str

@@ -1,4 +1,4 @@
-"""Grants per form and invitations to a form."""
+"""Grants per form."""
 
 from datetime import datetime
 

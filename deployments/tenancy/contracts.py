@@ -21,6 +21,6 @@ class TenantUsage(Contract):
 
 
 class TenancyApi(Protocol):
-    """The life cycle of tenants: usage, export, deletion and erasure."""
+    """How much of the platform a tenant uses."""
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage: ...

@@ -7,7 +7,7 @@ from deployments.tenancy.contracts import TenantUsage
 
 
 class Tenancy:
-    """The life cycle of tenants: usage, export, deletion and erasure."""
+    """How much of the platform a tenant uses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

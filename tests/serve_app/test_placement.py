@@ -99,7 +99,7 @@ def test_a_small_one_is_valid(tmp_path: Path) -> None:
                 args={"contexts": {"forms": "core"}},
                 deployments=[{"name": "edge"}],
             ),
-            "not told where these contexts are: audit, federation, identity, imports, jobs, responses, tenancy, webhooks",  # noqa: E501 - as it is said
+            "not told where these contexts are: audit, identity, imports, jobs, responses, tenancy, webhooks",
         ),
     ],
 )

@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("details", sa.String(), nullable=False),
         sa.Column("previous_hash", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_audit_entry_tenant")),
         sa.PrimaryKeyConstraint("tenant_id", "sequence", name=op.f("pk_audit_entry")),
     )
     with op.batch_alter_table("audit_entry", schema=None) as batch_op:
@@ -45,7 +44,6 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_audit_head_tenant")),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_audit_head")),
     )
     protect("audit_entry", rights="SELECT, INSERT, DELETE")

@@ -3,14 +3,12 @@
 from serve_app.edge.routes import (
     accounts,
     audit,
-    federation,
     forms,
     grants,
     identity,
     imports,
     jobs,
     responses,
-    second_factor,
     tenancy,
     tenants,
     webhooks,
@@ -19,8 +17,6 @@ from serve_app.edge.routes import (
 OPERATIONS = (
     *identity.OPERATIONS,
     *accounts.OPERATIONS,
-    *second_factor.OPERATIONS,
-    *federation.OPERATIONS,
     *tenants.OPERATIONS,
     *tenancy.OPERATIONS,
     *audit.OPERATIONS,

@@ -1,4 +1,4 @@
-"""Usage, export, deletion and erasure of tenants."""
+"""How much of the platform a tenant uses."""
 
 from deployments.tenancy.contracts import TenantUsage
 from serve_app.edge.operations import Exchange, Operation, Reply

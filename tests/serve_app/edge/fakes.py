@@ -167,7 +167,6 @@ class Fakes:
             webhooks=unused,
             jobs=unused,
             audit=unused,
-            federation=unused,
             tenancy=unused,
             probes=self.probes,
         )

@@ -1,4 +1,4 @@
-"""Grants per form and invitations to a form"""
+"""Grants per form"""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from alembic import op
 from db.migrations.isolation import protect
 from db.types import UTCDateTime
 
-revision: str = "0008"
-down_revision: str | None = "0007"
+revision: str = "0005"
+down_revision: str | None = "0004"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

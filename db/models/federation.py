@@ -1,1 +1,0 @@
-"""OpenID Connect: providers of tenants, logins that are under way, linked accounts."""

@@ -1,1 +1,0 @@
-"""Rate counters that the edges share."""

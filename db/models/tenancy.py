@@ -1,1 +1,0 @@
-"""The life cycle of tenants: usage, exports, erasure."""
