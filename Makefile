@@ -30,9 +30,7 @@ demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREA
 test: lint types ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not cluster" --numprocesses 2 --dist worksteal $(ARGS)
-	$(call heading,Tests with a cluster)
-	$(BIN)/coverage run -m pytest -m cluster $(ARGS)
+	$(BIN)/coverage run -m pytest $(ARGS)
 	$(call heading,Coverage)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
