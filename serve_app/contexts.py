@@ -16,7 +16,7 @@ from deployments.webhooks.deployment import Webhooks
 from serve_app.settings import Settings
 
 _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
-    "identity": lambda database, settings: Identity(database, settings.identity()),
+    "identity": lambda database, settings: Identity(database, settings.identity(), Vault(settings.secret())),
     "forms": lambda database, _: Forms(database),
     "responses": lambda database, _: Responses(database),
     "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),

@@ -22,6 +22,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path(".formstream"), description="Folder of everything that is kept locally.")
     host: str = Field(default="127.0.0.1", description="Address that the edge listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the edge listens on.")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.\[\]:-]{1,253})?$",
+        description="Origin that people's browsers use, for links in mails; empty for http:// with host and port. "
+        "With https:// cookies are Secure and browsers are told to use TLS only.",
+    )
     database_url: str = Field(
         default="", description="PostgreSQL or SQLite URL; empty for a SQLite file in the data folder."
     )
@@ -63,6 +69,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    def origin(self) -> str:
+        """The origin (RFC 6454) under which people reach the platform."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
     def database(self) -> DatabaseSettings:
         """The data room's part."""
         url = self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'formstream.db'}"
@@ -79,6 +90,7 @@ class Settings(BaseSettings):
             signup_enabled=self.signup_enabled,
             tenant_grace_days=self.tenant_grace_days,
             access_token_life_s=self.access_token_life_s,
+            public_url=self.origin(),
         )
 
     def edge(self) -> EdgeSettings:

@@ -7,6 +7,7 @@ from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.notifications import handlers as notifications
+from deployments.notifications.letters import SendLetter
 from deployments.notifications.transport import transport_for
 from deployments.responses.deployment import Responses
 from deployments.webhooks import handlers as webhooks
@@ -31,8 +32,10 @@ def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[J
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
+    vault = Vault(settings.secret())
     return (
         *notifications.job_kinds(send_mail),
-        *webhooks.job_kinds(database, Vault(settings.secret()), egress),
+        *SendLetter(vault, transport, settings.mail_from).kinds(),
+        *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(ObjectStore(settings.object_store()), forms, responses),
     )

@@ -34,14 +34,16 @@ from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Invalid, Unauthenticated
 from deployments.kit.principal import Principal
+from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 
 
 class Identity:
     """Who callers are and what they may do."""
 
-    def __init__(self, database: Database, settings: IdentitySettings) -> None:
+    def __init__(self, database: Database, settings: IdentitySettings, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
         self._settings = settings
         self._tokens = AccessTokens(settings)
         self._attempts = Attempts(database)

@@ -11,7 +11,7 @@ from deployments.forms.contracts import Form, FormsApi
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.kit.errors import Invalid, NotFound
 from deployments.kit.principal import Principal
-from deployments.notifications.message import build, render
+from deployments.notifications.message import build, message_id, render
 from deployments.notifications.transport import MailDeferred, MailRejected, MailTransport
 from deployments.responses.contracts import Response, ResponsesApi
 from eventing.consumer import Subscription
@@ -110,13 +110,12 @@ class SendMail:
                 "answers": await self._pairs(principal, form, response),
             },
         )
-        domain = self._sender.rpartition("@")[2].rstrip(">") or "formstream"
         try:
             message = build(
                 content,
                 sender=self._sender,
                 to=mail.recipient,
-                message_id=f"<{mail_id}@{domain}>",
+                message_id=message_id(mail_id, self._sender),
                 date=mail.created_at,
             )
             await self._transport.send(message, mail_id)

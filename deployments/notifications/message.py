@@ -86,6 +86,12 @@ def render(template: str, values: Mapping[str, object]) -> Content:
     return Content(_NOT_FOR_HEADERS.sub(" ", subject).strip(), text, html)
 
 
+def message_id(key: str, sender: str) -> str:
+    """The Message-ID of what is sent under a key of our own, in the sender's domain (RFC 5322 §3.6.4)."""
+    domain = sender.rpartition("@")[2].rstrip(">") or "formstream"
+    return f"<{key}@{domain}>"
+
+
 def build(
     content: Content,
     *,

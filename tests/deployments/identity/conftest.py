@@ -13,9 +13,11 @@ from deployments.identity.contracts import CreateUser, LogIn, NewTenant, NewUser
 from deployments.identity.deployment import Identity
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.principal import Principal
+from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 
 PASSWORD = "correct horse battery"
+VAULT = Vault("s" * 32)
 ORIGIN = Origin(request_id="req-1", address="192.0.2.7")
 
 Person = Callable[[Role], Awaitable[Principal]]
@@ -42,7 +44,7 @@ def settings() -> IdentitySettings:
 async def identity(database: Database, settings: IdentitySettings) -> AsyncIterator[Identity]:
     # The first connection switches a new SQLite file to WAL, and a race for that is not what these tests are about.
     await database.ping()
-    identity = Identity(database, settings)
+    identity = Identity(database, settings, VAULT)
     yield identity
     await identity.key_usage.drain()
 

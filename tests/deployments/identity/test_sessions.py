@@ -19,7 +19,7 @@ from deployments.identity.permissions import scopes_of
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.errors import DomainError, Unauthenticated
 from deployments.kit.principal import Principal
-from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of, signup_of
+from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, Person, RecordedEvents, login_of, signup_of
 
 
 async def change(database: Database, model: Any, **values: Any) -> None:
@@ -164,7 +164,7 @@ class TestRefresh:
     ) -> None:
         """U2: a token in two hands is a stolen token, however close together they come."""
         other_database = Database(database_settings)
-        other = Identity(other_database, settings)
+        other = Identity(other_database, settings, VAULT)
         outcomes = await asyncio.gather(
             *(refresh(replica, acme) for replica in (identity, other) * 4), return_exceptions=True
         )
@@ -181,7 +181,7 @@ class TestRefresh:
     ) -> None:
         """U2: the link that is being added is revoked as well."""
         other_database = Database(database_settings)
-        other = Identity(other_database, settings)
+        other = Identity(other_database, settings, VAULT)
         session: Session = acme
         for _ in range(8):
             session, old = await refresh(identity, session), session

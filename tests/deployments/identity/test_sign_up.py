@@ -14,7 +14,7 @@ from deployments.identity.contracts import NewTenant, NewUser, SignedUp, TenantS
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import SignupDisabled, TenantTaken
 from deployments.identity.settings import IdentitySettings
-from tests.deployments.identity.conftest import ORIGIN, PASSWORD, RecordedEvents, signup_of
+from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, RecordedEvents, signup_of
 
 
 async def count(database: Database) -> list[int]:
@@ -81,7 +81,7 @@ def test_a_person_has_an_email_and_a_password_of_ten_characters(email: str, pass
 
 
 async def test_can_be_switched_off(database: Database) -> None:
-    identity = Identity(database, IdentitySettings(signing_key="k" * 32, signup_enabled=False))
+    identity = Identity(database, IdentitySettings(signing_key="k" * 32, signup_enabled=False), VAULT)
     with pytest.raises(SignupDisabled) as caught:
         await identity.sign_up(ORIGIN, signup_of("acme"))
     assert (caught.value.status, caught.value.code) == (403, "signup.disabled")
@@ -93,7 +93,7 @@ async def test_of_many_at_once_one_wins(
 ) -> None:
     """T1: one gets the tenant, the others a conflict, and nothing of theirs remains."""
     other_database = Database(database_settings)
-    other = Identity(other_database, settings)
+    other = Identity(other_database, settings, VAULT)
     outcomes = await asyncio.gather(
         *((identity, other)[n % 2].sign_up(ORIGIN, signup_of("acme", f"p{n}@example.com")) for n in range(8)),
         return_exceptions=True,

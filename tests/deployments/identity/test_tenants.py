@@ -21,7 +21,7 @@ from deployments.identity.errors import SettingProtected, TenantNotFound, Tenant
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
 from deployments.kit.principal import Principal
-from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of
+from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, Person, RecordedEvents, login_of
 
 Operation = Callable[[Identity, Principal, str], Awaitable[object]]
 
@@ -265,7 +265,7 @@ class TestDelete:
     async def test_nobody_resumes_after_the_grace_period(
         self, database: Database, settings: IdentitySettings, administrator: Principal, acme: SignedUp
     ) -> None:
-        identity = Identity(database, settings.model_copy(update={"tenant_grace_days": 0}))
+        identity = Identity(database, settings.model_copy(update={"tenant_grace_days": 0}), VAULT)
         await identity.delete_tenant(administrator, "acme")
         with pytest.raises(TenantNotFound):
             await identity.resume_tenant(administrator, "acme")
