@@ -1,9 +1,9 @@
 """Every setting of the platform, described once. The only place that reads the environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import normalise_url
@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
     trusted_proxies: int = Field(default=0, ge=0, le=10, description="Reverse proxies in front of the edge.")
+    console_origins: str = Field(
+        default="", description="Web origins that may use every operation, with cookies too; comma separated."
+    )
+    default_tenant: str = Field(default="", description="Tenant of clients that name none; empty for none.")
+    tenant_isolation: bool = Field(
+        default=True,
+        description="Off for an install with one tenant: headers and hosts select none, the default tenant counts.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
     @field_validator("data_dir")
@@ -73,6 +81,12 @@ class Settings(BaseSettings):
         """The origin (RFC 6454) under which people reach the platform."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _one_tenant(self) -> Self:
+        if not self.tenant_isolation and not self.default_tenant:
+            raise ValueError("FORMSTREAM_TENANT_ISOLATION=off needs FORMSTREAM_DEFAULT_TENANT")
+        return self
 
     def database(self) -> DatabaseSettings:
         """The data room's part."""
@@ -95,12 +109,18 @@ class Settings(BaseSettings):
 
     def edge(self) -> EdgeSettings:
         """The edge's part."""
+        secret = self.secret_key.get_secret_value()
         return EdgeSettings(
             host=self.host,
             port=self.port,
             object_store_url=self.object_store(),
             access_log=self.access_log,
             proxies=self.trusted_proxies,
+            public_url=self.origin(),
+            console_origins=frozenset(part.strip() for part in self.console_origins.split(",") if part.strip()),
+            default_tenant=self.default_tenant,
+            tenant_isolation=self.tenant_isolation,
+            session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
         )
 
     def object_store(self) -> str:

@@ -15,6 +15,7 @@ _FIXED = (
     (b"referrer-policy", b"no-referrer"),
 )
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_RESOURCE = (b"cross-origin-resource-policy", b"same-origin")
 _PRIVATE = (CACHE_CONTROL.encode(), b"private, no-store")
 
 
@@ -46,6 +47,10 @@ class Answer(HTTPResponse):
         self._correlation_id = correlation_id
         self._own_headers = headers
 
+    def add(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Headers beside its own."""
+        self._own_headers = (*self._own_headers, *headers)
+
     @property
     def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
         """Every header, encoded."""
@@ -57,13 +62,16 @@ class Answer(HTTPResponse):
             # The server announces HTTP/3 with an empty value when it has none.
             if value != "":
                 yield name.encode("ascii"), str(value).encode("latin-1", "replace")
-        private, policy = True, True
+        private, policy, resource = True, True, True
         for name, value in self._own_headers:
             private = private and name != CACHE_CONTROL
             policy = policy and name != "content-security-policy"
+            resource = resource and name != "cross-origin-resource-policy"
             # A line break in a value would begin a header of the sender's choosing.
             yield name.encode("ascii"), self._sanitize_header_value(value).encode("latin-1", "replace")
         if private:
             yield _PRIVATE
         if policy:
             yield _POLICY
+        if resource:
+            yield _RESOURCE

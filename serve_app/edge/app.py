@@ -9,6 +9,7 @@ from sanic.config import Config
 from sanic.http import Http
 
 from serve_app.edge.apis import Apis
+from serve_app.edge.connections import Admission
 from serve_app.edge.errors import ProblemHandler
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Operation
@@ -30,19 +31,24 @@ def create_app(apis: Apis, settings: EdgeSettings) -> SanicApp:
     # Sanic keeps applications by name, for the whole process.
     name = f"formstream-edge-{next(_numbers)}"
     app = Sanic(name, config=_config(settings), error_handler=ProblemHandler(), configure_logging=False)
+    app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
     metrics = Metrics(apis.lanes)
     pipeline = Pipeline(apis, settings, metrics)
+    taken: dict[str, set[str]] = {}
     for operation in (*OPERATIONS, *platform_operations(OPERATIONS, settings, metrics)):
         _register(app, pipeline, operation)
+        methods = taken.setdefault(operation.path, {"OPTIONS"})
+        methods |= {"GET", "HEAD"} if _is_headable(operation) else {operation.method}
+    for number, (path, methods) in enumerate(taken.items()):
+        preflight = pipeline.preflight(", ".join(sorted(methods)))
+        app.route(_template(path), methods=("OPTIONS",), name=f"options_{number}", error_format="json")(preflight)
     return app
 
 
 def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
-    # A streamed answer is not made only to be thrown away.
-    headable = operation.method == "GET" and operation.response_media_type != "text/csv"
     app.route(
-        operation.path.replace("{", "<").replace("}", ":str>"),
-        methods=("GET", "HEAD") if headable else (operation.method,),
+        _template(operation.path),
+        methods=("GET", "HEAD") if _is_headable(operation) else (operation.method,),
         name=operation.id,
         # The pipeline reads bodies itself: after the credential, and up to the operation's own limit.
         ignore_body=True,
@@ -51,14 +57,25 @@ def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
     )(pipeline.handler(operation))
 
 
+def _is_headable(operation: Operation) -> bool:
+    # A streamed answer is not made only to be thrown away.
+    return operation.method == "GET" and operation.response_media_type != "text/csv"
+
+
+def _template(path: str) -> str:
+    return path.replace("{", "<").replace("}", ":str>")
+
+
 def _config(settings: EdgeSettings) -> Config:
     config = Config(env_prefix=None)
     config.ACCESS_LOG = False
     config.MOTD = False
     config.REQUEST_MAX_SIZE = _REFUSED_BODY
-    config.REQUEST_TIMEOUT = 15
+    # Typed as whole numbers by the framework, which only compares them.
+    config.REQUEST_TIMEOUT = settings.head_timeout_s  # type: ignore[assignment]
     config.RESPONSE_TIMEOUT = 60
-    config.KEEP_ALIVE_TIMEOUT = 75
+    config.KEEP_ALIVE_TIMEOUT = settings.idle_timeout_s  # type: ignore[assignment]
+    config.WRITE_TIMEOUT = settings.write_timeout_s
     config.PROXIES_COUNT = settings.proxies or None
     # Sanic rewrites its own classes for speed, which works once in a process.
     config.TOUCHUP = not getattr(Http, "__touched__", False)

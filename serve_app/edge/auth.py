@@ -11,20 +11,15 @@ from sanic import Request
 
 from deployments.identity.contracts import IdentityApi
 from deployments.kit.calls import Origin
-from deployments.kit.errors import DomainError, Forbidden, NotFound, Unauthenticated
+from deployments.kit.errors import DomainError, Forbidden, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from serve_app.edge.cookies import CookieSessions
+from serve_app.edge.resolution import Resolution, TenantNotFound
 
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}")
-_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 _PLATFORM_ADMIN = "platform:admin"
 
 Verdict: TypeAlias = Principal | DomainError
-
-
-class TenantNotFound(NotFound):
-    """The tenant does not exist, or the credential gives no access to it: the caller cannot tell which."""
-
-    code, title = "tenant.not_found", "There is no such tenant"
 
 
 class Authenticator:
@@ -34,8 +29,18 @@ class Authenticator:
     a flood of invalid credentials cannot push valid ones out. Requests with the same credential share one question.
     """
 
-    def __init__(self, identity: IdentityApi, *, ttl_s: float = 1.0, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        identity: IdentityApi,
+        resolution: Resolution,
+        cookies: CookieSessions,
+        *,
+        ttl_s: float = 1.0,
+        capacity: int = 10_000,
+    ) -> None:
         self._identity = identity
+        self._resolution = resolution
+        self._cookies = cookies
         self._accepted = _Recent(ttl_s, capacity)
         self._refused = _Recent(ttl_s, capacity)
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
@@ -43,17 +48,19 @@ class Authenticator:
     async def principal(self, request: Request, origin: Origin) -> Principal:
         """The caller, in the tenant that they act for.
 
-        Raises Unauthenticated without a valid credential, Forbidden for a suspended holder, TenantNotFound when
-        X-Tenant-ID names a tenant that the credential does not open. Platform administrators may name any tenant.
+        The credential is that of the Authorization header, else that of the session cookie. Raises Unauthenticated
+        without a valid one, CsrfFailed for a cookie whose use is not proved meant, Forbidden for a suspended holder,
+        TenantNotFound when the request names a tenant that the credential does not open, TenantAmbiguous when it
+        names two. Platform administrators may name any tenant.
         """
-        credential = _bearer(request)
+        credential = _bearer(request, self._cookies)
         found = self._accepted.get(credential)
         if found is None:
             found = self._refused.get(credential) or await self._ask(credential)
         if isinstance(found, DomainError):
             raise type(found)(found.detail, faults=found.faults, retry_after=found.retry_after)
         tenant_id = found.tenant_id
-        wanted = request.headers.getone("x-tenant-id", None)
+        wanted = await self._resolution.selected(request)
         if wanted is not None and wanted != tenant_id:
             tenant_id = await self._selected(found, wanted)
         return replace(found, tenant_id=tenant_id, origin=origin)
@@ -61,7 +68,7 @@ class Authenticator:
     async def _selected(self, principal: Principal, wanted: str) -> str:
         if principal.tenant_id != PLATFORM_TENANT or not principal.may(_PLATFORM_ADMIN):
             raise TenantNotFound
-        if not _TENANT_ID.fullmatch(wanted):
+        if not await self._resolution.exists(wanted):
             raise TenantNotFound
         return (await self._identity.get_tenant(principal, wanted)).id
 
@@ -111,9 +118,12 @@ class _Recent:
             self._entries.popitem(last=False)
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: Request, cookies: CookieSessions) -> str:
     header: str | None = request.headers.getone("authorization", None)
     if header is None:
+        credential = cookies.access_token(request)
+        if credential is not None and _CREDENTIAL.fullmatch(credential):
+            return credential
         raise Unauthenticated("Send a credential as `Authorization: Bearer …`.")
     scheme, _, credential = header.partition(" ")
     if scheme.lower() != "bearer" or not _CREDENTIAL.fullmatch(credential):

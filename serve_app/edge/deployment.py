@@ -12,6 +12,7 @@ from sanic.server import AsyncioServer, HttpProtocol
 
 from serve_app.edge.apis import Apis
 from serve_app.edge.app import SanicApp, create_app
+from serve_app.edge.connections import GuardedProtocol
 from serve_app.edge.listener import BACKLOG, leave, open_listener
 from serve_app.edge.settings import EdgeSettings
 
@@ -42,7 +43,7 @@ class Edge:
             server: Any = await app.create_server(
                 sock=listener,
                 backlog=BACKLOG,
-                protocol=HttpProtocol,
+                protocol=GuardedProtocol,
                 return_asyncio_server=True,
                 asyncio_server_kwargs={"start_serving": False},
             )
@@ -57,6 +58,8 @@ class Edge:
         self._app, self._server, self._listener = app, server, listener
         port: int = listener.getsockname()[1]
         log.info("edge listens", host=self._settings.host, port=port)
+        if not self._settings.tenant_isolation:
+            log.warning("tenant isolation is off", tenant=self._settings.default_tenant)
         return port
 
     async def stop(self) -> None:
@@ -65,7 +68,7 @@ class Edge:
             return
         self._stopping = True
         server, app = self._server, self._app
-        protocol = partial(HttpProtocol, loop=asyncio.get_running_loop(), app=app, connections=server.connections)
+        protocol = partial(GuardedProtocol, loop=asyncio.get_running_loop(), app=app, connections=server.connections)
         # Answers from now on end their connection, those that are being made included.
         app.config.KEEP_ALIVE = False
         for connection in server.connections:

@@ -13,6 +13,7 @@ from deployments.kit.contract import Contract
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
 from serve_app.edge.apis import Apis
+from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.settings import EdgeSettings
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -44,6 +45,7 @@ class Exchange:
     objects: ObjectStore
     principal: Principal
     path: Mapping[str, str]
+    cookies: CookieSessions
     query: Any = None
     body: Any = None
 
@@ -81,8 +83,9 @@ class Operation:
     """One route: how it is addressed, who may use it, what it takes and gives.
 
     `path` is an OpenAPI template. `scope` is the permission it needs; with a `form_id` in the path a grant for that
-    form will do, and with `per_form` a grant for any, since the context then looks at the form. `max_body` names the
-    limit in EdgeSettings, `errors` the status codes of its own beside those that every operation can answer with.
+    form will do, and with `per_form` a grant for any, since the context then looks at the form. `selects_tenant` is for
+    public operations without a tenant in the path that act in the one which header or host name select. `max_body`
+    names the limit in EdgeSettings, `errors` the status codes of its own beside those that all can answer with.
     """
 
     id: str
@@ -92,6 +95,7 @@ class Operation:
     tag: str
     scope: str | Access
     per_form: bool = False
+    selects_tenant: bool = False
     handler: Handler
     request: Any = None
     body: Body = Body.JSON

@@ -19,17 +19,23 @@ from deployments.kit.principal import PLATFORM_TENANT, Principal
 from serve_app.edge.answer import Answer
 from serve_app.edge.apis import Apis
 from serve_app.edge.auth import Authenticator
+from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.correlation import correlation_id, origin
+from serve_app.edge.cors import Cors
 from serve_app.edge.errors import framework_problem, problem
 from serve_app.edge.metrics import Metrics
-from serve_app.edge.operations import Access, Body, Exchange, Operation, Reply
+from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
 from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
+from serve_app.edge.resolution import Resolution
 from serve_app.edge.settings import EdgeSettings
 
 log = structlog.get_logger(__name__)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
+
+
+_STRICT: Headers = (("strict-transport-security", "max-age=31536000"),)
+_PUBLIC_FORM: Headers = (("cross-origin-resource-policy", "cross-origin"),)
 
 
 class Pipeline:
@@ -40,7 +46,11 @@ class Pipeline:
         self._settings = settings
         self._metrics = metrics
         self._objects = ObjectStore(settings.object_store_url)
-        self._authenticator = Authenticator(apis.identity)
+        self._cookies = CookieSessions(settings)
+        self._cors = Cors(settings)
+        self._transport = _STRICT if settings.public_url.startswith("https://") else ()
+        self._resolution = Resolution(None, settings)
+        self._authenticator = Authenticator(apis.identity, self._resolution, self._cookies)
 
     def handler(self, operation: Operation) -> Callable[..., Coroutine[Any, Any, Answer | None]]:
         """The framework's handler for an operation. It raises nothing but cancellation."""
@@ -66,6 +76,8 @@ class Pipeline:
                 answer = problem(error, request)
             finally:
                 metrics.in_flight -= 1
+            if answer is not None:
+                answer.add(self._of_origin(operation, request))
             status = answer.status if answer is not None else operation.status
             duration = perf_counter() - started
             metrics.observe(operation.id, status, duration)
@@ -76,12 +88,29 @@ class Pipeline:
         handle.__name__ = operation.id
         return handle
 
+    def _of_origin(self, operation: Operation, request: Request) -> Headers:
+        """What a page of another origin is told, and what protects every answer of this address."""
+        fixed = _PUBLIC_FORM if operation.scope is Access.PUBLIC and "{tenant}" in operation.path else ()
+        headers = (*self._transport, *fixed)
+        return (*headers, *self._cors.headers(request, (), anonymous=False)) if "origin" in request.headers else headers
+
+    def preflight(self, methods: str) -> Callable[..., Coroutine[Any, Any, Answer]]:
+        """The framework's handler for OPTIONS at an address that takes `methods`."""
+
+        async def handle(request: Request, **_: str) -> Answer:
+            headers = (*self._transport, *self._cors.preflight(request, methods, (), anonymous=False))
+            return Answer(204, b"", "", correlation_id(request), headers)
+
+        return handle
+
     async def _principal(self, operation: Operation, request: Request, path: dict[str, str]) -> Principal:
         scope = operation.scope
         if scope is Access.PUBLIC:
-            tenant_id = path.get("tenant", PLATFORM_TENANT)
-            if tenant_id is not PLATFORM_TENANT and not _TENANT_ID.fullmatch(tenant_id):
-                raise NotFound
+            tenant_id = PLATFORM_TENANT
+            if "tenant" in path:
+                tenant_id = await self._resolution.of_path(request, path)
+            elif operation.selects_tenant:
+                tenant_id = await self._resolution.of_nobody(request)
             principal = Principal.anonymous(tenant_id, origin(request))
         else:
             principal = await self._authenticator.principal(request, origin(request))
@@ -96,7 +125,7 @@ class Pipeline:
         for segment in path.values():
             if not _SEGMENT.fullmatch(segment):
                 raise NotFound
-        exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path)
+        exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path, self._cookies)
         if operation.query is not None:
             exchange.query = parse_query(request, operation.query)
         if operation.body is not Body.STREAM:
@@ -106,6 +135,7 @@ class Pipeline:
             exchange.body = body if operation.adapter is None else parse_json(body, operation.adapter)
         reply = await operation.handler(exchange)
         if reply.stream is not None:
+            reply.headers = (*reply.headers, *self._of_origin(operation, request))
             return await _stream(request, reply, reply.stream)
         return Answer(
             reply.status or operation.status, _encoded(reply), reply.media_type, correlation_id(request), reply.headers

@@ -1,6 +1,6 @@
 """What the edge can be told."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 MEBIBYTE = 1024 * 1024
 
@@ -24,3 +24,17 @@ class EdgeSettings(BaseModel):
     slow_s: float = Field(default=1.0, gt=0, description="A request that takes longer is logged.")
     proxies: int = Field(default=0, ge=0, description="Trusted reverse proxies in front (X-Forwarded-For entries).")
     docs: bool = Field(default=True, description="Serve the API document and its page.")
+    public_url: str = Field(default="", description="Address of the platform as clients see it, https://host.")
+    console_origins: frozenset[str] = Field(
+        default=frozenset(), description="Web origins that may use every operation, with cookies too."
+    )
+    default_tenant: str = Field(default="", description="Tenant of clients that name none; empty for none.")
+    tenant_isolation: bool = Field(default=True, description="Whether headers and host names select tenants.")
+    session_key: SecretStr = Field(
+        default=SecretStr(""), description="Binds CSRF tokens to cookie sessions; empty for one of this process."
+    )
+    head_timeout_s: float = Field(default=15.0, gt=0, description="Time for the head of a request to arrive.")
+    idle_timeout_s: float = Field(default=75.0, gt=0, description="How long a connection may be idle.")
+    write_timeout_s: float = Field(default=30.0, gt=0, description="How long a client may leave an answer untaken.")
+    max_connections: int = Field(default=10_000, ge=1, description="Connections of one replica.")
+    max_connections_per_address: int = Field(default=0, ge=0, description="Of one address; 0 for any number.")

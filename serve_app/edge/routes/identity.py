@@ -1,5 +1,7 @@
 """Signing up, logging in, people and keys."""
 
+from pydantic import Field
+
 from deployments.identity.contracts import (
     ApiKey,
     CreateApiKey,
@@ -13,7 +15,9 @@ from deployments.identity.contracts import (
     SignUp,
     User,
 )
-from deployments.kit.contract import Page
+from deployments.kit.contract import Contract, Page
+from deployments.kit.errors import Unauthenticated
+from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
 
 
@@ -21,17 +25,49 @@ async def sign_up(x: Exchange) -> Reply:
     return Reply(await x.apis.identity.sign_up(x.principal.origin, x.body))
 
 
+class RefreshSession(Contract):
+    """A refresh token; without one, that of the session cookie is meant."""
+
+    refresh_token: str | None = Field(default=None, max_length=512)
+
+
 async def log_in(x: Exchange) -> Reply:
-    return Reply(await x.apis.identity.log_in(x.principal.origin, x.body))
+    command: LogIn = x.body
+    if "tenant" not in command.model_fields_set and x.principal.tenant_id != PLATFORM_TENANT:
+        command = command.model_copy(update={"tenant": x.principal.tenant_id})
+    in_cookies = x.cookies.wanted(x.request)
+    if in_cookies:
+        x.cookies.require_same_origin(x.request)
+    session = await x.apis.identity.log_in(x.principal.origin, command)
+    return _begun(x, session) if in_cookies else Reply(session)
 
 
 async def refresh(x: Exchange) -> Reply:
-    return Reply(await x.apis.identity.refresh(x.principal.origin, x.body))
+    if x.body.refresh_token is not None:
+        return Reply(await x.apis.identity.refresh(x.principal.origin, Refresh(refresh_token=x.body.refresh_token)))
+    command = Refresh(refresh_token=_from_cookie(x))
+    return _begun(x, await x.apis.identity.refresh(x.principal.origin, command))
 
 
 async def log_out(x: Exchange) -> Reply:
-    await x.apis.identity.log_out(x.principal, x.body)
-    return Reply()
+    token = x.body.refresh_token
+    if token is not None:
+        await x.apis.identity.log_out(x.principal, Refresh(refresh_token=token))
+        return Reply()
+    await x.apis.identity.log_out(x.principal, Refresh(refresh_token=_from_cookie(x)))
+    return Reply(headers=x.cookies.ended())
+
+
+def _begun(x: Exchange, session: Session) -> Reply:
+    begun, headers = x.cookies.begun(session)
+    return Reply(begun, headers=headers)
+
+
+def _from_cookie(x: Exchange) -> str:
+    token = x.cookies.refresh_token(x.request)
+    if token is None:
+        raise Unauthenticated("Send a refresh token.")
+    return token
 
 
 async def me(x: Exchange) -> Reply:
@@ -84,7 +120,11 @@ OPERATIONS = (
         summary="Log in",
         tag="Identity",
         scope=Access.PUBLIC,
+        selects_tenant=True,
         handler=log_in,
+        description="Without `tenant` in the body the tenant is that of X-Tenant-ID, else of the host name, else the "
+        "default tenant; null stands for the platform. With `X-Session: cookie` the tokens go into cookies, and the "
+        "body has a `csrf_token` for the header X-CSRF-Token instead.",
         request=LogIn,
         response=Session,
         errors=(401, 403),
@@ -99,7 +139,7 @@ OPERATIONS = (
         tag="Identity",
         scope=Access.PUBLIC,
         handler=refresh,
-        request=Refresh,
+        request=RefreshSession,
         response=Session,
         errors=(401, 403),
     ),
@@ -111,7 +151,7 @@ OPERATIONS = (
         tag="Identity",
         scope=Access.SIGNED_IN,
         handler=log_out,
-        request=Refresh,
+        request=RefreshSession,
         status=204,
     ),
     Operation(
