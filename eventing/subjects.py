@@ -7,6 +7,8 @@ from eventing.errors import InvalidSubject
 
 EVENTS_FILTER: Final = "events.>"
 NUDGE_RELAY: Final = "nudge.relay"
+EDGE_TALLY: Final = "edge.tally"
+"""What each edge tells the others of the requests that it admitted (core NATS, lossy)."""
 
 _TOKEN = re.compile(r"[a-z0-9_-]+")
 

@@ -19,6 +19,7 @@ from serve_app.edge.deployment import Edge
 from serve_app.edge.dispatch import Dispatcher
 from serve_app.edge.handle import ray_sender
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge_link import EdgeLink
 from serve_app.logging import configure
 from serve_app.settings import Settings
 
@@ -33,6 +34,7 @@ class EdgeHost:
         edge = settings.edge()
         self._edge = Edge(edge, connect(contexts, edge))
         await self._edge.start()
+        self._link = EdgeLink(settings.eventing(), self._edge)
 
     async def check_health(self) -> None:
         """Raise when the listener is gone."""
@@ -44,6 +46,7 @@ class EdgeHost:
 
     async def __del__(self) -> None:
         await self._edge.stop()
+        await self._link.stop()
 
 
 def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:

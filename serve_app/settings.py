@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import normalise_url
 from db.settings import DatabaseSettings
+from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.vault import derive_key
 from eventing.settings import EventingSettings
@@ -66,6 +67,15 @@ class Settings(BaseSettings):
         default="", description="Web origins that may use every operation, with cookies too; comma separated."
     )
     default_tenant: str = Field(default="", description="Tenant of clients that name none; empty for none.")
+    tenant_domain: str = Field(
+        default="",
+        pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$",
+        description="Domain with a host name for each tenant, acme.<domain>; empty for none.",
+    )
+    rate_limits: dict[RouteClass, RateLimit | None] = Field(
+        default={"auth": RateLimit(caller_per_minute=300)},
+        description="Calls a minute by class of routes, as JSON, where a tenant's settings say nothing.",
+    )
     tenant_isolation: bool = Field(
         default=True,
         description="Off for an install with one tenant: headers and hosts select none, the default tenant counts.",
@@ -119,6 +129,8 @@ class Settings(BaseSettings):
             public_url=self.origin(),
             console_origins=frozenset(part.strip() for part in self.console_origins.split(",") if part.strip()),
             default_tenant=self.default_tenant,
+            tenant_domain=self.tenant_domain,
+            rate_limits=self.rate_limits,
             tenant_isolation=self.tenant_isolation,
             session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
         )

@@ -26,6 +26,16 @@ class Tenant(SQLModel, table=True):
     erase_after: datetime | None = moment(default=None)
 
 
+class TenantHost(SQLModel, table=True):
+    """A host name that selects a tenant. Unique over all tenants: a name leads to one place."""
+
+    __tablename__ = "tenant_host"
+    __table_args__ = (Index("uq_tenant_host_host", "host", unique=True),)
+
+    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id", ondelete="CASCADE"),))
+    host: str = key()
+
+
 class User(SQLModel, table=True):
     """A person of one tenant; the same e-mail may exist in two tenants (T4)."""
 

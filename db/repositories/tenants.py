@@ -1,10 +1,12 @@
 """Queries on tenants."""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.identity import PLATFORM_TENANT, Tenant
+from db.models.identity import PLATFORM_TENANT, Tenant, TenantHost
 from db.repositories.upsert import upsert
 
 
@@ -33,11 +35,34 @@ class TenantRepository:
         return (await self._session.execute(insert.returning(col(Tenant.id)))).first() is not None
 
 
+class TenantHostRepository:
+    """The host names of one tenant."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def replace(self, hosts: Sequence[str]) -> set[str]:
+        """Make these the tenant's host names, in this order of locks. Those of them that other tenants have."""
+        mine = col(TenantHost.tenant_id) == self._tenant_id
+        await self._session.execute(delete(TenantHost).where(mine, col(TenantHost.host).not_in(hosts)))
+        for host in hosts:
+            row = {"tenant_id": self._tenant_id, "host": host}
+            await self._session.execute(upsert(self._session, TenantHost).values(row).on_conflict_do_nothing())
+        kept = await self._session.execute(select(col(TenantHost.host)).where(mine))
+        return set(hosts) - set(kept.scalars())
+
+
 class TenantDirectory:
     """All customers, for the platform's operators: needs an unscoped unit."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+
+    async def find_by_host(self, host: str) -> Tenant | None:
+        """The tenant to which the host name was given."""
+        owner = select(col(TenantHost.tenant_id)).where(col(TenantHost.host) == host).scalar_subquery()
+        return (await self._session.execute(select(Tenant).where(col(Tenant.id) == owner))).scalar_one_or_none()
 
     async def page_over_all_tenants(self, after: str | None, limit: int) -> list[Tenant]:
         """Up to `limit` customers by id, after the id `after`."""

@@ -1,6 +1,5 @@
 """Limits on attempts to get in (U6): per account and per address, shared by all replicas."""
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -11,6 +10,7 @@ from db.session import Database
 from db.types import utc_now
 from deployments.identity.errors import LoginLimited
 from deployments.identity.tokens import fingerprint
+from deployments.kit.addresses import network_of
 
 LIMIT: Final = 10
 """Failures in a window after which nobody gets in any more, be the password right or wrong."""
@@ -83,16 +83,3 @@ class Attempts:
         """The attempt was none after all: something else went wrong."""
         async with self._database.unscoped_write() as unit:
             await LoginAttemptsDirectory(unit.session).release_in_any_tenant(attempt.keys)
-
-
-def network_of(address: str) -> str:
-    """What one household has of addresses: an IPv4 address, a /64 of IPv6 (RFC 6177); other texts as they are."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

@@ -28,6 +28,17 @@ WebOrigin = Annotated[
 Locale = Annotated[
     str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$", description="Language tag (RFC 5646).")
 ]
+HostName = Annotated[
+    str,
+    Field(
+        max_length=253,
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="A host name in lower case, in ASCII (RFC 1123 §2.1, RFC 5890).",
+    ),
+]
+RouteClass = Literal["submit", "auth", "import", "export", "api"]
+"""What rate limits tell apart: submissions, getting in, imports, exports, and everything else."""
+
 Role = Literal["owner", "admin", "editor", "analyst", "viewer", "guest"]
 
 MAX_LIMIT: Final = 10**12
@@ -35,9 +46,15 @@ MAX_LIMIT: Final = 10**12
 
 
 class RateLimit(Contract):
-    """How many calls of a class of routes a tenant may make in a minute."""
+    """How many calls of a class of routes are answered in a minute; null for any number."""
 
-    per_minute: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    per_minute: int | None = Field(default=None, ge=1, le=MAX_LIMIT, description="Of all callers of a tenant together.")
+    caller_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_LIMIT,
+        description="Of one user or API key; without a credential of one IPv4 address or /64 of IPv6.",
+    )
 
 
 class TenantSettings(Contract):
@@ -45,10 +62,25 @@ class TenantSettings(Contract):
 
     max_forms: int | None = Field(default=100, ge=0, le=MAX_LIMIT)
     max_responses_per_form: int | None = Field(default=10_000, ge=0, le=MAX_LIMIT)
-    rate_limits: dict[Switch, RateLimit | None] = Field(default_factory=dict, max_length=50)
+    rate_limits: dict[RouteClass, RateLimit | None] = Field(
+        default_factory=dict, description="By class of routes; null for none, not even the platform's own."
+    )
     features: dict[Switch, bool] = Field(default_factory=dict, max_length=100)
     allowed_origins: list[WebOrigin] = Field(default_factory=list, max_length=100)
+    hosts: list[HostName] = Field(
+        default_factory=list, max_length=20, description="Host names that select this tenant; no two tenants share one."
+    )
     locale: Locale = "en"
+
+
+class TenantProfile(Contract):
+    """What must be known of a tenant before a request is its own."""
+
+    id: str
+    status: Literal["active", "suspended", "deleted"]
+    hosts: list[str] = Field(default_factory=list)
+    allowed_origins: list[str] = Field(default_factory=list)
+    rate_limits: dict[RouteClass, RateLimit | None] = Field(default_factory=dict)
 
 
 class Tenant(Contract):
@@ -216,6 +248,14 @@ class IdentityApi(Protocol):
 
     async def authenticate(self, credential: str) -> Principal:
         """The principal behind an access token or API key. Raises Unauthenticated, or Forbidden when suspended."""
+        ...
+
+    async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
+        """The tenant of this id, whatever its status. For the platform itself: no caller is asked for rights."""
+        ...
+
+    async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
+        """The tenant to which this host name was given."""
         ...
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp: ...

@@ -20,6 +20,7 @@ from deployments.identity.contracts import (
     SignedUp,
     SignUp,
     Tenant,
+    TenantProfile,
     UpdateTenant,
     UpdateUser,
     User,
@@ -57,6 +58,14 @@ class Identity:
         claims = self._tokens.read(credential)
         async with self._database.read(claims.tenant_id) as unit:
             return await sessions.authenticate(unit, claims)
+
+    async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
+        async with self._database.read(tenant_id) as unit:
+            return await tenants.profile(unit)
+
+    async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
+        async with self._database.unscoped_read() as unit:
+            return await tenants.profile_of_host(unit, host)
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp:
         tenants.require_signup(self._settings, command)

@@ -49,6 +49,10 @@ class SettingProtected(Forbidden):
     code, title = "tenant.setting_protected", "Only a platform administrator may change this setting"
 
 
+class HostTaken(Conflict):
+    code, title = "tenant.host_taken", "The host name leads to another tenant"
+
+
 class EmailTaken(Conflict):
     code, title = "user.email_taken", "The tenant has a user with this e-mail"
 

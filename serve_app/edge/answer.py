@@ -13,6 +13,8 @@ _FIXED = (
     (b"x-api-version", API_VERSION.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    # Which pages may read an answer is said per origin, so no cache may mix them up (Fetch standard).
+    (b"vary", b"Origin"),
 )
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _RESOURCE = (b"cross-origin-resource-policy", b"same-origin")

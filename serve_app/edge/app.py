@@ -11,9 +11,11 @@ from sanic.http import Http
 from serve_app.edge.apis import Apis
 from serve_app.edge.connections import Admission
 from serve_app.edge.errors import ProblemHandler
+from serve_app.edge.limits import RateLimits
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Operation
 from serve_app.edge.pipeline import Pipeline
+from serve_app.edge.recent import Changes
 from serve_app.edge.routes import OPERATIONS
 from serve_app.edge.routes.platform import platform_operations
 from serve_app.edge.settings import EdgeSettings
@@ -26,21 +28,24 @@ _numbers = itertools.count(1)
 _REFUSED_BODY = 16 * 1024 * 1024
 
 
-def create_app(apis: Apis, settings: EdgeSettings) -> SanicApp:
-    """The application for one event loop. Unregister it (`Sanic.unregister_app`) when it is no longer needed."""
+def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: Changes) -> SanicApp:
+    """The application for one event loop; see Pipeline for `limits` and `changes`.
+
+    Unregister it (`Sanic.unregister_app`) when it is no longer needed.
+    """
     # Sanic keeps applications by name, for the whole process.
     name = f"formstream-edge-{next(_numbers)}"
     app = Sanic(name, config=_config(settings), error_handler=ProblemHandler(), configure_logging=False)
     app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
     metrics = Metrics(apis.lanes)
-    pipeline = Pipeline(apis, settings, metrics)
-    taken: dict[str, set[str]] = {}
+    pipeline = Pipeline(apis, settings, metrics, limits, changes)
+    addresses: dict[str, list[Operation]] = {}
     for operation in (*OPERATIONS, *platform_operations(OPERATIONS, settings, metrics)):
         _register(app, pipeline, operation)
-        methods = taken.setdefault(operation.path, {"OPTIONS"})
-        methods |= {"GET", "HEAD"} if _is_headable(operation) else {operation.method}
-    for number, (path, methods) in enumerate(taken.items()):
-        preflight = pipeline.preflight(", ".join(sorted(methods)))
+        addresses.setdefault(operation.path, []).append(operation)
+    for number, (path, operations) in enumerate(addresses.items()):
+        methods = {"OPTIONS", *(method for operation in operations for method in _methods(operation))}
+        preflight = pipeline.preflight(operations, ", ".join(sorted(methods)))
         app.route(_template(path), methods=("OPTIONS",), name=f"options_{number}", error_format="json")(preflight)
     return app
 
@@ -48,7 +53,7 @@ def create_app(apis: Apis, settings: EdgeSettings) -> SanicApp:
 def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
     app.route(
         _template(operation.path),
-        methods=("GET", "HEAD") if _is_headable(operation) else (operation.method,),
+        methods=_methods(operation),
         name=operation.id,
         # The pipeline reads bodies itself: after the credential, and up to the operation's own limit.
         ignore_body=True,
@@ -57,9 +62,11 @@ def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
     )(pipeline.handler(operation))
 
 
-def _is_headable(operation: Operation) -> bool:
+def _methods(operation: Operation) -> tuple[str, ...]:
     # A streamed answer is not made only to be thrown away.
-    return operation.method == "GET" and operation.response_media_type != "text/csv"
+    if operation.method == "GET" and operation.response_media_type != "text/csv":
+        return ("GET", "HEAD")
+    return (operation.method,)
 
 
 def _template(path: str) -> str:

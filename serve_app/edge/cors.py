@@ -15,8 +15,6 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, X-Correlation-ID"
 _MAX_AGE_S = "600"
-_VARY = ("vary", "Origin")
-_REFUSED: Headers = (_VARY,)
 
 
 class Cors:
@@ -31,17 +29,16 @@ class Cors:
         `*` among them counts for requests without a credential only, and `null` never does.
         """
         granted = self._granted(str(request.headers.getone("origin", "")), allowed, anonymous=anonymous)
-        return (*granted, ("access-control-expose-headers", _EXPOSED)) if granted else _REFUSED
+        return (*granted, ("access-control-expose-headers", _EXPOSED)) if granted else ()
 
-    def preflight(self, request: Request, methods: str, allowed: Collection[str], *, anonymous: bool) -> Headers:
+    def preflight(self, request: Request, methods: str, allowed: Collection[str]) -> Headers:
         """The headers for the answer to an OPTIONS request; without a permitted origin it only names the methods."""
-        headers: Headers = (("allow", methods),)
         origin = str(request.headers.getone("origin", ""))
-        granted = self._granted(origin, allowed, anonymous=anonymous) if origin else _REFUSED
-        if not granted or granted == _REFUSED:
-            return (*headers, _VARY)
+        granted = self._granted(origin, allowed, anonymous=True) if origin else ()
+        if not granted:
+            return (("allow", methods),)
         return (
-            *headers,
+            ("allow", methods),
             *granted,
             ("access-control-allow-methods", methods),
             ("access-control-allow-headers", _ALLOWED_HEADERS),
@@ -52,9 +49,9 @@ class Cors:
         if origin == "null":
             return ()
         if origin in self._console:
-            return (_VARY, ("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
+            return (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
         if origin in allowed:
-            return (_VARY, ("access-control-allow-origin", origin))
+            return (("access-control-allow-origin", origin),)
         if anonymous and "*" in allowed:
-            return (_VARY, ("access-control-allow-origin", "*"))
+            return (("access-control-allow-origin", "*"),)
         return ()

@@ -13,7 +13,9 @@ from sanic.server import AsyncioServer, HttpProtocol
 from serve_app.edge.apis import Apis
 from serve_app.edge.app import SanicApp, create_app
 from serve_app.edge.connections import GuardedProtocol
+from serve_app.edge.limits import RateLimits
 from serve_app.edge.listener import BACKLOG, leave, open_listener
+from serve_app.edge.recent import Changes
 from serve_app.edge.settings import EdgeSettings
 
 log = structlog.get_logger(__name__)
@@ -23,9 +25,15 @@ log = structlog.get_logger(__name__)
 _QUIET_S = 1.0
 _TICK_S = 0.05
 
+# Longer than anything is remembered of a tenant.
+_REMEMBERED_S = 60.0
+
 
 class Edge:
-    """One replica of the HTTP edge. `start`, `stop` and `check_health` are called in its event loop."""
+    """One replica of the HTTP edge. `start`, `stop` and `check_health` are called in its event loop.
+
+    Whoever owns it carries `limits` between the edges and notes in `changes` what is heard of tenants.
+    """
 
     def __init__(self, settings: EdgeSettings, apis: Apis) -> None:
         self._settings = settings
@@ -34,11 +42,13 @@ class Edge:
         self._server: AsyncioServer | None = None
         self._listener: socket | None = None
         self._stopping = False
+        self.limits = RateLimits(settings.rate_limits)
+        self.changes = Changes(_REMEMBERED_S)
 
     async def start(self) -> int:
         """Listen and serve; returns the port. Raises OSError when the address cannot be had."""
         listener = open_listener(self._settings.host, self._settings.port)
-        app = create_app(self._apis, self._settings)
+        app = create_app(self._apis, self._settings, self.limits, self.changes)
         try:
             server: Any = await app.create_server(
                 sock=listener,

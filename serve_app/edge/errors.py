@@ -17,6 +17,8 @@ from serve_app.edge.correlation import correlation_id
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# Nobody reads more, and a small request must not make an answer a hundred times its size.
+_MOST_FAULTS = 1_000
 _FRAMEWORK_CODES = {
     400: "bad_request",
     404: "not_found",
@@ -57,7 +59,9 @@ def problem(error: DomainError, request: Request) -> Answer:
         headers.append(("retry-after", str(max(1, math.ceil(error.retry_after or 1)))))
     document = _document(request, error.status, error.code, error.title, error.detail)
     if error.faults:
-        document["errors"] = error.faults
+        document["errors"] = error.faults[:_MOST_FAULTS]
+        if len(error.faults) > _MOST_FAULTS:
+            document["detail"] = f"{error.detail} These are the first {_MOST_FAULTS} of {len(error.faults)} errors."
     return _answer(request, error.status, document, headers)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, TypeAdapter
 from sanic import Request
 
+from deployments.identity.contracts import RouteClass
 from deployments.identity.permissions import PERMISSIONS
 from deployments.kit.contract import Contract
 from deployments.kit.objects import ObjectStore
@@ -84,8 +85,9 @@ class Operation:
 
     `path` is an OpenAPI template. `scope` is the permission it needs; with a `form_id` in the path a grant for that
     form will do, and with `per_form` a grant for any, since the context then looks at the form. `selects_tenant` is for
-    public operations without a tenant in the path that act in the one which header or host name select. `max_body`
-    names the limit in EdgeSettings, `errors` the status codes of its own beside those that all can answer with.
+    public operations without a tenant in the path that act in the one which header or host name select. `rate` is the
+    class of its rate limits if any, `max_body` names the limit in EdgeSettings, `errors` are the status codes of its
+    own beside those that all can answer with.
     """
 
     id: str
@@ -100,6 +102,7 @@ class Operation:
     request: Any = None
     body: Body = Body.JSON
     media_type: str = "application/json"
+    rate: RouteClass | None = "api"
     max_body: Literal["max_body", "max_form_body", "max_upload"] = "max_body"
     query: type[BaseModel] | None = None
     response: Any = None

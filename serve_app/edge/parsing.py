@@ -15,6 +15,7 @@ from deployments.kit.problems import faults_of, pointer
 from serve_app.edge.errors import MalformedJson, RequestTimeout
 
 MAX_DEPTH = 64
+MAX_NODES = 50_000
 MAX_QUERY_FIELDS = 100
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -74,8 +75,8 @@ def parse_json(body: bytes, adapter: TypeAdapter[Any]) -> Any:
         if not body:
             raise MalformedJson("A JSON body is required.") from None
         raise MalformedJson(f"The body is not valid JSON: {error.msg} at line {error.lineno}.") from None
-    # Two searches at the speed of memchr decide whether the tree has to be walked at all.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or b"\\u0000" in body:
+    # A few searches at the speed of memchr decide whether the tree has to be walked at all.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or body.count(b",") > MAX_NODES or b"\\u0000" in body:
         faults = _structural_faults(document)
         if faults:
             raise Invalid(faults=tuple(faults))
@@ -119,17 +120,21 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _structural_faults(document: Any) -> list[Fault]:
-    """Nesting deeper than MAX_DEPTH and U+0000 in texts, found without recursion."""
+    """Nesting deeper than MAX_DEPTH, more than MAX_NODES values, and U+0000 in texts, found without recursion."""
     faults: list[Fault] = []
+    seen = 0
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
     while waiting:
         path, value = waiting.pop()
+        seen += 1
         if isinstance(value, str):
             if "\0" in value:
                 faults.append(Fault(pointer(path), "text.nul", "The character U+0000 is not allowed."))
         elif isinstance(value, dict | list):
             if len(path) >= MAX_DEPTH:
                 return [Fault(pointer(path[:4]), "json.depth", f"Nested deeper than {MAX_DEPTH} levels.")]
+            if seen + len(waiting) + len(value) > MAX_NODES:
+                return [Fault("", "json.size", f"More than {MAX_NODES} values.")]
             members = value.items() if isinstance(value, dict) else enumerate(value)
             for name, member in members:
                 if isinstance(name, str) and "\0" in name:

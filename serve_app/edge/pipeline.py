@@ -1,9 +1,11 @@
 """What happens to every request between the server and its handler, in one order for all of them:
-credential, permission, address, headers, body, handler, answer, count, log."""
+credential, permission, rate limit, address, headers, body, handler, answer, count, log."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
@@ -12,8 +14,9 @@ from pydantic import BaseModel
 from sanic import Request
 from sanic.exceptions import SanicException
 
+from deployments.identity.contracts import TenantProfile
 from deployments.kit.calls import CALLER
-from deployments.kit.errors import DomainError, NotFound
+from deployments.kit.errors import DomainError, NotFound, Unauthenticated
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from serve_app.edge.answer import Answer
@@ -23,11 +26,14 @@ from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.correlation import correlation_id, origin
 from serve_app.edge.cors import Cors
 from serve_app.edge.errors import framework_problem, problem
+from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
 from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
+from serve_app.edge.recent import Changes
 from serve_app.edge.resolution import Resolution
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge.tenants import Tenants
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +44,22 @@ _STRICT: Headers = (("strict-transport-security", "max-age=31536000"),)
 _PUBLIC_FORM: Headers = (("cross-origin-resource-policy", "cross-origin"),)
 
 
-class Pipeline:
-    """Turns operations into the framework's handlers."""
+@dataclass(slots=True)
+class _Visit:
+    """What is found out about a request on its way in, and needed on its way out."""
 
-    def __init__(self, apis: Apis, settings: EdgeSettings, metrics: Metrics) -> None:
+    principal: Principal | None = None
+    profile: TenantProfile | None = None
+    limits: Headers = ()
+
+
+class Pipeline:
+    """Turns operations into the framework's handlers. `limits` are shared with the other edges, and `changes` are
+    what is heard of tenants, by whoever owns the pipeline."""
+
+    def __init__(
+        self, apis: Apis, settings: EdgeSettings, metrics: Metrics, limits: RateLimits, changes: Changes
+    ) -> None:
         self._apis = apis
         self._settings = settings
         self._metrics = metrics
@@ -49,8 +67,10 @@ class Pipeline:
         self._cookies = CookieSessions(settings)
         self._cors = Cors(settings)
         self._transport = _STRICT if settings.public_url.startswith("https://") else ()
-        self._resolution = Resolution(None, settings)
-        self._authenticator = Authenticator(apis.identity, self._resolution, self._cookies)
+        self._limits = limits
+        self._tenants = Tenants(apis.identity, changes, domain=settings.tenant_domain)
+        self._resolution = Resolution(self._tenants, settings)
+        self._authenticator = Authenticator(apis.identity, self._resolution, self._cookies, changes)
 
     def handler(self, operation: Operation) -> Callable[..., Coroutine[Any, Any, Answer | None]]:
         """The framework's handler for an operation. It raises nothing but cancellation."""
@@ -61,10 +81,10 @@ class Pipeline:
             started = perf_counter()
             metrics.in_flight += 1
             error: DomainError | None = None
-            principal: Principal | None = None
+            visit = _Visit()
             try:
-                principal = await self._principal(operation, request, path)
-                answer = await self._answer(operation, request, principal, path, limit)
+                principal = await self._admit(operation, request, path, visit)
+                answer = await self._answer(operation, request, principal, path, limit, visit)
             except DomainError as failure:
                 error = failure
                 answer = problem(failure, request)
@@ -77,50 +97,97 @@ class Pipeline:
             finally:
                 metrics.in_flight -= 1
             if answer is not None:
-                answer.add(self._of_origin(operation, request))
+                answer.add(self._outward(operation, request, visit))
             status = answer.status if answer is not None else operation.status
             duration = perf_counter() - started
             metrics.observe(operation.id, status, duration)
             if status >= 400 or duration > self._settings.slow_s or self._settings.access_log:
-                self._log(operation, request, principal, status, duration, error)
+                self._log(operation, request, visit.principal, status, duration, error)
             return answer
 
         handle.__name__ = operation.id
         return handle
 
-    def _of_origin(self, operation: Operation, request: Request) -> Headers:
-        """What a page of another origin is told, and what protects every answer of this address."""
+    def _outward(self, operation: Operation, request: Request, visit: _Visit) -> Headers:
+        """What protects every answer of this address, what is left of rate limits, and what a page of another origin
+        is told."""
         fixed = _PUBLIC_FORM if operation.scope is Access.PUBLIC and "{tenant}" in operation.path else ()
-        headers = (*self._transport, *fixed)
-        return (*headers, *self._cors.headers(request, (), anonymous=False)) if "origin" in request.headers else headers
+        headers = (*self._transport, *fixed, *visit.limits)
+        if "origin" not in request.headers:
+            return headers
+        allowed = visit.profile.allowed_origins if visit.profile is not None else ()
+        anonymous = operation.scope is Access.PUBLIC
+        return (*headers, *self._cors.headers(request, allowed, anonymous=anonymous))
 
-    def preflight(self, methods: str) -> Callable[..., Coroutine[Any, Any, Answer]]:
-        """The framework's handler for OPTIONS at an address that takes `methods`."""
+    def preflight(self, operations: Sequence[Operation], methods: str) -> Callable[..., Coroutine[Any, Any, Answer]]:
+        """The framework's handler for OPTIONS at the address of `operations`, which takes `methods`.
 
-        async def handle(request: Request, **_: str) -> Answer:
-            headers = (*self._transport, *self._cors.preflight(request, methods, (), anonymous=False))
+        A preflight has no credential, so where one is needed nothing tells whose origins count. Every origin may ask
+        there, without cookies: the answer is only readable for the origins of the credential's tenant.
+        """
+        public = any(operation.scope is Access.PUBLIC for operation in operations)
+
+        async def handle(request: Request, **path: str) -> Answer:
+            allowed: Sequence[str] = () if public else ("*",)
+            if "tenant" in path:
+                with suppress(DomainError):
+                    profile = await self._tenants.find(await self._resolution.of_path(request, path))
+                    allowed = profile.allowed_origins if profile is not None else ()
+            headers = (*self._transport, *self._cors.preflight(request, methods, allowed))
             return Answer(204, b"", "", correlation_id(request), headers)
 
         return handle
 
-    async def _principal(self, operation: Operation, request: Request, path: dict[str, str]) -> Principal:
+    async def _admit(self, operation: Operation, request: Request, path: dict[str, str], visit: _Visit) -> Principal:
+        """The caller, who may use the operation and has not used it too often."""
         scope = operation.scope
+        circumstances = origin(request)
         if scope is Access.PUBLIC:
             tenant_id = PLATFORM_TENANT
             if "tenant" in path:
                 tenant_id = await self._resolution.of_path(request, path)
             elif operation.selects_tenant:
                 tenant_id = await self._resolution.of_nobody(request)
-            principal = Principal.anonymous(tenant_id, origin(request))
+            principal = Principal.anonymous(tenant_id, circumstances)
         else:
-            principal = await self._authenticator.principal(request, origin(request))
-            if isinstance(scope, str) and not (operation.per_form and principal.forms_granted(scope)):
-                principal.require(scope, path.get("form_id"))
+            try:
+                principal = await self._authenticator.principal(request, circumstances)
+            except Unauthenticated:
+                self._require_room(visit, self._limits.charge_refusal(circumstances.address))
+                raise
+        visit.principal = principal
+        if operation.rate is not None:
+            if principal.tenant_id != PLATFORM_TENANT:
+                visit.profile = await self._profile(operation, principal.tenant_id)
+            self._require_room(visit, self._limits.charge(operation.rate, principal, visit.profile))
+        if isinstance(scope, str) and not (operation.per_form and principal.forms_granted(scope)):
+            principal.require(scope, path.get("form_id"))
         CALLER.set(principal)
         return principal
 
+    async def _profile(self, operation: Operation, tenant_id: str) -> TenantProfile | None:
+        try:
+            return await self._tenants.find(tenant_id)
+        except DomainError:
+            # A directory that is away must not cost a submission: its own context may be there.
+            if operation.scope is Access.PUBLIC:
+                return None
+            raise
+
+    @staticmethod
+    def _require_room(visit: _Visit, charged: tuple[Headers, float]) -> None:
+        visit.limits, wait = charged
+        if wait:
+            raise RateLimited(retry_after=wait)
+
     async def _answer(
-        self, operation: Operation, request: Request, principal: Principal, path: dict[str, str], limit: int
+        self,
+        operation: Operation,
+        request: Request,
+        principal: Principal,
+        path: dict[str, str],
+        limit: int,
+        visit: _Visit,
     ) -> Answer | None:
         for segment in path.values():
             if not _SEGMENT.fullmatch(segment):
@@ -135,7 +202,7 @@ class Pipeline:
             exchange.body = body if operation.adapter is None else parse_json(body, operation.adapter)
         reply = await operation.handler(exchange)
         if reply.stream is not None:
-            reply.headers = (*reply.headers, *self._of_origin(operation, request))
+            reply.headers = (*reply.headers, *self._outward(operation, request, visit))
             return await _stream(request, reply, reply.stream)
         return Answer(
             reply.status or operation.status, _encoded(reply), reply.media_type, correlation_id(request), reply.headers

@@ -4,7 +4,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from sanic import Request
@@ -12,6 +11,7 @@ from sanic import Request
 from deployments.kit.errors import BadRequest, DomainError, NotFound
 from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge.tenants import Tenants
 
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 _HOST = re.compile(r"([a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{0,5})?")
@@ -35,24 +35,6 @@ class HostInvalid(BadRequest):
     code, title = "host.invalid", "The host of the request is not valid"
 
 
-class Profile(Protocol):
-    """What must be known of a tenant to select it."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def status(self) -> str: ...
-
-
-class Directory(Protocol):
-    """Where tenants are found."""
-
-    async def find(self, tenant_id: str) -> Profile | None: ...
-
-    async def find_by_host(self, host: str) -> Profile | None: ...
-
-
 class Resolution:
     """Reads the selectors of a request. They only select: what a credential opens is decided by the credential.
 
@@ -60,7 +42,7 @@ class Resolution:
     isolation switched off header and host name are not looked at, and the default tenant stands for them.
     """
 
-    def __init__(self, tenants: Directory | None, settings: EdgeSettings) -> None:
+    def __init__(self, tenants: Tenants, settings: EdgeSettings) -> None:
         self._tenants = tenants
         self._isolated = settings.tenant_isolation
         self._default = settings.default_tenant or None
@@ -114,14 +96,12 @@ class Resolution:
         """Whether there is such a tenant; a deleted one is gone."""
         if not _TENANT_ID.fullmatch(tenant_id):
             return False
-        if self._tenants is None:
-            return True
         profile = await self._tenants.find(tenant_id)
         return profile is not None and profile.status != "deleted"
 
     async def _by_host(self, request: Request) -> str | None:
         host = host_of(request, self._proxies)
-        if host is None or host == self._own_host or self._tenants is None:
+        if host is None or host == self._own_host:
             return None
         profile = await self._tenants.find_by_host(host)
         return profile.id if profile is not None and profile.status != "deleted" else None

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from deployments.identity.contracts import RateLimit, RouteClass
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -29,6 +31,10 @@ class EdgeSettings(BaseModel):
         default=frozenset(), description="Web origins that may use every operation, with cookies too."
     )
     default_tenant: str = Field(default="", description="Tenant of clients that name none; empty for none.")
+    tenant_domain: str = Field(default="", description="Domain below which each label is a tenant; empty for none.")
+    rate_limits: dict[RouteClass, RateLimit | None] = Field(
+        default_factory=dict, description="Rate limits where a tenant's settings say nothing."
+    )
     tenant_isolation: bool = Field(default=True, description="Whether headers and host names select tenants.")
     session_key: SecretStr = Field(
         default=SecretStr(""), description="Binds CSRF tokens to cookie sessions; empty for one of this process."

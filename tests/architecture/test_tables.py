@@ -14,7 +14,7 @@ WITHOUT_TENANT = {
 
 # Credentials are looked up before anybody knows whose they are; both are hashes of random secrets, so a
 # collision tells nobody anything.
-UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash"}
+UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash", "uq_tenant_host_host"}
 
 
 def _by_name(table: Table) -> str:

@@ -140,8 +140,8 @@ async def test_parts_whose_loops_have_ended_ask_to_be_replaced(
     with pytest.raises(RuntimeError, match="job runner"):
         worker.check_health()
     host = platform.hosts["hot"]
-    host._runtime._task.cancel()
-    await asyncio.wait({host._runtime._task})
+    host._runtime._link._task.cancel()
+    await asyncio.wait({host._runtime._link._task})
     with pytest.raises(RuntimeError, match="event transport"):
         host.check_health()
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from db.models.identity import Tenant as TenantRow
-from db.repositories.tenants import TenantDirectory, TenantRepository
+from db.repositories.tenants import TenantDirectory, TenantHostRepository, TenantRepository
 from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.identity.contracts import (
@@ -17,10 +17,11 @@ from deployments.identity.contracts import (
     SignedUp,
     SignUp,
     Tenant,
+    TenantProfile,
     TenantSettings,
     UpdateTenant,
 )
-from deployments.identity.errors import SettingProtected, SignupDisabled, TenantNotFound, TenantTaken
+from deployments.identity.errors import HostTaken, SettingProtected, SignupDisabled, TenantNotFound, TenantTaken
 from deployments.identity.permissions import PLATFORM_ADMIN
 from deployments.identity.service import sessions, users
 from deployments.identity.service.paging import after, page
@@ -91,6 +92,18 @@ async def get(unit: UnitOfWork, principal: Principal) -> Tenant:
     return _to_tenant(_existing(row))
 
 
+async def profile(unit: UnitOfWork) -> TenantProfile | None:
+    """What is to be known of the unit's tenant before a request is its own."""
+    row = await TenantRepository(unit.session, unit.tenant).get()
+    return None if row is None else _to_profile(row)
+
+
+async def profile_of_host(unit: UnitOfWork, host: str) -> TenantProfile | None:
+    """The profile of the tenant to which the host name was given."""
+    row = await TenantDirectory(unit.session).find_by_host(host)
+    return None if row is None else _to_profile(row)
+
+
 async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) -> Tenant:
     """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting."""
     principal.require("tenant:write")
@@ -98,6 +111,8 @@ async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) 
     _refuse_protected(principal, given)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
     settings = _merge(row.settings, given)
+    if "hosts" in given:
+        await _give_hosts(unit, settings["hosts"])
     changed = sorted(f"settings.{key}" for key in given if settings[key] != row.settings.get(key))
     if command.name is not None and command.name != row.name:
         changed.insert(0, "name")
@@ -159,8 +174,20 @@ async def _add(unit: UnitOfWork, new: NewTenant, settings: TenantSettings, *, ac
     row = TenantRow(id=new.id, name=new.name, settings=document, created_at=now, updated_at=now)
     if not await TenantRepository(unit.session, unit.tenant).add(row):
         raise TenantTaken
+    await _give_hosts(unit, settings.hosts)
     record(unit, TenantCreated(tenant_id=new.id, name=new.name), actor=actor, origin=origin)
     return _to_tenant(row)
+
+
+async def _give_hosts(unit: UnitOfWork, hosts: list[str]) -> None:
+    taken = await TenantHostRepository(unit.session, unit.tenant).replace(sorted(set(hosts)))
+    if taken:
+        faults = tuple(
+            Fault(f"/settings/hosts/{number}", HostTaken.code, HostTaken.title)
+            for number, host in enumerate(hosts)
+            if host in taken
+        )
+        raise HostTaken(faults=faults)
 
 
 def _changed(unit: UnitOfWork, principal: Principal, row: TenantRow, changed: list[str]) -> Tenant:
@@ -195,6 +222,12 @@ def _existing(row: TenantRow | None) -> TenantRow:
     if row is None or row.status == "deleted":
         raise TenantNotFound
     return row
+
+
+def _to_profile(row: TenantRow) -> TenantProfile:
+    known = TenantProfile.model_fields.keys() & row.settings.keys()
+    settings = {name: row.settings[name] for name in known}
+    return TenantProfile.model_validate({"id": row.id, "status": row.status, **settings})
 
 
 def _to_tenant(row: TenantRow) -> Tenant:

@@ -109,6 +109,7 @@ OPERATIONS = (
         description="Every other session of the person ends.",
         tag="Accounts",
         scope=Access.SIGNED_IN,
+        rate="auth",
         handler=change_password,
         request=ChangePassword,
         status=204,

@@ -69,6 +69,7 @@ OPERATIONS = (
         summary="The audit trail as JSON lines",
         tag="Audit",
         scope=_READ,
+        rate="export",
         handler=export_entries,
         query=FindEntries,
         response=str,

@@ -143,6 +143,7 @@ OPERATIONS = (
         description="Needs `responses:write` as well. The work is done by a job, whose address is in `Location`.",
         tag="Imports",
         scope="forms:write",
+        rate="import",
         handler=start_import,
         request=ImportForm,
         body=Body.STREAM,

@@ -89,6 +89,7 @@ def _own(
         summary=summary,
         tag="Platform",
         scope=Access.PUBLIC,
+        rate=None,
         handler=handler,
         response=dict[str, object] if media_type == "application/json" else str,
         response_media_type=media_type,

@@ -9,9 +9,10 @@ from sqlalchemy import text
 from db.session import Database
 from db.types import utc_now
 from deployments.identity import attempts as rules
-from deployments.identity.attempts import LIMIT, Attempts, network_of
+from deployments.identity.attempts import LIMIT, Attempts
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import LoginFailed, LoginLimited
+from deployments.kit.addresses import network_of
 from eventing.events.envelope import Origin
 from tests.deployments.identity.conftest import ORIGIN, RecordedEvents, login_of, signup_of
 

@@ -17,7 +17,7 @@ from deployments.identity.contracts import (
     UpdateTenant,
 )
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import SettingProtected, TenantNotFound, TenantSuspended, TenantTaken
+from deployments.identity.errors import HostTaken, SettingProtected, TenantNotFound, TenantSuspended, TenantTaken
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
 from deployments.kit.principal import Principal
@@ -274,3 +274,42 @@ class TestDelete:
         for role in ("admin", "editor"):
             with pytest.raises(Forbidden):
                 await identity.delete_tenant(await person(role), "acme")
+
+
+async def test_a_host_name_leads_to_one_tenant(
+    identity: Identity, acme: SignedUp, stranger: Principal, administrator: Principal
+) -> None:
+    """T2: two tenants cannot have the same, and a tenant does not give itself any."""
+    hosts = UpdateTenant(settings=TenantSettings(hosts=["b.example", "a.example"]))
+    await identity.update_tenant(administrator, "acme", hosts)
+    found = await identity.find_tenant_by_host("a.example")
+    assert found is not None
+    assert (found.id, found.hosts) == ("acme", ["b.example", "a.example"])
+    with pytest.raises(HostTaken) as caught:
+        await identity.update_tenant(
+            administrator, "other", UpdateTenant(settings=TenantSettings(hosts=["c.example", "a.example"]))
+        )
+    assert [fault.pointer for fault in caught.value.faults] == ["/settings/hosts/1"]
+    assert await identity.find_tenant_by_host("c.example") is None
+    with pytest.raises(SettingProtected):
+        await identity.update_tenant(stranger, "other", UpdateTenant(settings=TenantSettings(hosts=["d.example"])))
+    await identity.update_tenant(administrator, "acme", UpdateTenant(settings=TenantSettings(hosts=["b.example"])))
+    taken = UpdateTenant(settings=TenantSettings(hosts=["a.example"]))
+    assert (await identity.update_tenant(administrator, "other", taken)).settings.hosts == ["a.example"]
+
+
+async def test_a_profile_is_what_the_edge_needs(identity: Identity, acme: SignedUp, administrator: Principal) -> None:
+    settings = TenantSettings(allowed_origins=["https://acme.example"], rate_limits={"submit": RateLimit(per_minute=5)})
+    await identity.update_tenant(administrator, "acme", UpdateTenant(settings=settings))
+    await identity.suspend_tenant(administrator, "acme")
+    profile = await identity.find_tenant("acme")
+    assert profile is not None
+    assert (profile.status, profile.allowed_origins) == ("suspended", ["https://acme.example"])
+    assert profile.rate_limits == {"submit": RateLimit(per_minute=5)}
+    assert await identity.find_tenant("nobody") is None
+
+
+@pytest.mark.parametrize("host", ["A.example", "localhost", "a_b.example", "a..example", "-a.example", "a.example:80"])
+def test_a_host_name_has_a_form(host: str) -> None:
+    with pytest.raises(ValueError, match="hosts"):
+        TenantSettings(hosts=[host])

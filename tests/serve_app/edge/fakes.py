@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from deployments.forms.contracts import CreateForm, Form, FormSettings, PublishedForm, UpdateForm
-from deployments.identity.contracts import Me, Tenant, TenantSettings
+from deployments.identity.contracts import Me, Tenant, TenantProfile, TenantSettings
 from deployments.imports.contracts import StartedImport, StartImport
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.errors import NotFound, PreconditionFailed, Unauthenticated
@@ -25,6 +25,8 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 class FakeIdentity:
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.profiles = {"acme": TenantProfile(id="acme", status="active")}
+        self.looked_up: list[str] = []
         self.principals = {
             "owner": Principal("acme", "usr_1", "user", "owner", frozenset({"*"})),
             "reader": Principal("acme", "key_1", "api_key", "", frozenset({"forms:read"})),
@@ -37,6 +39,14 @@ class FakeIdentity:
             return self.principals[credential]
         except KeyError:
             raise Unauthenticated from None
+
+    async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
+        self.looked_up.append(tenant_id)
+        return self.profiles.get(tenant_id)
+
+    async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
+        self.looked_up.append(host)
+        return next((profile for profile in self.profiles.values() if host in profile.hosts), None)
 
     async def me(self, principal: Principal) -> Me:
         return Me(

@@ -53,6 +53,28 @@ async def test_json_of_the_wrong_kind_is_422(owner: httpx.AsyncClient, body: byt
     assert response.json()["code"] in ("invalid", "json.syntax")
 
 
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"[" + b"[]," * 300_000 + b"[]]",
+        b'{"definition":[' + b"1," * 400_000 + b"1]}",
+        b"{" + b",".join(b'"k%d":1' % number for number in range(60_000)) + b"}",
+    ],
+    ids=["lists", "numbers", "keys"],
+)
+async def test_a_bomb_of_small_values_is_refused(owner: httpx.AsyncClient, bomb: bytes) -> None:
+    """H3: by their number, before anything looks at each of them."""
+    document = problem(await owner.post("/api/v1/forms", content=bomb, headers=JSON), 422, "invalid")
+    assert [fault["code"] for fault in document["errors"]] == ["json.size"]
+
+
+async def test_an_answer_names_a_thousand_faults_at_most(owner: httpx.AsyncClient) -> None:
+    body = {f"k{number}": 1 for number in range(5_000)}
+    document = problem(await owner.post("/api/v1/forms", json=body), 422, "invalid")
+    assert len(document["errors"]) == 1_000
+    assert "first 1000 of 5003" in document["detail"]
+
+
 @pytest.mark.parametrize("depth", [65, 1000])
 async def test_deep_nesting_is_refused(owner: httpx.AsyncClient, depth: int) -> None:
     nested = '{"a":' * depth + "1" + "}" * depth
