@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."
     )
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
+    signing_algorithm: Literal["HS256", "ES256", "EdDSA"] = Field(
+        default="HS256",
+        description="How access tokens are signed. ES256 and EdDSA publish their keys at `/.well-known/jwks.json`.",
+    )
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
     trusted_proxies: int = Field(default=0, ge=0, le=10, description="Reverse proxies in front of the edge.")
     console_origins: str = Field(
@@ -73,7 +77,7 @@ class Settings(BaseSettings):
         description="Domain with a host name for each tenant, acme.<domain>; empty for none.",
     )
     rate_limits: dict[RouteClass, RateLimit | None] = Field(
-        default={"auth": RateLimit(caller_per_minute=300)},
+        default={"auth": RateLimit(caller_per_minute=1_000)},
         description="Calls a minute by class of routes, as JSON, where a tenant's settings say nothing.",
     )
     tenant_isolation: bool = Field(

@@ -243,11 +243,33 @@ class CreatedApiKey(ApiKey):
     key: str = Field(description="The key itself; shown this once.")
 
 
+class PublicKey(Contract):
+    """A key that verifies access tokens (JWK, RFC 7517; RFC 8037 for `OKP`)."""
+
+    kty: Literal["EC", "OKP"]
+    crv: Literal["P-256", "Ed25519"]
+    x: str
+    y: str | None = None
+    kid: str
+    alg: Literal["ES256", "EdDSA"]
+    use: Literal["sig"] = "sig"
+
+
+class PublicKeys(Contract):
+    """A JWK set (RFC 7517 §5)."""
+
+    keys: list[PublicKey]
+
+
 class IdentityApi(Protocol):
     """Who callers are and what they may do."""
 
     async def authenticate(self, credential: str) -> Principal:
         """The principal behind an access token or API key. Raises Unauthenticated, or Forbidden when suspended."""
+        ...
+
+    async def signing_keys(self) -> list[PublicKey]:
+        """The keys by which anybody can verify access tokens; none for those that are secret on both sides."""
         ...
 
     async def find_tenant(self, tenant_id: str) -> TenantProfile | None:

@@ -2,6 +2,7 @@
 
 from db.models.identity import User as UserRow
 from db.session import Database
+from db.types import utc_now
 from deployments.identity.attempts import Attempts
 from deployments.identity.contracts import (
     ApiKey,
@@ -14,6 +15,7 @@ from deployments.identity.contracts import (
     LogIn,
     Me,
     OpenSession,
+    PublicKey,
     PutFormGrant,
     Refresh,
     Session,
@@ -29,8 +31,10 @@ from deployments.identity.errors import LoginFailed
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
+from deployments.identity.public_keys import public_keys
 from deployments.identity.service import api_keys, grants, open_sessions, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
+from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Invalid, Unauthenticated
@@ -46,7 +50,8 @@ class Identity:
         self._database = database
         self._vault = vault
         self._settings = settings
-        self._tokens = AccessTokens(settings)
+        self._ring = KeyRing(settings, vault)
+        self._tokens = AccessTokens(settings, self._ring)
         self._attempts = Attempts(database)
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
         self.key_usage = KeyUsage(database)
@@ -55,9 +60,14 @@ class Identity:
         if credential.startswith(KEY_PREFIX):
             async with self._database.unscoped_read() as unit:
                 return await api_keys.authenticate(unit, self.key_usage, credential)
+        await self._ring.refresh(self._database)
         claims = self._tokens.read(credential)
         async with self._database.read(claims.tenant_id) as unit:
             return await sessions.authenticate(unit, claims)
+
+    async def signing_keys(self) -> list[PublicKey]:
+        await self._ring.refresh(self._database)
+        return public_keys(self._ring.accepted(utc_now()))
 
     async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
         async with self._database.read(tenant_id) as unit:
@@ -69,6 +79,7 @@ class Identity:
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp:
         tenants.require_signup(self._settings, command)
+        await self._ring.refresh(self._database)
         # Hashing takes long, so never while a transaction is open.
         hashed = await self.passwords.hash(command.user.password)
         async with self._database.write(command.tenant.id) as unit:
@@ -76,6 +87,7 @@ class Identity:
 
     async def log_in(self, origin: Origin, command: LogIn) -> Session:
         tenant_id = sessions.tenant_of(command)
+        await self._ring.refresh(self._database)
         attempt = await self._attempts.start(tenant_id, users.normalise_email(command.email), origin.address)
         account: UserRow | None = None
         try:
@@ -96,6 +108,7 @@ class Identity:
         return session
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session:
+        await self._ring.refresh(self._database)
         async with self._database.unscoped_read() as unit:
             link = await sessions.find_link(unit, command)
         async with self._database.write(link.tenant_id) as unit:

@@ -8,9 +8,8 @@ class IdentitySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(min_length=32, description="Secret that signs access tokens (HMAC, RFC 7518 §3.2).")
-    retired_signing_keys: tuple[SecretStr, ...] = Field(
-        default=(), max_length=10, description="Earlier signing keys whose tokens are still accepted."
+    signing_key: SecretStr = Field(
+        min_length=32, description="Secret that signs access tokens until another key is added."
     )
     issuer: str = Field(default="formstream", min_length=1, description="`iss` of the access tokens (RFC 7519).")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Origin that links in mails begin with.")

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import jwt
 
+from db.types import utc_now
 from deployments.identity.settings import IdentitySettings
+from deployments.identity.signing_keys import KeyRing
 from deployments.kit.errors import Unauthenticated
 
 REFRESH_PREFIX: Final = "fsr_"
 AUDIENCE: Final = "formstream-api"
 
-_ALGORITHM: Final = "HS256"
 _TYPE: Final = "at+jwt"
 _LEEWAY_S: Final = 30
 _MAX_LENGTH: Final = 4096
@@ -32,14 +33,12 @@ class Claims:
 
 
 class AccessTokens:
-    """Issues access tokens with the signing key, accepts those of the retired keys too."""
+    """Issues access tokens with the ring's current key, accepts those of every key that the ring accepts."""
 
-    def __init__(self, settings: IdentitySettings) -> None:
+    def __init__(self, settings: IdentitySettings, ring: KeyRing) -> None:
         self.life_s = settings.access_token_life_s
         self._issuer = settings.issuer
-        keys = [key.get_secret_value() for key in (settings.signing_key, *settings.retired_signing_keys)]
-        self._keys = {key_id(key): key for key in keys}
-        self._current = key_id(keys[0])
+        self._ring = ring
 
     def issue(self, claims: Claims, now: datetime) -> str:
         """A signed token that is valid from the aware `now` for `life_s` seconds."""
@@ -55,7 +54,8 @@ class AccessTokens:
             "nbf": now,
             "exp": now + timedelta(seconds=self.life_s),
         }
-        return jwt.encode(payload, self._keys[self._current], _ALGORITHM, headers={"typ": _TYPE, "kid": self._current})
+        key = self._ring.current(utc_now())
+        return jwt.encode(payload, key.secret, key.algorithm, headers={"typ": _TYPE, "kid": key.id})
 
     def read(self, token: str) -> Claims:
         """The claims of a token that is ours, meant for us and valid now. Raises Unauthenticated."""
@@ -65,27 +65,26 @@ class AccessTokens:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != _TYPE:
                 raise Unauthenticated
+            key = self._ring.find(header.get("kid"), utc_now())
+            if key is None:
+                raise Unauthenticated
             payload: dict[str, Any] = jwt.decode(
                 token,
-                self._keys[header["kid"]],
-                algorithms=[_ALGORITHM],
+                key.public,
+                # Of the key, never of the header (RFC 8725 §3.1).
+                algorithms=[key.algorithm],
                 audience=AUDIENCE,
                 issuer=self._issuer,
                 leeway=_LEEWAY_S,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
-        # KeyError: no or an unknown `kid`. ValueError: what is not even ASCII.
-        except (jwt.InvalidTokenError, KeyError, ValueError) as error:
+        # ValueError: what is not even ASCII.
+        except (jwt.InvalidTokenError, ValueError) as error:
             raise Unauthenticated from error
         found = tuple(payload[name] for name in ("sub", "tid", "role", "fam"))
         if not all(isinstance(value, str) for value in found):
             raise Unauthenticated
         return Claims(*found)
-
-
-def key_id(secret: str) -> str:
-    """The public name of a signing key, which says nothing about it."""
-    return hashlib.sha256(b"formstream signing key\0" + secret.encode()).hexdigest()[:16]
 
 
 def new_refresh_token() -> str:

@@ -19,6 +19,8 @@ CATALOGUE: tuple[type[EventData], ...] = (
     identity.FormGrantRevoked,
     identity.ApiKeyCreated,
     identity.ApiKeyRevoked,
+    identity.SigningKeyAdded,
+    identity.SigningKeyRevoked,
     forms.FormCreated,
     forms.FormUpdated,
     forms.FormPublished,

@@ -124,3 +124,22 @@ class ApiKeyRevoked(EventData):
     type: ClassVar[str] = "api_key.revoked"
     entity: ClassVar[str] = "api_key_id"
     api_key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeyAdded(EventData):
+    """Access tokens will be signed with another key."""
+
+    type: ClassVar[str] = "signing_key.added"
+    entity: ClassVar[str] = "signing_key_id"
+    signing_key_id: str
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeyRevoked(EventData):
+    """Nothing that the key signed is accepted any more."""
+
+    type: ClassVar[str] = "signing_key.revoked"
+    entity: ClassVar[str] = "signing_key_id"
+    signing_key_id: str

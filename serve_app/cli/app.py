@@ -6,6 +6,7 @@ Those are imported by the command that needs them: `formstream --help` must not 
 import importlib.metadata
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,15 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Algorithm(StrEnum):
+    """How tokens can be signed (RFC 7518 §3.1, RFC 8037 §3.1)."""
+
+    HS256 = "HS256"
+    ES256 = "ES256"
+    EdDSA = "EdDSA"
+
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of all local data, else FORMSTREAM_DATA_DIR.")
@@ -117,6 +127,46 @@ def verify_audit(
 
     _override(FORMSTREAM_DATA_DIR=data_dir)
     verify(load_settings().database(), tenant, expect, Console())
+
+
+keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("list")
+def keys_list(data_dir: DataDir = None) -> None:
+    """Show every key there was."""
+    from serve_app.cli.keys import show
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    show(load_settings(), Console(highlight=False))
+
+
+@keys.command("rotate")
+def keys_rotate(
+    algorithm: Annotated[Algorithm | None, typer.Option(help="Else FORMSTREAM_SIGNING_ALGORITHM.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Sign with a new key from now on. Nobody is logged out: what older keys signed is accepted while it lives."""
+    from serve_app.cli.keys import rotate
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    rotate(load_settings(), algorithm.value if algorithm else None, Console(highlight=False))
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Id of the key, as `list` shows it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Refuse every token that a key signed, within seconds: for a key that somebody may have got hold of."""
+    from serve_app.cli.keys import revoke
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    revoke(load_settings(), key, Console(highlight=False))
 
 
 @app.command()

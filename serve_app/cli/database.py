@@ -14,6 +14,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.keys import signing_keys
 from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
 
@@ -47,7 +48,10 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
     database = Database(settings.database())
     try:
         password = settings.admin_password.get_secret_value()
-        return await ensure_administrator(database, settings.admin_email or None, password or None)
+        generated = await ensure_administrator(database, settings.admin_email or None, password or None)
+        if settings.signing_algorithm != "HS256":
+            await signing_keys(settings, database).ensure(settings.signing_algorithm)
+        return generated
     finally:
         await database.close()
 

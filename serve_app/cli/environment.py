@@ -19,9 +19,7 @@ def ray_token_file(settings: Settings) -> Path:
 
 def export(settings: Settings, port: int) -> None:
     """Put into the environment what the workers must agree on; call before Ray is imported."""
-    secret = settings.secret_key.get_secret_value() or read_or_create(
-        settings.data_dir / "secret.key", lambda: secrets.token_urlsafe(48)
-    )
+    secret = secret_key(settings)
     os.environ.update(
         FORMSTREAM_DATA_DIR=str(settings.data_dir),
         FORMSTREAM_HOST=settings.host,
@@ -36,3 +34,10 @@ def export(settings: Settings, port: int) -> None:
         token = ray_token_file(settings)
         read_or_create(token, lambda: secrets.token_hex(32))
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
+
+
+def secret_key(settings: Settings) -> str:
+    """The secret key: of the settings, else the one that is kept in the data folder, made when it is missing."""
+    return settings.secret_key.get_secret_value() or read_or_create(
+        settings.data_dir / "secret.key", lambda: secrets.token_urlsafe(48)
+    )

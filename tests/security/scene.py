@@ -8,7 +8,9 @@ import httpx
 
 from db.types import utc_now
 from deployments.identity.settings import IdentitySettings
+from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens, Claims
+from deployments.kit.vault import Vault
 from tests.serve_app.one_process import OneProcess
 
 PASSWORD = "correct horse battery"
@@ -81,6 +83,10 @@ async def stage(platform: OneProcess) -> Scene:
     )
 
 
+def _tokens(settings: IdentitySettings) -> AccessTokens:
+    return AccessTokens(settings, KeyRing(settings, Vault("v" * 32)))
+
+
 async def _worthless(platform: OneProcess, owner: httpx.AsyncClient, anybody: httpx.AsyncClient) -> dict[str, str]:
     me = (await owner.get("/api/v1/me")).json()["subject"]
     settings = platform.settings.identity()
@@ -94,9 +100,9 @@ async def _worthless(platform: OneProcess, owner: httpx.AsyncClient, anybody: ht
     revoked = await _made(owner, "/api/v1/api-keys", {"name": "revoked", "scopes": ["forms:read"]})
     assert (await owner.delete(f"/api/v1/api-keys/{revoked['id']}")).status_code == 204
     return {
-        "expired": AccessTokens(settings).issue(claims, utc_now() - timedelta(days=2)),
-        "of a session that never was": AccessTokens(settings).issue(claims, utc_now()),
-        "forged": AccessTokens(foreign).issue(claims, utc_now()),
+        "expired": _tokens(settings).issue(claims, utc_now() - timedelta(days=2)),
+        "of a session that never was": _tokens(settings).issue(claims, utc_now()),
+        "forged": _tokens(foreign).issue(claims, utc_now()),
         "revoked key": revoked["key"],
         "refresh token": ended["refresh_token"],
         "garbage": "garbage",

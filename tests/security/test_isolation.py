@@ -22,7 +22,7 @@ async def test_nothing_leaks(
     database_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T5: no leak, no server error, and one answer for what is not yours and what is not there."""
-    settings = settings_for(tmp_path, database_settings)
+    settings = settings_for(tmp_path, database_settings, rate_limits={})
     async with one_process(settings, monkeypatch, works=False) as platform:
         scene = await stage(platform)
         document = (await scene.anybody.get("/api/v1/openapi.json")).json()

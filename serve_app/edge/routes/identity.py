@@ -9,6 +9,7 @@ from deployments.identity.contracts import (
     CreateUser,
     LogIn,
     Me,
+    PublicKeys,
     Refresh,
     Session,
     SignedUp,
@@ -70,6 +71,12 @@ def _from_cookie(x: Exchange) -> str:
     return token
 
 
+async def signing_keys(x: Exchange) -> Reply:
+    keys = PublicKeys(keys=await x.apis.identity.signing_keys())
+    # No longer than a new key waits until it signs.
+    return Reply(keys, headers=(("cache-control", "public, max-age=5"),))
+
+
 async def me(x: Exchange) -> Reply:
     return Reply(await x.apis.identity.me(x.principal))
 
@@ -96,6 +103,17 @@ async def revoke_api_key(x: Exchange) -> Reply:
 
 
 OPERATIONS = (
+    Operation(
+        id="signing_keys",
+        method="GET",
+        path="/.well-known/jwks.json",
+        summary="Public keys of access tokens",
+        description="Empty while tokens are signed with a secret key; see `FORMSTREAM_SIGNING_ALGORITHM`.",
+        tag="Identity",
+        scope=Access.PUBLIC,
+        handler=signing_keys,
+        response=PublicKeys,
+    ),
     Operation(
         id="sign_up",
         method="POST",

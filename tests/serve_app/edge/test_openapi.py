@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from serve_app.edge.operations import Access
 from serve_app.edge.routes import OPERATIONS
 
-PUBLIC = {"sign_up", "log_in", "refresh", "get_public_form", "submit_public_response"}
+PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
 
 
