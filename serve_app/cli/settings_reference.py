@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import to_json
 
 from serve_app.settings import Settings
 
@@ -33,6 +34,8 @@ def _shown(default: Any) -> str:
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, dict):
+        return f"`{to_json(value, exclude_none=True).decode()}`"
     if isinstance(value, Path):
         return f"`{value}`"
     return f"`{value}`" if value != "" else "empty"

@@ -17,13 +17,6 @@ PASSWORD = "correct horse battery"
 CANARY = "canary-7f3a9c"
 """Part of every text that belongs to the first tenant."""
 
-_FORM = {
-    "slug": "party",
-    "title": f"Party {CANARY}",
-    "definition": {"pages": [{"id": "p1", "elements": [{"id": "name", "type": "short_text", "title": CANARY}]}]},
-}
-_HOOK = {"url": f"https://{CANARY}.example.com/hook", "events": ["response.submitted"]}
-
 
 @dataclass
 class Scene:
@@ -53,24 +46,7 @@ class Scene:
 async def stage(platform: OneProcess) -> Scene:
     """Fill the first tenant with one of everything, and make the second."""
     owner, stranger = await platform.sign_up(), await platform.sign_up("other")
-    ids = {"tenant_id": "acme", "tenant": "acme", "slug": "party", "version": "1"}
-
-    form = await _made(owner, "/api/v1/forms", _FORM)
-    ids["form_id"] = form["id"]
-    await _made(owner, f"/api/v1/forms/{form['id']}/publish", None)
-    ids["response_id"] = (await _made(owner, f"/api/v1/forms/{form['id']}/responses", {"answers": {"name": CANARY}}))[
-        "id"
-    ]
-    ids["webhook_id"] = (await _made(owner, "/api/v1/webhooks", _HOOK))["id"]
-    ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
-    key = await _made(owner, "/api/v1/api-keys", {"name": CANARY, "scopes": ["forms:read"]})
-    ids["api_key_id"] = key["id"]
-    ids["job_id"] = await _import(owner)
-    viewer = await _person(owner, "viewer")
-    ids["user_id"] = viewer["id"]
-    ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
-    await owner.put(f"/api/v1/forms/{form['id']}/grants/{viewer['id']}", json={"role": "viewer"})
-
+    ids = await furnish(owner, "acme", CANARY)
     anybody = platform.client()
     session = await _session(anybody, "viewer")
     return Scene(
@@ -81,6 +57,30 @@ async def stage(platform: OneProcess) -> Scene:
         ids=ids,
         worthless=await _worthless(platform, owner, anybody),
     )
+
+
+async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
+    """Give a tenant one of everything, with `mark` in each text; the values of all path parameters for it."""
+    ids = {"tenant_id": tenant_id, "tenant": tenant_id, "slug": "party", "version": "1"}
+    element = {"id": "name", "type": "short_text", "title": mark}
+    form = {
+        "slug": "party",
+        "title": f"Party {mark}",
+        "definition": {"pages": [{"id": "p1", "elements": [element]}]},
+    }
+    ids["form_id"] = (await _made(owner, "/api/v1/forms", form))["id"]
+    its = f"/api/v1/forms/{ids['form_id']}"
+    await _made(owner, f"{its}/publish", None)
+    ids["response_id"] = (await _made(owner, f"{its}/responses", {"answers": {"name": mark}}))["id"]
+    hook = {"url": f"https://{mark}.example.com/hook", "events": ["response.submitted"]}
+    ids["webhook_id"] = (await _made(owner, "/api/v1/webhooks", hook))["id"]
+    ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
+    ids["api_key_id"] = (await _made(owner, "/api/v1/api-keys", {"name": mark, "scopes": ["forms:read"]}))["id"]
+    ids["job_id"] = await _import(owner, mark)
+    ids["user_id"] = (await _person(owner, "viewer", mark))["id"]
+    ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
+    await owner.put(f"{its}/grants/{ids['user_id']}", json={"role": "viewer"})
+    return ids
 
 
 def _tokens(settings: IdentitySettings) -> AccessTokens:
@@ -115,8 +115,8 @@ async def _made(client: httpx.AsyncClient, path: str, body: Any) -> Any:
     return answer.json()
 
 
-async def _person(owner: httpx.AsyncClient, role: str) -> Any:
-    new = {"email": f"{role}@{CANARY}.example", "password": PASSWORD, "name": f"{role} {CANARY}", "role": role}
+async def _person(owner: httpx.AsyncClient, role: str, mark: str) -> Any:
+    new = {"email": f"{role}@{mark}.example", "password": PASSWORD, "name": f"{role} {mark}", "role": role}
     return await _made(owner, "/api/v1/users", new)
 
 
@@ -125,11 +125,11 @@ async def _session(anybody: httpx.AsyncClient, role: str) -> Any:
     return await _made(anybody, "/api/v1/auth/login", login)
 
 
-async def _import(owner: httpx.AsyncClient) -> str:
+async def _import(owner: httpx.AsyncClient, mark: str) -> str:
     answer = await owner.post(
         "/api/v1/imports",
-        data={"format": "surveymonkey_csv", "slug": "imported", "title": CANARY, "dry_run": "true"},
-        files={"file": (f"{CANARY}.csv", f"Respondent ID,{CANARY}\n1,yes\n".encode(), "text/csv")},
+        data={"format": "surveymonkey_csv", "slug": "imported", "title": mark, "dry_run": "true"},
+        files={"file": (f"{mark}.csv", f"Respondent ID,{mark}\n1,yes\n".encode(), "text/csv")},
     )
     assert answer.status_code == 202, answer.text
     return str(answer.headers["location"].rpartition("/")[2])
