@@ -1,6 +1,7 @@
 """The Sanic application: every operation registered, the framework's own opinions switched off."""
 
 import itertools
+import re
 from types import SimpleNamespace
 from typing import TypeAlias
 
@@ -37,6 +38,8 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: 
     name = f"formstream-edge-{next(_numbers)}"
     app = Sanic(name, config=_config(settings), error_handler=ProblemHandler(), configure_logging=False)
     app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
+    # For refused methods: the framework names the permitted ones only where an address has no parameters.
+    app.ctx.addresses = []
     metrics = Metrics(apis.lanes)
     pipeline = Pipeline(apis, settings, metrics, limits, changes)
     addresses: dict[str, list[Operation]] = {}
@@ -45,7 +48,9 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: 
         addresses.setdefault(operation.path, []).append(operation)
     for number, (path, operations) in enumerate(addresses.items()):
         methods = {"OPTIONS", *(method for operation in operations for method in _methods(operation))}
-        preflight = pipeline.preflight(operations, ", ".join(sorted(methods)))
+        allow = ", ".join(sorted(methods))
+        app.ctx.addresses.append((re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), allow))
+        preflight = pipeline.preflight(operations, allow)
         app.route(_template(path), methods=("OPTIONS",), name=f"options_{number}", error_format="json")(preflight)
     return app
 

@@ -26,6 +26,7 @@ _FRAMEWORK_CODES = {
     408: "request_timeout",
     413: "payload_too_large",
     417: "expectation_failed",
+    431: "head_too_large",
     503: "unavailable",
 }
 _SENTENCES = {
@@ -34,6 +35,7 @@ _SENTENCES = {
     405: "The address does not take this method; see the Allow header.",
     408: "The request did not arrive in time.",
     413: "The request is too large.",
+    431: "Address and header fields are too large.",
     503: "The request took too long.",
 }
 
@@ -84,9 +86,16 @@ class ProblemHandler(ErrorHandler):
 def framework_problem(exception: SanicException, request: Request) -> Answer:
     """The answer for a failure that the framework names, without its own sentence: that may repeat the request."""
     status = exception.status_code
+    if status == 413 and _path(request) == "*":
+        # Too large before there was an address: that is the head (RFC 6585 §5), not the body.
+        status = 431
     code = _FRAMEWORK_CODES.get(status, "bad_request" if status < 500 else "internal")
     title = http.client.responses.get(status, "Request refused")
     headers = [(name.lower(), str(value)) for name, value in (exception.headers or {}).items()]
+    if status == 405 and not any(name == "allow" for name, _ in headers):
+        path = _path(request)
+        addresses = request.app.ctx.addresses
+        headers.append(("allow", next((allow for address, allow in addresses if address.fullmatch(path)), "")))
     if status == 503:
         headers.append(("retry-after", "1"))
     return _answer(request, status, _document(request, status, code, title, _SENTENCES.get(status, title)), headers)

@@ -65,6 +65,10 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in shown:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    for operation in shown:
+        links = _links(operation, shown)
+        if links:
+            paths[operation.path]["post"]["responses"][str(operation.status)]["links"] = links
     return {
         "openapi": "3.1.0",
         "info": {
@@ -91,6 +95,23 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
                 }
             },
         },
+    }
+
+
+def _links(operation: Operation, shown: list[Operation]) -> dict[str, Any]:
+    """What can be done with what a POST to a list has made: its `id` is the parameter that follows the list's path."""
+    model = operation.response
+    if operation.method != "POST" or not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    if "id" not in model.model_fields:
+        return {}
+    made = re.compile(re.escape(operation.path) + r"/\{(\w+)\}(/[^{]*)?")
+    found = ((other, made.fullmatch(other.path)) for other in shown)
+    own = {name: f"$request.path.{name}" for name in re.findall(r"\{(\w+)\}", operation.path)}
+    return {
+        other.id: {"operationId": other.id, "parameters": {**own, match[1]: "$response.body#/id"}}
+        for other, match in found
+        if match is not None
     }
 
 
@@ -194,9 +215,11 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 def _errors(operation: Operation) -> list[int]:
     statuses = set(operation.errors)
     if operation.tag != "Platform":
-        statuses |= {429, 503, 504}
+        # 400 and 431: selectors that contradict each other, a head that is too large.
+        statuses |= {400, 429, 431, 503, 504}
     if operation.scope is not Access.PUBLIC:
-        statuses |= {401, 403}
+        # 404: a tenant that the credential does not open.
+        statuses |= {401, 403, 404}
     if "{" in operation.path:
         statuses.add(404)
     if operation.request is not None:

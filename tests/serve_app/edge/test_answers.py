@@ -88,6 +88,20 @@ async def test_a_method_that_the_address_does_not_take(client: httpx.AsyncClient
     assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
 
 
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "BREW"])
+async def test_the_permitted_methods_are_named_where_the_address_has_parameters(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    response = await client.request(method, "/api/v1/forms/frm_1/versions/1")
+    problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_a_head_that_is_too_large_is_431(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/me", headers={"x-large": "x" * 20_000})
+    assert (answer.status_code, answer.json()["code"]) == (431, "head_too_large")
+
+
 async def test_head_is_get_without_a_body(owner: httpx.AsyncClient) -> None:
     response = await owner.head("/api/v1/forms/frm_1")
     assert (response.status_code, response.content) == (200, b"")

@@ -210,7 +210,7 @@ async def test_a_broken_request_is_a_problem_and_the_end_of_the_connection(
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
     assert b"content-type: application/problem+json" in head
     assert b"x-correlation-id" in head
-    assert b"bad_request" in body or b"payload_too_large" in body
+    assert b"bad_request" in body or b"head_too_large" in body

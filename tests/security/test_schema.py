@@ -1,0 +1,67 @@
+"""H1: the running API against its own document, property-based and stateful, with allowed and forbidden input."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from db.settings import DatabaseSettings
+from deployments.identity.permissions import ROLES
+from serve_app.settings import Settings
+from tests.serve_app.one_process import OneProcess, one_process, settings_for
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "5")
+SEED = os.environ.get("SCHEMA_SEED", "1")
+
+# With these the tool would end the credential or the tenant that it works with.
+SPARED = {"tenant:own", "api_keys:write", "users:write"}
+
+
+@pytest.fixture(params=os.environ.get("SCHEMA_DATABASES", "sqlite").split(","))
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    database: DatabaseSettings = request.getfixturevalue(
+        "sqlite_settings" if request.param == "sqlite" else "postgres_settings"
+    )
+    return settings_for(tmp_path, database, rate_limits={})
+
+
+@pytest.mark.timeout(600)
+async def test_the_api_is_what_its_document_says(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server error, no status, header or body that the document does not describe, nothing forbidden accepted."""
+    async with one_process(settings, monkeypatch, works=False) as platform:
+        code, report = await _run(platform, await _key(platform), tmp_path)
+    assert code == 0, report
+    assert "Server error" not in report
+
+
+async def _key(platform: OneProcess) -> str:
+    owner = await platform.sign_up()
+    new = {"name": "schema", "scopes": sorted(ROLES["owner"] - SPARED)}
+    return str((await owner.post("/api/v1/api-keys", json=new)).json()["key"])
+
+
+async def _run(platform: OneProcess, key: str, folder: Path) -> tuple[int, str]:
+    options = {
+        "--header": f"Authorization: Bearer {key}",
+        "--phases": "examples,coverage,fuzzing,stateful",
+        "--max-examples": EXAMPLES,
+        "--seed": SEED,
+        "--request-timeout": "20",
+    }
+    tool = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"),
+        f"http://127.0.0.1:{platform.settings.port}/api/v1/openapi.json",
+        *("--no-color", "--continue-on-failure"),
+        *(part for option in options.items() for part in option),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await tool.communicate()
+    lines = (line[:300] for line in output.decode(errors="replace").splitlines())
+    return tool.returncode or 0, "\n".join(lines)
