@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import SingletonThreadPool
 
+from db.roles import APP_ROLE
 from db.settings import DatabaseSettings
 from db.types import json_dumps
 
@@ -82,7 +83,7 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
         connect_args={
             "timeout": settings.wait_s,
             "server_settings": {
-                "role": settings.app_role,
+                "role": APP_ROLE,
                 "application_name": "formstream",
                 "statement_timeout": "30000",
                 "idle_in_transaction_session_timeout": "60000",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from db.engine import postgres_engine, sqlite_engine
 from db.errors import DatabaseUnavailable
 from db.repositories.audit import AuditRepository, Deed
+from db.roles import APP_ROLE, SYSTEM_ROLE
 from db.settings import DatabaseSettings
 from db.threads import SQLiteThreads
 from db.turn import WritersTurn
@@ -22,7 +23,8 @@ _PASSING = ("08", "53", "57P", "40001", "40P01")
 
 Result = TypeVar("Result")
 
-_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true), set_config('app.scope', :scope, true)")
+# Both last as long as the transaction. The role is a setting too, so it takes no statement of its own.
+_SET_TENANT = text("SELECT set_config('role', :role, true), set_config('app.tenant', :tenant, true)")
 
 
 class UnitOfWork:
@@ -74,8 +76,8 @@ class UnitOfWork:
 def bind_tenant(connection: Connection, tenant_id: str | None) -> None:
     """Bind the transaction to a tenant for PostgreSQL's row-level security (None: all tenants)."""
     if connection.dialect.name == "postgresql":
-        scope = "system" if tenant_id is None else ""
-        connection.execute(_SET_TENANT, {"tenant": tenant_id or "", "scope": scope})
+        role = SYSTEM_ROLE if tenant_id is None else APP_ROLE
+        connection.execute(_SET_TENANT, {"role": role, "tenant": tenant_id or ""})
 
 
 class Database:

@@ -13,11 +13,6 @@ class DatabaseSettings(BaseModel):
         default=8, ge=1, description="Connections one process keeps (PostgreSQL), or readers (SQLite)."
     )
     wait_s: float = Field(default=10.0, gt=0, description="Longest wait in seconds for a connection or a lock.")
-    app_role: str = Field(
-        default="formstream_app",
-        pattern=r"^[a-z_][a-z0-9_]*$",
-        description="PostgreSQL role that the platform works as: owns nothing, subject to row-level security.",
-    )
 
     @property
     def is_sqlite(self) -> bool:

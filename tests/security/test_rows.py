@@ -65,7 +65,7 @@ async def test_no_row_is_made_for_or_moved_to_another_tenant(furnished: Database
 async def test_without_a_tenant_there_are_no_rows(furnished: Database) -> None:
     """It fails closed: a connection that was told nothing sees nothing."""
     async with furnished.read("acme") as unit:
-        await unit.session.execute(text("SELECT set_config('app.tenant', '', true), set_config('app.scope', '', true)"))
+        await unit.session.execute(text("SELECT set_config('app.tenant', '', true)"))
         for table in TABLES:
             assert (await unit.session.execute(select(func.count()).select_from(table))).scalar_one() == 0, table.name
 

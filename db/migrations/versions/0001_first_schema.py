@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.isolation import create_app_role, protect
+from db.migrations.isolation import create_roles, protect
 from db.types import JsonColumn, UTCDateTime
 
 revision: str = "0001"
@@ -15,7 +15,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    create_app_role()
+    create_roles()
     op.create_table(
         "dead_letter",
         sa.Column("tenant_id", sa.String(), nullable=False),
