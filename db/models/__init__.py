@@ -13,6 +13,7 @@ from db.models import (
     jobs,
     notifications,
     responses,
+    tenancy,
     webhooks,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "jobs",
     "notifications",
     "responses",
+    "tenancy",
     "webhooks",
 ]

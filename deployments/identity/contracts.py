@@ -64,6 +64,7 @@ class Tenant(Contract):
     erase_after: datetime | None = Field(
         default=None, description="Until this moment a deleted tenant can be resumed; afterwards it may be erased."
     )
+    erased_at: datetime | None = Field(default=None, description="Since then nothing but the id is left of the tenant.")
 
 
 class NewTenant(Contract):

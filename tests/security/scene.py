@@ -41,7 +41,7 @@ class Scene:
         paths = (
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
-            "/api/v1/tenants/acme",
+            *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports"),
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -64,6 +64,8 @@ async def stage(platform: OneProcess) -> Scene:
     key = await _made(owner, "/api/v1/api-keys", {"name": CANARY, "scopes": ["forms:read"]})
     ids["api_key_id"] = key["id"]
     ids["job_id"] = await _import(owner)
+    await _made(owner, "/api/v1/tenants/acme/export", None)
+    ids["export_id"] = (await owner.get("/api/v1/tenants/acme/exports")).json()["data"][0]["id"]
     viewer = await _person(owner, "viewer")
     ids["user_id"] = viewer["id"]
     ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
