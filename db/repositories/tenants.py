@@ -1,5 +1,8 @@
 """Queries on tenants."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -45,3 +48,10 @@ class TenantDirectory:
         if after is not None:
             query = query.where(col(Tenant.id) > after)
         return list((await self._session.execute(query)).scalars())
+
+    async def beyond_return_in_any_tenant(self, tenant_ids: Collection[str], now: datetime) -> set[str]:
+        """Those that are deleted and cannot be resumed any more."""
+        query = select(col(Tenant.id)).where(
+            col(Tenant.id).in_(tenant_ids), col(Tenant.status) == "deleted", col(Tenant.erase_after) <= now
+        )
+        return set(await self._session.scalars(query))
