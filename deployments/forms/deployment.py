@@ -20,6 +20,7 @@ from deployments.forms.contracts import (
 from deployments.forms.errors import FormNotFound
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.engine import InvalidDefinition, parse_definition
+from deployments.kit.features import require_feature
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 
@@ -94,6 +95,7 @@ class Forms:
             snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug)
         if snapshot is None or snapshot.tenant_status == "deleted":
             raise FormNotFound
+        require_feature(snapshot.tenant_settings, "public_forms")
         return _to_published(snapshot)
 
 

@@ -6,6 +6,7 @@ from db.repositories.jobs import JobRepository
 from db.session import UnitOfWork
 from deployments.imports.contracts import StartedImport, StartImport
 from deployments.imports.errors import FileForeign, KeyMismatch
+from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from eventing.jobs import JobSpec, enqueue
 
@@ -15,10 +16,12 @@ IMPORT: Final = "import"
 async def start(unit: UnitOfWork, principal: Principal, command: StartImport) -> StartedImport:
     """Order the import. The same key orders the same import once; raises KeyMismatch for another one.
 
-    Raises Forbidden unless the principal may write forms and responses, FileForeign for another tenant's file.
+    Raises Forbidden unless the principal may write forms and responses, FeatureDisabled, FileForeign for another
+    tenant's file.
     """
     principal.require("forms:write")
     principal.require("responses:write")
+    require_feature(await settings_of(unit), "imports")
     if not command.file.startswith(f"{unit.tenant}/"):
         raise FileForeign
     payload = command.model_dump(mode="json", exclude={"idempotency_key"})

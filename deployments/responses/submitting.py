@@ -21,6 +21,7 @@ from db.repositories.submissions import (
 from db.session import Database
 from db.types import new_id, utc_now
 from deployments.kit.errors import BadRequest, DomainError, Fault
+from deployments.kit.features import require_feature
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
@@ -90,6 +91,8 @@ class Submitting:
 def _submission(principal: Principal, command: SubmitResponse, form: PublishedForm) -> Submission:
     now = utc_now()
     form.require_open(now)
+    if principal.kind == "anonymous":
+        require_feature(form.tenant_settings, "public_forms")
     answers, meta = _parse(command.body)
     checked, faults = form.rules.check(answers)
     if faults:

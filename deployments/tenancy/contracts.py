@@ -17,7 +17,7 @@ class Meter(Contract):
 
 
 class TenantUsage(Contract):
-    """What a tenant holds at this moment, exactly, and which switches were set for it."""
+    """What a tenant holds at this moment, exactly, and how each of its switches stands."""
 
     meters: dict[str, Meter]
     features: dict[str, bool]

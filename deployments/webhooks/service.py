@@ -12,6 +12,7 @@ from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.kit.audit import audit
 from deployments.kit.egress import check_url
+from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
 from deployments.webhooks import signing
@@ -36,7 +37,8 @@ def webhooks_of(unit: UnitOfWork) -> WebhookRepository:
 async def create(
     unit: UnitOfWork, vault: Vault, principal: Principal, command: CreateWebhook
 ) -> tuple[WebhookEndpoint, str]:
-    """The new endpoint and its secret, which is not shown again."""
+    """The new endpoint and its secret, which is not shown again. Raises FeatureDisabled, InvalidWebhook."""
+    require_feature(await settings_of(unit), "webhooks")
     await _check(unit, command.url, command.events, command.form_id)
     now = utc_now()
     secret = signing.new_secret()
@@ -80,7 +82,8 @@ async def update(unit: UnitOfWork, principal: Principal, webhook_id: str, comman
 
 
 async def test(unit: UnitOfWork, principal: Principal, webhook_id: str) -> WebhookDelivery:
-    """A delivery of a test event, sent like every other."""
+    """A delivery of a test event, sent like every other. Raises FeatureDisabled."""
+    require_feature(await settings_of(unit), "webhooks")
     endpoint = await get(unit, webhook_id)
     event_id = new_id("evt")
     body = {
@@ -115,7 +118,8 @@ async def deliver(unit: UnitOfWork, events: Sequence[Event]) -> None:
 
 
 async def retry(unit: UnitOfWork, principal: Principal, delivery_id: str) -> WebhookDelivery:
-    """The delivery, started once more with the same body. Raises DeliveryPending."""
+    """The delivery, started once more with the same body. Raises DeliveryPending, FeatureDisabled."""
+    require_feature(await settings_of(unit), "webhooks")
     delivery = await webhooks_of(unit).find_delivery(delivery_id, for_update=True)
     if delivery is None:
         raise DeliveryNotFound

@@ -143,6 +143,14 @@ def permissions() -> None:
     sys.stdout.write(reference())
 
 
+@app.command()
+def features() -> None:
+    """Print the reference of all switches of tenants as Markdown."""
+    from serve_app.cli.features_reference import reference
+
+    sys.stdout.write(reference())
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", help="A Serve configuration.")]) -> None:
     """Check a Serve configuration strictly, also for keys that Serve would ignore."""

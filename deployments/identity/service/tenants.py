@@ -28,6 +28,7 @@ from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
+from deployments.kit.features import unknown_features
 from deployments.kit.principal import Principal
 from eventing.events.envelope import EventData, Origin
 from eventing.events.identity import TenantCreated, TenantUpdated
@@ -59,8 +60,9 @@ async def sign_up(
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateTenant, hashed: str | None) -> Tenant:
-    """A tenant, with an owner when the command names one. Raises TenantTaken."""
+    """A tenant, with an owner when the command names one. Raises TenantTaken, Invalid for an unknown feature."""
     principal.require(PLATFORM_ADMIN)
+    _refuse_unknown(command.settings.model_dump())
     new = NewTenant(id=command.id, name=command.name)
     tenant = await _add(unit, new, command.settings, actor=principal.subject, origin=principal.origin)
     if command.owner is not None and hashed is not None:
@@ -92,10 +94,12 @@ async def get(unit: UnitOfWork, principal: Principal) -> Tenant:
 
 
 async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) -> Tenant:
-    """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting."""
+    """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting; Invalid
+    with a fault for each unknown feature."""
     principal.require("tenant:write")
     given = {} if command.settings is None else command.settings.model_dump(mode="json", exclude_unset=True)
     _refuse_protected(principal, given)
+    _refuse_unknown(given)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
     settings = _merge(row.settings, given)
     changed = sorted(f"settings.{key}" for key in given if settings[key] != row.settings.get(key))
@@ -177,6 +181,11 @@ def _refuse_protected(principal: Principal, given: dict[str, Any]) -> None:
         raise SettingProtected(
             faults=tuple(Fault(f"/settings/{key}", SettingProtected.code, SettingProtected.title) for key in protected)
         )
+
+
+def _refuse_unknown(given: dict[str, Any]) -> None:
+    if faults := unknown_features(given.get("features") or {}, "/settings/features"):
+        raise Invalid(faults=faults)
 
 
 def _merge(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

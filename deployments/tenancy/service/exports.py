@@ -12,11 +12,12 @@ from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.kit.audit import audit
 from deployments.kit.contract import Page, PageMeta
+from deployments.kit.features import require_feature
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 from deployments.tenancy.contracts import ExportFile, OrderedJob, TenantExport
 from deployments.tenancy.errors import ExportNotFound, ExportNotReady
-from deployments.tenancy.service.access import OWN, existing
+from deployments.tenancy.service.access import OWN, PLATFORM_ADMIN, existing
 from eventing.events.envelope import Origin
 from eventing.events.tenancy import TenantExported, TenantExportRequested
 from eventing.jobs import JobSpec, enqueue
@@ -34,11 +35,13 @@ async def start(unit: UnitOfWork, principal: Principal, tenant_id: str) -> Order
     """Order an export; while one is under way that one is answered. `unit` is unscoped.
 
     The job belongs to the tenant that the principal works in: an administrator's runs for a closed tenant, too.
-    Raises TenantNotFound, Forbidden.
+    Raises TenantNotFound, Forbidden, FeatureDisabled.
     """
     principal.require(OWN)
     await unit.enter_tenant(tenant_id)
-    existing(principal, await TenantRepository(unit.session, tenant_id).get_locked())
+    tenant = existing(principal, await TenantRepository(unit.session, tenant_id).get_locked())
+    if not principal.may(PLATFORM_ADMIN):
+        require_feature(tenant.settings, "exports")
     exports = TenantExportRepository(unit.session, tenant_id)
     for earlier in await exports.page(None, 1):
         await unit.enter_tenant(earlier.job_tenant_id)

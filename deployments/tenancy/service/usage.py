@@ -4,6 +4,7 @@ from db.repositories.tenants import TenantRepository
 from db.repositories.usage import UsageRepository
 from db.session import UnitOfWork
 from deployments.identity.contracts import TenantSettings
+from deployments.kit.features import FEATURES, is_enabled
 from deployments.kit.principal import Principal
 from deployments.tenancy.contracts import Meter, TenantUsage
 from deployments.tenancy.errors import TenantNotFound
@@ -23,5 +24,5 @@ async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
             "responses": Meter(used=await counted.responses(), limit=None),
             "users": Meter(used=await counted.users(), limit=None),
         },
-        features=settings.features,
+        features={name: is_enabled(row.settings, name) for name in FEATURES},
     )
