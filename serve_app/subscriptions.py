@@ -11,21 +11,23 @@ from deployments.notifications.letters import SendLetter
 from deployments.notifications.transport import transport_for
 from deployments.responses.deployment import Responses
 from deployments.tenancy import erasing, exporting
+from deployments.tenancy.handlers import TellOwners
 from deployments.tenancy.receipts import Signer
 from deployments.webhooks import handlers as webhooks
 from eventing.jobs import JobKind
 from eventing.subscription import Subscription
 from serve_app.settings import Settings
 
-SUBSCRIPTIONS = frozenset({"notifications", "webhooks"})
+SUBSCRIPTIONS = frozenset({"notifications", "tenancy", "webhooks"})
 QUEUES = frozenset({"high", "default", "batch"})
 
 
-def subscriptions(database: Database) -> tuple[Subscription, ...]:
+def subscriptions(database: Database, settings: Settings) -> tuple[Subscription, ...]:
     """Every reaction to an event, for one process."""
     return (
         *notifications.NotifyRecipients(Forms(database)).subscriptions(),
         *webhooks.SUBSCRIPTIONS,
+        *TellOwners(Vault(settings.secret())).subscriptions(),
     )
 
 

@@ -88,7 +88,7 @@ class Worker:
         transport.nudges.wake(EVENTS_TOPIC, relay.nudge)
         self._consumers = [
             Consumer(database, transport.client, transport.settings, subscription)
-            for subscription in subscriptions(database)
+            for subscription in subscriptions(database, self._settings)
             if subscription.name in self._subscription_names
         ]
         if self._jobs is not None:

@@ -70,7 +70,7 @@ class StoredObject(SQLModel, table=True):
 
     __tablename__ = "stored_object"
 
-    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id", ondelete="CASCADE"),))
+    tenant_id: str = key()
     file: str = key()
     bytes: int = Field(sa_type=BigInteger)
     created_at: datetime = moment()

@@ -23,6 +23,7 @@ from deployments.kit.engine import InvalidDefinition, parse_definition
 from deployments.kit.features import require_feature
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 
 _SORT = "-id"
 
@@ -32,9 +33,11 @@ class Forms:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._quotas = QuotaNotices(database)
 
     async def create(self, principal: Principal, command: CreateForm) -> Form:
-        async with self._database.write(principal.tenant_id) as unit:
+        tenant_id = principal.tenant_id
+        async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
             return _to_form(await service.create(unit, principal, command))
 
     async def get(self, principal: Principal, form_id: str) -> Form:

@@ -45,6 +45,9 @@ class TenantSettings(Contract):
 
     max_forms: int | None = Field(default=100, ge=0, le=MAX_LIMIT)
     max_responses_per_form: int | None = Field(default=10_000, ge=0, le=MAX_LIMIT)
+    max_users: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Accounts that are not deactivated.")
+    max_webhooks: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
+    max_storage_bytes: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Bytes of files.")
     rate_limits: dict[Switch, RateLimit | None] = Field(default_factory=dict, max_length=50)
     features: dict[Switch, bool] = Field(default_factory=dict, max_length=100)
     allowed_origins: list[WebOrigin] = Field(default_factory=list, max_length=100)

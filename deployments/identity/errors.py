@@ -1,6 +1,7 @@
 """What identity refuses."""
 
 from deployments.kit.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthenticated
+from deployments.kit.quotas import QuotaReached
 
 
 class LoginFailed(Unauthenticated):
@@ -47,6 +48,10 @@ class SettingProtected(Forbidden):
     """Quotas and switches belong to the platform, not to the tenant."""
 
     code, title = "tenant.setting_protected", "Only a platform administrator may change this setting"
+
+
+class UserQuotaReached(QuotaReached):
+    code, title, quota = "quota.users", "The tenant has as many people as it may", "max_users"
 
 
 class EmailTaken(Conflict):

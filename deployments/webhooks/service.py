@@ -14,10 +14,17 @@ from deployments.kit.audit import audit
 from deployments.kit.egress import check_url
 from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import require_room
 from deployments.kit.vault import Vault
 from deployments.webhooks import signing
 from deployments.webhooks.contracts import CreateWebhook, UpdateWebhook
-from deployments.webhooks.errors import DeliveryNotFound, DeliveryPending, InvalidWebhook, WebhookNotFound
+from deployments.webhooks.errors import (
+    DeliveryNotFound,
+    DeliveryPending,
+    InvalidWebhook,
+    WebhookNotFound,
+    WebhookQuotaReached,
+)
 from deployments.webhooks.sender import Attempt, Outcome
 from eventing.events.catalogue import TYPES
 from eventing.events.envelope import Event
@@ -37,9 +44,11 @@ def webhooks_of(unit: UnitOfWork) -> WebhookRepository:
 async def create(
     unit: UnitOfWork, vault: Vault, principal: Principal, command: CreateWebhook
 ) -> tuple[WebhookEndpoint, str]:
-    """The new endpoint and its secret, which is not shown again. Raises FeatureDisabled, InvalidWebhook."""
+    """The new endpoint and its secret, which is not shown again. Raises FeatureDisabled, InvalidWebhook,
+    WebhookQuotaReached."""
     require_feature(await settings_of(unit), "webhooks")
     await _check(unit, command.url, command.events, command.form_id)
+    await require_room(unit, WebhookQuotaReached, webhooks_of(unit).count)
     now = utc_now()
     secret = signing.new_secret()
     endpoint = WebhookEndpoint(

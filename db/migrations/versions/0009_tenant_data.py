@@ -77,7 +77,6 @@ def upgrade() -> None:
         sa.Column("file", sa.String(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_stored_object_tenant"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "file", name=op.f("pk_stored_object")),
     )
     op.create_table(

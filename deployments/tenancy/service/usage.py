@@ -22,7 +22,9 @@ async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
         meters={
             "forms": Meter(used=await counted.forms(), limit=settings.max_forms),
             "responses": Meter(used=await counted.responses(), limit=None),
-            "users": Meter(used=await counted.users(), limit=None),
+            "users": Meter(used=await counted.users(), limit=settings.max_users),
+            "webhooks": Meter(used=await counted.webhooks(), limit=settings.max_webhooks),
+            "storage_bytes": Meter(used=await counted.storage_bytes(), limit=settings.max_storage_bytes),
         },
         features={name: is_enabled(row.settings, name) for name in FEATURES},
     )
