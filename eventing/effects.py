@@ -14,6 +14,7 @@ from db.errors import DatabaseUnavailable
 from db.models.events import DeadLetter
 from db.repositories.inbox import Due, FailedEventsRepository, InboxRepository
 from db.repositories.outbox import EventLogRepository
+from db.repositories.tenants import TenantDirectory
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
 from eventing.events.envelope import Event
@@ -36,6 +37,7 @@ class Counters:
     parked: int = 0
     failed: int = 0
     dead: int = 0
+    dropped: int = 0
 
 
 class Effects:
@@ -55,11 +57,12 @@ class Effects:
     async def apply(self, events: Sequence[Event]) -> None:
         """Every event has had its effect, or waits for its next attempt, or is a dead letter, durably.
 
+        Those of a tenant that is deleted beyond its grace period are dropped.
         Raises only when the database cannot be used; then nothing may be acknowledged.
         """
         groups: list[tuple[str, Sequence[Event]]] = []
         alone: list[Event] = []
-        for tenant_id, group in _by_tenant(events).items():
+        for tenant_id, group in (await self._of_living(_by_tenant(events))).items():
             try:
                 groups.append((tenant_id, await self._selected(tenant_id, group)))
             except Exception as error:  # noqa: BLE001 - the handlers' code may raise anything
@@ -88,6 +91,16 @@ class Effects:
         async with self._database.write(tenant_id) as unit:
             await self._bury(unit, event_id, event_type, text, reason, attempts=1)
         self.counters.dead += 1
+
+    async def _of_living(self, groups: dict[str, list[Event]]) -> dict[str, list[Event]]:
+        """Without the tenants that are being erased: an effect would be a row that stays behind.
+
+        Events of suspended tenants have their effects, since all that leaves the platform is a job, and those are held.
+        """
+        async with self._database.unscoped_read() as unit:
+            gone = await TenantDirectory(unit.session).beyond_return_in_any_tenant(groups.keys(), utc_now())
+        self.counters.dropped += sum(len(groups[tenant_id]) for tenant_id in gone)
+        return {tenant_id: group for tenant_id, group in groups.items() if tenant_id not in gone}
 
     # Together, the fast way.
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+from nats.aio.client import Client as NatsClient
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -17,12 +20,14 @@ from nats.js.api import (
 )
 from nats.js.errors import APIError, ServiceUnavailableError
 
-from eventing.errors import DeclarationRejected
+from eventing.errors import ConnectFailed, DeclarationRejected
 from eventing.settings import EventingSettings
-from eventing.subjects import EVENTS_FILTER
+from eventing.subjects import EVENTS_FILTER, tenant_filter
 
 EVENTS: Final = "EVENTS"
 
+_PURGE: Final = f"$JS.API.STREAM.PURGE.{EVENTS}"
+_NO_STREAM = 10059  # JSStreamNotFoundErr
 _NAME_IN_USE = 10058  # JSStreamNameExistErr: the stream exists with another configuration
 
 
@@ -89,6 +94,25 @@ async def ensure_stream(js: JetStreamContext, settings: EventingSettings) -> Str
         raise
     except APIError as error:
         raise DeclarationRejected(f"JetStream refuses the stream {EVENTS}: {error.description}") from error
+
+
+async def purge_tenant(client: NatsClient, tenant_id: str, timeout_s: float) -> int:
+    """Remove every message of a tenant from EVENTS; how many there were, 0 when there is no stream.
+
+    Raises InvalidSubject, DeclarationRejected when JetStream refuses, ConnectFailed when it does not answer.
+    """
+    request = orjson.dumps({"filter": tenant_filter(tenant_id)})
+    try:
+        # The client's own method does not tell how many there were.
+        answer = await client.request(_PURGE, request, timeout=timeout_s)
+    except (NatsError, OSError) as error:
+        raise ConnectFailed(f"JetStream does not answer: {error}") from error
+    outcome = orjson.loads(answer.data)
+    if failure := outcome.get("error"):
+        if failure.get("err_code") == _NO_STREAM:
+            return 0
+        raise DeclarationRejected(f"JetStream does not purge {EVENTS}: {failure.get('description')}")
+    return int(outcome.get("purged", 0))
 
 
 async def ensure_consumer(js: JetStreamContext, spec: ConsumerSpec) -> ConsumerInfo:

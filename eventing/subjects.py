@@ -27,6 +27,11 @@ def event_filter(event_type: str) -> str:
     return ".".join(("events", "*", *map(_token, event_type.split("."))))
 
 
+def tenant_filter(tenant_id: str) -> str:
+    """The filter for all events of one tenant, e.g. `events.acme.>`. Raises InvalidSubject."""
+    return f"events.{_token(tenant_id)}.>"
+
+
 def job_nudge(queue: str) -> str:
     """The subject that wakes the workers of a queue. Raises InvalidSubject."""
     return f"nudge.jobs.{_token(queue)}"

@@ -10,25 +10,30 @@ from deployments.notifications import handlers as notifications
 from deployments.notifications.letters import SendLetter
 from deployments.notifications.transport import transport_for
 from deployments.responses.deployment import Responses
+from deployments.tenancy import erasing, exporting
+from deployments.tenancy.handlers import TellOwners
+from deployments.tenancy.receipts import Signer
 from deployments.webhooks import handlers as webhooks
 from eventing.jobs import JobKind
 from eventing.subscription import Subscription
 from serve_app.settings import Settings
 
-SUBSCRIPTIONS = frozenset({"notifications", "webhooks"})
+SUBSCRIPTIONS = frozenset({"notifications", "tenancy", "webhooks"})
 QUEUES = frozenset({"high", "default", "batch"})
 
 
-def subscriptions(database: Database) -> tuple[Subscription, ...]:
+def subscriptions(database: Database, settings: Settings) -> tuple[Subscription, ...]:
     """Every reaction to an event, for one process."""
     return (
         *notifications.NotifyRecipients(Forms(database)).subscriptions(),
         *webhooks.SUBSCRIPTIONS,
+        *TellOwners(Vault(settings.secret())).subscriptions(),
     )
 
 
-def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[JobKind, ...]:
-    """Every kind of job, for one process."""
+def job_kinds(database: Database, egress: Egress, settings: Settings, purge: erasing.Purge) -> tuple[JobKind, ...]:
+    """Every kind of job, for one process. `purge` removes a tenant's messages from the event stream."""
+    objects = ObjectStore(settings.object_store())
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
@@ -37,5 +42,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[J
         *notifications.job_kinds(send_mail),
         *SendLetter(vault, transport, settings.mail_from).kinds(),
         *webhooks.job_kinds(database, vault, egress),
-        *imports.job_kinds(ObjectStore(settings.object_store()), forms, responses),
+        *imports.job_kinds(objects, forms, responses),
+        *exporting.job_kinds(database, objects),
+        *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

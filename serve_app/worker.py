@@ -12,10 +12,11 @@ from db.repositories.job_queue import JobQueueRepository
 from db.types import utc_now
 from deployments.kit.egress import Egress
 from eventing.consumer import Consumer
+from eventing.errors import ConnectFailed
 from eventing.jobs import JobRunner, jobs_topic
 from eventing.outbox import EVENTS_TOPIC
 from eventing.relay import Relay
-from eventing.streams import EVENTS
+from eventing.streams import EVENTS, purge_tenant
 from serve_app.logging import configure
 from serve_app.runtime import Runtime, Transport
 from serve_app.settings import Settings
@@ -46,7 +47,7 @@ class Worker:
         self._relay: Relay | None = None
         self._lag = 0.0
         self._runtime = Runtime(settings, "worker", self._attach)
-        kinds = job_kinds(self._runtime.database, self._egress, settings)
+        kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge)
         self._jobs = JobRunner(self._runtime.database, queues, kinds) if queues else None
         self._running = asyncio.create_task(self._jobs.run()) if self._jobs else None
 
@@ -87,13 +88,20 @@ class Worker:
         transport.nudges.wake(EVENTS_TOPIC, relay.nudge)
         self._consumers = [
             Consumer(database, transport.client, transport.settings, subscription)
-            for subscription in subscriptions(database)
+            for subscription in subscriptions(database, self._settings)
             if subscription.name in self._subscription_names
         ]
         if self._jobs is not None:
             for queue in self._queues:
                 transport.nudges.wake(jobs_topic(queue), partial(self._jobs.nudge, queue))
         return [relay.run, *(consumer.run for consumer in self._consumers)]
+
+    async def _purge(self, tenant_id: str) -> int:
+        """Remove a tenant's messages from the event stream; how many. Raises EventingError."""
+        if self._transport is None:
+            raise ConnectFailed("NATS is away")
+        client, settings = self._transport.client, self._transport.settings
+        return await purge_tenant(client, tenant_id, settings.publish_timeout_s)
 
     async def _due_jobs(self) -> int:
         if not self._queues:

@@ -14,6 +14,7 @@ from db.models import (
     notifications,
     responses,
     signing_keys,
+    tenancy,
     webhooks,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "notifications",
     "responses",
     "signing_keys",
+    "tenancy",
     "webhooks",
 ]

@@ -24,6 +24,7 @@ class Tenant(SQLModel, table=True):
     updated_at: datetime = moment()
     deleted_at: datetime | None = moment(default=None)
     erase_after: datetime | None = moment(default=None)
+    erased_at: datetime | None = moment(default=None)
 
 
 class TenantHost(SQLModel, table=True):

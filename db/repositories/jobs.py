@@ -1,9 +1,10 @@
 """The jobs of one tenant: add, find, list, report."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -47,6 +48,11 @@ class JobRepository:
     async def find(self, job_id: str, *, for_update: bool = False) -> Job | None:
         statement = self._mine.where(col(Job.id) == job_id)
         return await self._session.scalar(statement.with_for_update() if for_update else statement)
+
+    async def running(self, now: datetime) -> int:
+        """How many jobs run now, with a worker that is alive."""
+        alive = col(Job.tenant_id) == self._tenant_id, col(Job.lease_until) >= now, _IS_RUNNING
+        return await self._session.scalar(select(func.count()).select_from(Job).where(*alive)) or 0
 
     async def page(self, *, kind: str | None, state: str | None, before_id: str | None, limit: int) -> Sequence[Job]:
         """Jobs, newest first, older than `before_id`."""

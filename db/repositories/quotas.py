@@ -1,10 +1,12 @@
-"""How much of something a tenant may hold."""
+"""How much of something a tenant may hold, and whether it was told that this is reached."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.identity import Tenant
+from db.models.tenancy import QuotaNotice
+from db.repositories.upsert import upsert
 
 
 class QuotaRepository:
@@ -20,3 +22,9 @@ class QuotaRepository:
         settings = await self._session.scalar(statement)
         value = (settings or {}).get(name)
         return None if value is None else int(value)
+
+    async def note(self, name: str, day: str) -> bool:
+        """Note that the limit was reached on a day; whether that was not noted before."""
+        row = {"tenant_id": self._tenant_id, "quota": name, "day": day}
+        insert = upsert(self._session, QuotaNotice).values(row).on_conflict_do_nothing()
+        return (await self._session.execute(insert.returning(col(QuotaNotice.quota)))).first() is not None

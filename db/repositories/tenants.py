@@ -1,6 +1,7 @@
 """Queries on tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -70,3 +71,10 @@ class TenantDirectory:
         if after is not None:
             query = query.where(col(Tenant.id) > after)
         return list((await self._session.execute(query)).scalars())
+
+    async def beyond_return_in_any_tenant(self, tenant_ids: Collection[str], now: datetime) -> set[str]:
+        """Those that are deleted and cannot be resumed any more."""
+        query = select(col(Tenant.id)).where(
+            col(Tenant.id).in_(tenant_ids), col(Tenant.status) == "deleted", col(Tenant.erase_after) <= now
+        )
+        return set(await self._session.scalars(query))

@@ -5,7 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.forms import Form, FormCounter
-from db.models.identity import User
+from db.repositories.storage import StorageRepository
+from db.repositories.users import UserRepository
+from db.repositories.webhooks import WebhookRepository
 
 
 class UsageRepository:
@@ -26,6 +28,13 @@ class UsageRepository:
         return int(await self._session.scalar(total) or 0)
 
     async def users(self) -> int:
-        """People with an account."""
-        mine = col(User.tenant_id) == self._tenant_id
-        return await self._session.scalar(select(func.count()).select_from(User).where(mine)) or 0
+        """People with an account that is not deactivated."""
+        return await UserRepository(self._session, self._tenant_id).count_active()
+
+    async def webhooks(self) -> int:
+        """Webhook endpoints."""
+        return await WebhookRepository(self._session, self._tenant_id).count()
+
+    async def storage_bytes(self) -> int:
+        """Bytes of files."""
+        return await StorageRepository(self._session, self._tenant_id).used()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -46,6 +46,18 @@ class UserRepository:
         """Whether somebody has the role."""
         query = select(col(User.id)).where(col(User.tenant_id) == self._tenant_id, col(User.role) == role).limit(1)
         return (await self._session.execute(query)).first() is not None
+
+    async def active_with_role(self, role: str) -> Sequence[User]:
+        """Everybody active with the role, by id."""
+        query = select(User).where(
+            col(User.tenant_id) == self._tenant_id, col(User.role) == role, col(User.status) == "active"
+        )
+        return (await self._session.scalars(query.order_by(col(User.id)))).all()
+
+    async def count_active(self) -> int:
+        """How many people are not deactivated."""
+        mine = col(User.tenant_id) == self._tenant_id, col(User.status) != "deactivated"
+        return await self._session.scalar(select(func.count()).select_from(User).where(*mine)) or 0
 
     async def add(self, user: User) -> bool:
         """Whether the person was added: False when the tenant has the e-mail already."""

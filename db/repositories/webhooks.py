@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,6 +22,11 @@ class WebhookRepository:
 
     async def find(self, endpoint_id: str) -> WebhookEndpoint | None:
         return await self._session.get(WebhookEndpoint, (self._tenant_id, endpoint_id))
+
+    async def count(self) -> int:
+        """How many endpoints the tenant has."""
+        mine = col(WebhookEndpoint.tenant_id) == self._tenant_id
+        return await self._session.scalar(select(func.count()).select_from(WebhookEndpoint).where(mine)) or 0
 
     async def delete(self, endpoint: WebhookEndpoint) -> None:
         """Remove the endpoint with its deliveries."""

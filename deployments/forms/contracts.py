@@ -132,5 +132,5 @@ class FormsApi(Protocol):
     async def validate(self, principal: Principal, command: ValidateDefinition) -> DefinitionReport: ...
 
     async def get_published(self, principal: Principal, slug: str) -> PublishedForm:
-        """The published form of the principal's tenant, for visitors. Raises FormNotFound."""
+        """The published form of the principal's tenant, for visitors. Raises FormNotFound, FeatureDisabled."""
         ...

@@ -20,8 +20,10 @@ from deployments.forms.contracts import (
 from deployments.forms.errors import FormNotFound
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.engine import InvalidDefinition, parse_definition
+from deployments.kit.features import require_feature
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 
 _SORT = "-id"
 
@@ -31,9 +33,11 @@ class Forms:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._quotas = QuotaNotices(database)
 
     async def create(self, principal: Principal, command: CreateForm) -> Form:
-        async with self._database.write(principal.tenant_id) as unit:
+        tenant_id = principal.tenant_id
+        async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
             return _to_form(await service.create(unit, principal, command))
 
     async def get(self, principal: Principal, form_id: str) -> Form:
@@ -94,6 +98,7 @@ class Forms:
             snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug)
         if snapshot is None or snapshot.tenant_status == "deleted":
             raise FormNotFound
+        require_feature(snapshot.tenant_settings, "public_forms")
         return _to_published(snapshot)
 
 

@@ -1,6 +1,7 @@
 """What can go wrong with forms."""
 
-from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from deployments.kit.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from deployments.kit.quotas import QuotaReached
 
 
 class FormNotFound(NotFound):
@@ -15,8 +16,8 @@ class SlugTaken(Conflict):
     code, title = "form.slug_taken", "Another form has this slug"
 
 
-class FormQuotaReached(Forbidden):
-    code, title = "quota.forms", "The tenant holds as many forms as it may"
+class FormQuotaReached(QuotaReached):
+    code, title, quota = "quota.forms", "The tenant holds as many forms as it may", "max_forms"
 
 
 class RevisionOutdated(PreconditionFailed):

@@ -7,7 +7,6 @@ from sqlalchemy.exc import IntegrityError
 
 from db.models.forms import Form, FormVersion
 from db.repositories.forms import FormRepository
-from db.repositories.quotas import QuotaRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.forms.contracts import CreateForm, FormSettings, UpdateForm
@@ -24,6 +23,7 @@ from deployments.kit.engine import Definition, incompatible_changes, parse_defin
 from deployments.kit.errors import Fault
 from deployments.kit.principal import Principal
 from deployments.kit.problems import faults_of
+from deployments.kit.quotas import require_room
 from eventing.events import forms as facts
 from eventing.outbox import record
 
@@ -37,9 +37,7 @@ async def create(unit: UnitOfWork, principal: Principal, command: CreateForm) ->
     definition = parse_definition(command.definition)
     settings = _settings(command.settings)
     repository = forms_of(unit)
-    maximum = await QuotaRepository(unit.session, unit.tenant).limit("max_forms")
-    if maximum is not None and await repository.count() >= maximum:
-        raise FormQuotaReached(f"the tenant may hold {maximum} forms")
+    await require_room(unit, FormQuotaReached, repository.count)
     now = utc_now()
     form = Form(
         tenant_id=unit.tenant,

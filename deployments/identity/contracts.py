@@ -62,6 +62,9 @@ class TenantSettings(Contract):
 
     max_forms: int | None = Field(default=100, ge=0, le=MAX_LIMIT)
     max_responses_per_form: int | None = Field(default=10_000, ge=0, le=MAX_LIMIT)
+    max_users: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Accounts that are not deactivated.")
+    max_webhooks: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
+    max_storage_bytes: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Bytes of files.")
     rate_limits: dict[RouteClass, RateLimit | None] = Field(
         default_factory=dict, description="By class of routes; null for none, not even the platform's own."
     )
@@ -96,6 +99,7 @@ class Tenant(Contract):
     erase_after: datetime | None = Field(
         default=None, description="Until this moment a deleted tenant can be resumed; afterwards it may be erased."
     )
+    erased_at: datetime | None = Field(default=None, description="Since then nothing but the id is left of the tenant.")
 
 
 class NewTenant(Contract):

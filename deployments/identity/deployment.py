@@ -39,6 +39,7 @@ from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Invalid, Unauthenticated
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 
@@ -53,6 +54,7 @@ class Identity:
         self._ring = KeyRing(settings, vault)
         self._tokens = AccessTokens(settings, self._ring)
         self._attempts = Attempts(database)
+        self._quotas = QuotaNotices(database)
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
         self.key_usage = KeyUsage(database)
 
@@ -157,7 +159,8 @@ class Identity:
     async def create_user(self, principal: Principal, command: CreateUser) -> User:
         users.require_creation(principal, command)
         hashed = await self.passwords.hash(command.password)
-        async with self._database.write(principal.tenant_id) as unit:
+        tenant_id = principal.tenant_id
+        async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
             return await users.create(unit, principal, command, hashed)
 
     async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
@@ -169,7 +172,8 @@ class Identity:
             return await users.get(unit, principal, user_id)
 
     async def update_user(self, principal: Principal, user_id: str, command: UpdateUser) -> User:
-        async with self._database.write(principal.tenant_id) as unit:
+        tenant_id = principal.tenant_id
+        async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
             return await users.update(unit, principal, user_id, command)
 
     async def change_password(self, principal: Principal, command: ChangePassword) -> None:

@@ -1,6 +1,7 @@
 """What identity refuses."""
 
 from deployments.kit.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthenticated
+from deployments.kit.quotas import QuotaReached
 
 
 class LoginFailed(Unauthenticated):
@@ -51,6 +52,10 @@ class SettingProtected(Forbidden):
 
 class HostTaken(Conflict):
     code, title = "tenant.host_taken", "The host name leads to another tenant"
+
+
+class UserQuotaReached(QuotaReached):
+    code, title, quota = "quota.users", "The tenant has as many people as it may", "max_users"
 
 
 class EmailTaken(Conflict):

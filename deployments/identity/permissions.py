@@ -41,8 +41,10 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "audit:read": Permission("See, verify and export the audit trail.", _ADMIN),
     "tenant:read": Permission("See the tenant with its settings and usage.", _VIEWER),
     "tenant:write": Permission("Change the tenant's own settings.", _ADMIN),
-    "tenant:own": Permission("Delete the tenant.", _OWNER),
-    PLATFORM_ADMIN: Permission("Create, suspend and resume tenants; set quotas and switches.", ("administrator",)),
+    "tenant:own": Permission("Export the whole tenant, delete it.", _OWNER),
+    PLATFORM_ADMIN: Permission(
+        "Create, suspend, resume and erase tenants; set quotas and switches.", ("administrator",)
+    ),
 }
 """Every permission there is. `administrator` is a role of the platform's own tenant only."""
 

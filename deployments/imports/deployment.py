@@ -6,6 +6,7 @@ from deployments.imports.contracts import StartedImport, StartImport
 from deployments.kit.errors import DomainError
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 
 
 class Imports:
@@ -14,11 +15,13 @@ class Imports:
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
         self._objects = objects
+        self._quotas = QuotaNotices(database)
 
     async def start(self, principal: Principal, command: StartImport) -> StartedImport:
         """Take over the uploaded file: it is removed when the import needs it no more, or does not need it at all."""
+        tenant_id = principal.tenant_id
         try:
-            async with self._database.write(principal.tenant_id) as unit:
+            async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
                 started = await service.start(unit, principal, command)
         except DomainError:
             await self._discard(principal, command.file)

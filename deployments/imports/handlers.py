@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from db.repositories.storage import StorageRepository
 from db.session import UnitOfWork
 from deployments.forms.contracts import CreateForm, Form, FormsApi
 from deployments.imports.contracts import StartImport
@@ -135,9 +136,15 @@ class DiscardFile:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    async def run(self, job: JobRun) -> None:
+    async def run(self, job: JobRun) -> Done:
         """Remove the file; when it is gone already, that is fine."""
-        await self._objects.delete(job.payload["file"])
+        file = job.payload["file"]
+        await self._objects.delete(file)
+
+        async def effect(unit: UnitOfWork) -> None:
+            await StorageRepository(unit.session, unit.tenant).remove(file)
+
+        return Done(effect=effect)
 
 
 async def _discard_later(unit: UnitOfWork, job: JobRun) -> None:

@@ -13,6 +13,7 @@ from obstore.store import from_url
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _CHUNK_BYTES = 1 << 20
+_DELETED_AT_ONCE = 500
 
 
 def object_key(tenant_id: str, *parts: str) -> str:
@@ -63,6 +64,21 @@ class ObjectStore:
             await obstore.delete_async(self._backend, key)
         except FileNotFoundError:
             return
+
+    async def below(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
+        """The keys below `prefix/` and the size of each object in bytes, in no particular order."""
+        async for found in obstore.list(self._backend, prefix=prefix):
+            for meta in found:
+                yield meta["path"], meta["size"]
+
+    async def delete_some(self, prefix: str) -> int:
+        """Remove some of the objects below `prefix/`, all when called until it answers 0; how many."""
+        async for found in obstore.list(self._backend, prefix=prefix, chunk_size=_DELETED_AT_ONCE):
+            for meta in found:
+                await self.delete(meta["path"])
+            if found:
+                return len(found)
+        return 0
 
     async def _discard(self, file: Any, key: str) -> None:
         # An unfinished multipart upload can only be ended by completing it.

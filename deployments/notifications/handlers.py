@@ -10,6 +10,7 @@ from db.types import new_id, utc_now
 from deployments.forms.contracts import Form, FormsApi
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.kit.errors import Invalid, NotFound
+from deployments.kit.features import is_enabled, settings_of
 from deployments.kit.principal import Principal
 from deployments.notifications.message import build, message_id, render
 from deployments.notifications.transport import MailDeferred, MailRejected, MailTransport
@@ -32,6 +33,8 @@ class NotifyRecipients:
 
     async def select(self, unit: UnitOfWork, events: Sequence[Event]) -> Sequence[Event]:
         """The submissions somebody is to be told about; what was imported happened elsewhere, long ago."""
+        if not is_enabled(await settings_of(unit), "mail"):
+            return []
         recipients = await self._recipients(unit.tenant, events)
         return [event for event in events if recipients[event.form_id] and not event.data.get("imported")]
 
@@ -94,8 +97,11 @@ class SendMail:
         mail_id: str = job.payload["mail_id"]
         async with self._database.read(job.tenant_id) as unit:
             mail = await MailRepository(unit.session, unit.tenant).find(mail_id)
+            allowed = is_enabled(await settings_of(unit), "mail")
         if mail is None or mail.state == "sent":
             return None
+        if not allowed:
+            return Done(effect=_Outcome(mail_id, "dropped", "", "mail is switched off for the tenant"))
         principal = Principal.system(job.tenant_id, "notifications")
         try:
             form = await self._forms.get(principal, job.payload["form_id"])

@@ -9,6 +9,7 @@ from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.errors import Invalid
+from deployments.kit.features import require_feature, settings_of
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import (
@@ -77,6 +78,8 @@ class Responses:
 
     async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
         async with self._database.read(principal.tenant_id) as unit:
+            if cursor is None:  # an export that has begun is not broken off
+                require_feature(await settings_of(unit), "exports")
             return await export_chunk(unit, form_id, cursor)
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ class PublishedForm:
     closes_at: datetime | None
     archived: bool
     suspended: bool
+    tenant_settings: Mapping[str, Any]
 
     def require_open(self, now: datetime) -> None:
         """Raise TenantSuspended or FormClosed unless answers are taken at this moment."""
@@ -98,6 +100,7 @@ class PublishedForms:
             closes_at=_moment(snapshot.settings.get("closes_at")),
             archived=snapshot.status != "published",
             suspended=snapshot.tenant_status != "active",
+            tenant_settings=snapshot.tenant_settings,
         )
 
 

@@ -21,7 +21,9 @@ from db.repositories.submissions import (
 from db.session import Database
 from db.types import new_id, utc_now
 from deployments.kit.errors import BadRequest, DomainError, Fault
+from deployments.kit.features import require_feature
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
 from deployments.responses.published import PublishedForm, PublishedForms
@@ -29,6 +31,7 @@ from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 
 _MAX_META_BYTES = 8192
+_QUOTA = "max_responses_per_form"
 _EVENTS = frozenset({EVENTS_TOPIC})
 
 
@@ -38,6 +41,7 @@ class Submitting:
     def __init__(self, database: Database, forms: PublishedForms) -> None:
         self._database = database
         self._forms = forms
+        self._quotas = QuotaNotices(database)
         self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store)
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
@@ -50,7 +54,13 @@ class Submitting:
             if (earlier := await self._earlier(principal, command, form)) is not None:
                 return earlier
             raise
-        return _receipt(submission, await self._stored(submission))
+        try:
+            stored = await self._stored(submission)
+        except FormFull:
+            if form.limit == form.tenant_settings.get(_QUOTA):
+                await self._quotas.tell(principal.tenant_id, _QUOTA)
+            raise
+        return _receipt(submission, stored)
 
     async def drain(self) -> None:
         """Wait until everything that was taken is stored."""
@@ -90,6 +100,8 @@ class Submitting:
 def _submission(principal: Principal, command: SubmitResponse, form: PublishedForm) -> Submission:
     now = utc_now()
     form.require_open(now)
+    if principal.kind == "anonymous":
+        require_feature(form.tenant_settings, "public_forms")
     answers, meta = _parse(command.body)
     checked, faults = form.rules.check(answers)
     if faults:

@@ -1,8 +1,11 @@
 """What crosses the door of tenancy."""
 
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
-from deployments.kit.contract import Contract
+from pydantic import Field
+
+from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
 
 
@@ -14,13 +17,80 @@ class Meter(Contract):
 
 
 class TenantUsage(Contract):
-    """What a tenant holds at this moment, exactly, and which switches were set for it."""
+    """What a tenant holds at this moment, exactly, and how each of its switches stands."""
 
     meters: dict[str, Meter]
     features: dict[str, bool]
 
 
+class OrderedJob(Contract):
+    """The job that does the work; its state is at the address in `Location`."""
+
+    job_id: str
+
+
+class TenantExport(Contract):
+    """A copy of everything a tenant has, as a ZIP file that can be fetched until `expires_at`."""
+
+    id: str
+    job_id: str
+    state: Literal["queued", "running", "ready", "failed", "cancelled"]
+    requested_by: str
+    created_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime | None
+    rows: int
+    bytes: int
+
+
+class ExportFile(Contract):
+    """Where an export lies in the object store."""
+
+    file: str
+    bytes: int
+
+
+class EraseTenant(Contract):
+    """`confirm` repeats the tenant's id. `force` does not wait for the end of the grace period."""
+
+    confirm: str = Field(max_length=63, description="The tenant's id, once more.")
+    force: bool = Field(default=False, description="Erase although the grace period is not over.")
+
+
+class ErasureReceipt(Contract):
+    """Proof that a tenant was erased: what was deleted, signed by the platform (Ed25519, RFC 8032).
+
+    The signature, in base64, is over the JSON of all the rest with sorted keys and without spaces.
+    """
+
+    tenant_id: str
+    requested_by: str
+    started_at: datetime
+    ended_at: datetime
+    rows: dict[str, int] = Field(description="Rows deleted, by table.")
+    objects: int = Field(description="Files deleted.")
+    messages: int = Field(description="Messages removed from the event stream.")
+    audit_sequence: int = Field(description="Entries that the tenant's audit trail had.")
+    audit_hash: str = Field(description="Hash of its last entry: it stands for the whole trail.")
+    public_key: str = Field(description="Key that verifies the signature, in base64.")
+    signature: str
+
+
 class TenancyApi(Protocol):
-    """How much of the platform a tenant uses."""
+    """A tenant as a whole: what it uses, a copy of everything it has, its erasure."""
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage: ...
+
+    async def start_export(self, principal: Principal, tenant_id: str) -> OrderedJob: ...
+
+    async def list_exports(
+        self, principal: Principal, tenant_id: str, cursor: str | None, limit: int
+    ) -> Page[TenantExport]: ...
+
+    async def open_export(self, principal: Principal, tenant_id: str, export_id: str) -> ExportFile: ...
+
+    async def start_erasure(self, principal: Principal, tenant_id: str, command: EraseTenant) -> OrderedJob: ...
+
+    async def list_receipts(self, principal: Principal, cursor: str | None, limit: int) -> Page[ErasureReceipt]: ...
+
+    async def get_receipt(self, principal: Principal, tenant_id: str) -> ErasureReceipt: ...

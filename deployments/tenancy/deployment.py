@@ -1,17 +1,59 @@
-"""The door of tenancy."""
+"""The door of tenancy: opens the unit of work, calls the rules, returns a contract."""
 
 from db.session import Database
-from deployments.kit.principal import Principal
-from deployments.tenancy import service
-from deployments.tenancy.contracts import TenantUsage
+from deployments.kit.contract import Page
+from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.tenancy.contracts import (
+    EraseTenant,
+    ErasureReceipt,
+    ExportFile,
+    OrderedJob,
+    TenantExport,
+    TenantUsage,
+)
+from deployments.tenancy.service import erasures, exports
+from deployments.tenancy.service.access import reachable
+from deployments.tenancy.service.usage import usage
 
 
 class Tenancy:
-    """How much of the platform a tenant uses."""
+    """A tenant as a whole: what it uses, a copy of everything it has, its erasure."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage:
-        async with self._database.read(service.reachable(principal, tenant_id)) as unit:
-            return await service.usage(unit, principal)
+        async with self._database.read(reachable(principal, tenant_id)) as unit:
+            return await usage(unit, principal)
+
+    async def start_export(self, principal: Principal, tenant_id: str) -> OrderedJob:
+        reachable(principal, tenant_id)
+        async with self._database.unscoped_write() as unit:
+            return await exports.start(unit, principal, tenant_id)
+
+    async def list_exports(
+        self, principal: Principal, tenant_id: str, cursor: str | None, limit: int
+    ) -> Page[TenantExport]:
+        reachable(principal, tenant_id)
+        async with self._database.unscoped_read() as unit:
+            return await exports.list_all(unit, principal, tenant_id, cursor, limit)
+
+    async def open_export(self, principal: Principal, tenant_id: str, export_id: str) -> ExportFile:
+        async with self._database.write(reachable(principal, tenant_id)) as unit:
+            return await exports.opened(unit, principal, export_id)
+
+    async def start_erasure(self, principal: Principal, tenant_id: str, command: EraseTenant) -> OrderedJob:
+        principal.require(erasures.PLATFORM_ADMIN)
+        reachable(principal, tenant_id)
+        async with self._database.unscoped_write() as unit:
+            return await erasures.start(unit, principal, tenant_id, command)
+
+    async def list_receipts(self, principal: Principal, cursor: str | None, limit: int) -> Page[ErasureReceipt]:
+        principal.require(erasures.PLATFORM_ADMIN)
+        async with self._database.read(PLATFORM_TENANT) as unit:
+            return await erasures.list_receipts(unit, principal, cursor, limit)
+
+    async def get_receipt(self, principal: Principal, tenant_id: str) -> ErasureReceipt:
+        principal.require(erasures.PLATFORM_ADMIN)
+        async with self._database.read(PLATFORM_TENANT) as unit:
+            return await erasures.get_receipt(unit, principal, tenant_id)

@@ -8,6 +8,7 @@ from deployments.kit.audit import audit
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import QuotaNotices
 from deployments.kit.vault import Vault
 from deployments.webhooks import service
 from deployments.webhooks.contracts import (
@@ -28,9 +29,11 @@ class Webhooks:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._quotas = QuotaNotices(database)
 
     async def create(self, principal: Principal, command: CreateWebhook) -> CreatedWebhook:
-        async with self._database.write(principal.tenant_id) as unit:
+        tenant_id = principal.tenant_id
+        async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
             row, secret = await service.create(unit, self._vault, principal, command)
         return CreatedWebhook(**_to_webhook(row).model_dump(), secret=secret)
 

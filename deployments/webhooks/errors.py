@@ -1,6 +1,7 @@
 """What can go wrong with webhooks."""
 
 from deployments.kit.errors import Conflict, Invalid, NotFound
+from deployments.kit.quotas import QuotaReached
 
 
 class WebhookNotFound(NotFound):
@@ -17,3 +18,7 @@ class DeliveryPending(Conflict):
 
 class InvalidWebhook(Invalid):
     code, title = "webhook.invalid", "The webhook is not valid"
+
+
+class WebhookQuotaReached(QuotaReached):
+    code, title, quota = "quota.webhooks", "The tenant has as many webhooks as it may", "max_webhooks"

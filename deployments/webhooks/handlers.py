@@ -7,6 +7,7 @@ from typing import Any
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.egress import Egress
+from deployments.kit.features import is_enabled, settings_of
 from deployments.kit.vault import Vault
 from deployments.webhooks import service
 from deployments.webhooks.retry import Schedule, next_delay
@@ -25,6 +26,8 @@ async def select_wanted(unit: UnitOfWork, events: Sequence[Event]) -> Sequence[E
 
     What was imported happened elsewhere, long ago: telling receivers of it as news would mislead them.
     """
+    if not is_enabled(await settings_of(unit), "webhooks"):
+        return []
     endpoints = await service.webhooks_of(unit).enabled()
     news = [event for event in events if not event.data.get("imported")]
     return [event for event in news if any(service.wants(endpoint, event) for endpoint in endpoints)]
@@ -52,10 +55,14 @@ class DeliverWebhook:
             webhooks = service.webhooks_of(unit)
             delivery = await webhooks.find_delivery(delivery_id)
             endpoint = await webhooks.find(delivery.endpoint_id) if delivery else None
+            allowed = is_enabled(await settings_of(unit), "webhooks")
         if delivery is None or endpoint is None or delivery.state != "pending":
             return None
         if endpoint.status != "enabled" and delivery.event_type != service.TEST_EVENT:
             raise GiveUp("the webhook is disabled", effect=_abandoning(delivery_id, "the webhook is disabled"))
+        if not allowed:
+            reason = "webhooks are switched off for the tenant"
+            raise GiveUp(reason, effect=_abandoning(delivery_id, reason))
         started_at = utc_now()
         headers = {
             "ce-specversion": "1.0",

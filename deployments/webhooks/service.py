@@ -12,11 +12,19 @@ from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.kit.audit import audit
 from deployments.kit.egress import check_url
+from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import require_room
 from deployments.kit.vault import Vault
 from deployments.webhooks import signing
 from deployments.webhooks.contracts import CreateWebhook, UpdateWebhook
-from deployments.webhooks.errors import DeliveryNotFound, DeliveryPending, InvalidWebhook, WebhookNotFound
+from deployments.webhooks.errors import (
+    DeliveryNotFound,
+    DeliveryPending,
+    InvalidWebhook,
+    WebhookNotFound,
+    WebhookQuotaReached,
+)
 from deployments.webhooks.sender import Attempt, Outcome
 from eventing.events.catalogue import TYPES
 from eventing.events.envelope import Event
@@ -36,8 +44,11 @@ def webhooks_of(unit: UnitOfWork) -> WebhookRepository:
 async def create(
     unit: UnitOfWork, vault: Vault, principal: Principal, command: CreateWebhook
 ) -> tuple[WebhookEndpoint, str]:
-    """The new endpoint and its secret, which is not shown again."""
+    """The new endpoint and its secret, which is not shown again. Raises FeatureDisabled, InvalidWebhook,
+    WebhookQuotaReached."""
+    require_feature(await settings_of(unit), "webhooks")
     await _check(unit, command.url, command.events, command.form_id)
+    await require_room(unit, WebhookQuotaReached, webhooks_of(unit).count)
     now = utc_now()
     secret = signing.new_secret()
     endpoint = WebhookEndpoint(
@@ -80,7 +91,8 @@ async def update(unit: UnitOfWork, principal: Principal, webhook_id: str, comman
 
 
 async def test(unit: UnitOfWork, principal: Principal, webhook_id: str) -> WebhookDelivery:
-    """A delivery of a test event, sent like every other."""
+    """A delivery of a test event, sent like every other. Raises FeatureDisabled."""
+    require_feature(await settings_of(unit), "webhooks")
     endpoint = await get(unit, webhook_id)
     event_id = new_id("evt")
     body = {
@@ -115,7 +127,8 @@ async def deliver(unit: UnitOfWork, events: Sequence[Event]) -> None:
 
 
 async def retry(unit: UnitOfWork, principal: Principal, delivery_id: str) -> WebhookDelivery:
-    """The delivery, started once more with the same body. Raises DeliveryPending."""
+    """The delivery, started once more with the same body. Raises DeliveryPending, FeatureDisabled."""
+    require_feature(await settings_of(unit), "webhooks")
     delivery = await webhooks_of(unit).find_delivery(delivery_id, for_update=True)
     if delivery is None:
         raise DeliveryNotFound

@@ -32,3 +32,57 @@ class TenantDeleted(EventData):
     entity: ClassVar[str] = "tenant_id"
     tenant_id: str
     erase_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantExportRequested(EventData):
+    """Somebody asked for a copy of everything the tenant has."""
+
+    type: ClassVar[str] = "tenant.export_requested"
+    entity: ClassVar[str] = "export_id"
+    export_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantExported(EventData):
+    """A copy of everything the tenant has can be fetched until `expires_at` (RFC 3339)."""
+
+    type: ClassVar[str] = "tenant.exported"
+    entity: ClassVar[str] = "export_id"
+    export_id: str
+    rows: int
+    bytes: int
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantErasureRequested(EventData):
+    """A deleted tenant is going to be erased; a fact of the platform's own tenant."""
+
+    type: ClassVar[str] = "tenant.erasure_requested"
+    entity: ClassVar[str] = "erased_tenant_id"
+    erased_tenant_id: str
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantErased(EventData):
+    """Nothing is left of a tenant but its id and the receipt; a fact of the platform's own tenant."""
+
+    type: ClassVar[str] = "tenant.erased"
+    entity: ClassVar[str] = "erased_tenant_id"
+    erased_tenant_id: str
+    rows: int
+    objects: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaExceeded(EventData):
+    """Somebody wanted more of something than the tenant may have; told once a day for each quota."""
+
+    type: ClassVar[str] = "quota.exceeded"
+    audited: ClassVar[bool] = False
+    entity: ClassVar[str] = "quota"
+    quota: str
+    limit: int

@@ -16,6 +16,16 @@ async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
     return await JobRepository(unit.session, unit.tenant).add(_row(spec))
 
 
+async def enqueue_again(unit: UnitOfWork, spec: JobSpec) -> str:
+    """The same for an order whose work must get done: an earlier job that failed or was cancelled starts anew."""
+    job_id = await enqueue(unit, spec)
+    job = await JobRepository(unit.session, unit.tenant).find(job_id, for_update=True)
+    if job is not None and job.state in ("failed", "cancelled"):
+        job.state, job.attempt, job.run_at = "queued", 0, utc_now()
+        job.error, job.finished_at, job.cancel_requested = None, None, False
+    return job_id
+
+
 async def enqueue_all(unit: UnitOfWork, specs: Sequence[JobSpec]) -> None:
     """Order many jobs without a unique key, as one statement."""
     for queue in {spec.queue for spec in specs}:

@@ -10,6 +10,7 @@ import structlog
 from db.errors import DatabaseUnavailable
 from db.repositories.job_queue import ClaimedJob, JobQueueRepository
 from db.repositories.jobs import JobRepository
+from db.repositories.tenants import TenantRepository
 from db.session import Database
 from db.types import utc_now
 from eventing.jobs.attempt import Attempt
@@ -197,10 +198,20 @@ class JobRunner:
             async with self._database.write(job.tenant_id) as unit:
                 jobs = JobRepository(unit.session, job.tenant_id)
                 cancelled = await jobs.report(job.id, self._worker, job.attempt, done, total)
+                tenant = await TenantRepository(unit.session, job.tenant_id).get()
         except DatabaseUnavailable as error:
             _log.info("progress not stored", job=job.id, error=str(error))
             return False
+        if cancelled is False and tenant is not None and tenant.status != "active":
+            await self._hold(job)
         return cancelled is None or cancelled
+
+    async def _hold(self, job: ClaimedJob) -> None:
+        """End a job of a tenant that was suspended or deleted meanwhile: it waits in its queue until that is over."""
+        for lane in self._lanes.values():
+            if (attempt := lane.attempts.get((job.tenant_id, job.id))) is not None:
+                attempt.abandon()
+        await asyncio.sleep(0)  # where the code of the job, which asks us this, is cancelled
 
     # Keeping them.
 

@@ -169,10 +169,34 @@ def keys_revoke(
     revoke(load_settings(), key, Console(highlight=False))
 
 
+@app.command("verify-receipt")
+def verify_receipt(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A receipt as the API answers it.")],
+    public_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The platform's key that was noted down, else its own secret's.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that the receipt of an erasure is what the platform signed; exits with 1 when it is not."""
+    from serve_app.cli.preflight import load_settings
+    from serve_app.cli.receipt import platform_key, verify
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    verify(file, public_key or platform_key(load_settings()), Console())
+
+
 @app.command()
 def permissions() -> None:
     """Print the reference of all permissions as Markdown."""
     from serve_app.cli.permissions_reference import reference
+
+    sys.stdout.write(reference())
+
+
+@app.command()
+def features() -> None:
+    """Print the reference of all switches of tenants as Markdown."""
+    from serve_app.cli.features_reference import reference
 
     sys.stdout.write(reference())
 

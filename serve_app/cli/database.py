@@ -13,6 +13,7 @@ from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
+from deployments.tenancy.erasing import ensure_search
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
 from serve_app.cli.private_file import write_private
@@ -51,6 +52,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         generated = await ensure_administrator(database, settings.admin_email or None, password or None)
         if settings.signing_algorithm != "HS256":
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
+        await ensure_search(database)
         return generated
     finally:
         await database.close()

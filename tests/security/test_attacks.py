@@ -122,7 +122,7 @@ async def test_injected_text_is_text(scene: Scene) -> None:
                 for other in (p["name"] for p in parameters if p["in"] == "path"):
                     wrong = wrong.replace(f"{{{other}}}", scene.ids[other])
                 answer = await scene.owner.get(wrong)
-                assert answer.status_code in (400, 404, 414), (wrong, answer.text)
+                assert answer.status_code in (400, 403, 404, 414), (wrong, answer.text)
                 assert "root:" not in answer.text
     assert (await scene.owner.get(f"/api/v1/forms/{scene.ids['form_id']}")).status_code == 200
 
@@ -156,7 +156,8 @@ async def test_no_answer_repeats_the_host(scene: Scene) -> None:
         if operation.method != "GET" or operation.scope == PLATFORM_ADMIN:
             continue
         answer = await operation.send(scene.owner, scene.ids, headers=games)
-        assert answer.status_code == 200, (operation.id, answer.text)
+        # 409: an export that no worker of this scene has made.
+        assert answer.status_code in (200, 409), (operation.id, answer.text)
         assert "evil" not in answer.text, operation.id
         assert "evil" not in str(answer.headers), operation.id
 

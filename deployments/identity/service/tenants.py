@@ -4,8 +4,6 @@ import re
 from datetime import timedelta
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from db.models.identity import Tenant as TenantRow
 from db.repositories.tenants import TenantDirectory, TenantHostRepository, TenantRepository
 from db.session import UnitOfWork
@@ -29,6 +27,7 @@ from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
+from deployments.kit.features import unknown_features
 from deployments.kit.principal import Principal
 from eventing.events.envelope import EventData, Origin
 from eventing.events.identity import TenantCreated, TenantUpdated
@@ -60,8 +59,9 @@ async def sign_up(
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateTenant, hashed: str | None) -> Tenant:
-    """A tenant, with an owner when the command names one. Raises TenantTaken."""
+    """A tenant, with an owner when the command names one. Raises TenantTaken, Invalid for an unknown feature."""
     principal.require(PLATFORM_ADMIN)
+    _refuse_unknown(command.settings.model_dump())
     new = NewTenant(id=command.id, name=command.name)
     tenant = await _add(unit, new, command.settings, actor=principal.subject, origin=principal.origin)
     if command.owner is not None and hashed is not None:
@@ -105,10 +105,12 @@ async def profile_of_host(unit: UnitOfWork, host: str) -> TenantProfile | None:
 
 
 async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) -> Tenant:
-    """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting."""
+    """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting; Invalid
+    with a fault for each unknown feature."""
     principal.require("tenant:write")
     given = {} if command.settings is None else command.settings.model_dump(mode="json", exclude_unset=True)
     _refuse_protected(principal, given)
+    _refuse_unknown(given)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
     settings = _merge(row.settings, given)
     if "hosts" in given:
@@ -206,15 +208,15 @@ def _refuse_protected(principal: Principal, given: dict[str, Any]) -> None:
         )
 
 
+def _refuse_unknown(given: dict[str, Any]) -> None:
+    if faults := unknown_features(given.get("features") or {}, "/settings/features"):
+        raise Invalid(faults=faults)
+
+
 def _merge(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     merged = dict(settings)
     for key, value in given.items():
         merged[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
-    try:
-        TenantSettings.model_validate(merged)
-    except ValidationError as error:
-        # Each change was valid by itself: together they can only be too many.
-        raise Invalid.at("/settings", "settings.too_many", "the tenant would have too many settings") from error
     return merged
 
 

@@ -18,6 +18,7 @@ from deployments.identity.errors import (
     RoleTooHigh,
     TenantRequired,
     UserNotFound,
+    UserQuotaReached,
 )
 from deployments.identity.permissions import PLATFORM_ADMIN, scopes_of
 from deployments.identity.service import open_sessions
@@ -25,6 +26,7 @@ from deployments.identity.service.paging import after, page
 from deployments.kit.contract import Page
 from deployments.kit.errors import Forbidden, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.quotas import require_room
 from eventing.events.envelope import Origin
 from eventing.events.identity import PasswordChanged, UserRegistered, UserUpdated
 from eventing.outbox import record
@@ -51,8 +53,10 @@ def new_row(tenant_id: str, new: NewUser | CreateUser, role: str, hashed: str) -
 
 
 async def add(unit: UnitOfWork, row: UserRow, *, actor: str, origin: Origin) -> User:
-    """The registered person. Raises EmailTaken."""
-    if not await UserRepository(unit.session, unit.tenant).add(row):
+    """The registered person. Raises EmailTaken, UserQuotaReached."""
+    repository = UserRepository(unit.session, unit.tenant)
+    await require_room(unit, UserQuotaReached, repository.count_active)
+    if not await repository.add(row):
         raise EmailTaken
     fact = UserRegistered(user_id=row.id, email=row.email, role=row.role)
     record(unit, fact, actor=actor, origin=origin)
@@ -68,7 +72,7 @@ def require_creation(principal: Principal, command: CreateUser) -> None:
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateUser, hashed: str) -> User:
-    """The new person. Raises EmailTaken."""
+    """The new person. Raises EmailTaken, UserQuotaReached."""
     row = new_row(unit.tenant, command, command.role, hashed)
     return await add(unit, row, actor=principal.subject, origin=principal.origin)
 
@@ -82,7 +86,7 @@ async def get(unit: UnitOfWork, principal: Principal, user_id: str) -> User:
 async def update(unit: UnitOfWork, principal: Principal, user_id: str, command: UpdateUser) -> User:
     """The changed person; whoever is deactivated is logged out everywhere.
 
-    Raises UserNotFound, RoleTooHigh, OwnAccess for one's own role or status, LastOwner.
+    Raises UserNotFound, RoleTooHigh, OwnAccess for one's own role or status, LastOwner, UserQuotaReached.
     """
     principal.require("users:write")
     repository = UserRepository(unit.session, unit.tenant)
@@ -99,6 +103,8 @@ async def update(unit: UnitOfWork, principal: Principal, user_id: str, command: 
         _refuse_higher(principal, changes["role"])
     if access and [owner.id for owner in owners] == [user_id]:
         raise LastOwner
+    if changes.get("status") == "active":
+        await require_room(unit, UserQuotaReached, repository.count_active)
     for name, value in changes.items():
         setattr(row, name, value)
     if changes:

@@ -436,3 +436,36 @@ async def test_jobs_of_a_closed_tenant_are_held_until_it_is_resumed(database: Da
             await unit.session.execute(update(TenantRow).where(col(TenantRow.id) == "acme").values(status="active"))
         await all_in(database, held, "succeeded")
     assert ran[4:] == ["acme"] * 3
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+async def test_a_running_job_of_a_closed_tenant_goes_back_to_its_queue(database: Database, status: str) -> None:
+    """T1: at its next progress; that attempt does not count, and the job runs again when the tenant is resumed."""
+    mine = col(TenantRow.id) == "acme"
+    async with database.write("acme") as unit:
+        now = utc_now()
+        unit.session.add(TenantRow(id="acme", name="Acme", settings={}, created_at=now, updated_at=now))
+    entered, closed, reopened = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    attempts: list[int] = []
+
+    async def run(job: JobRun) -> Done:
+        attempts.append(job.attempt)
+        entered.set()
+        await closed.wait()
+        await job.progress(1, 2)
+        return Done({"finished": reopened.is_set()})
+
+    async with serving(database, kind(run)):
+        (job_id,) = await order(database, "acme")
+        await asyncio.wait_for(entered.wait(), 10)
+        async with database.write("acme") as unit:
+            await unit.session.execute(update(TenantRow).where(mine).values(status=status))
+        closed.set()
+        held = await reaches(database, job_id, "queued")
+        assert (held.attempt, held.attempts, held.cancel_requested) == (0, [], False)
+        async with database.write("acme") as unit:
+            await unit.session.execute(update(TenantRow).where(mine).values(status="active"))
+        reopened.set()
+        done = await reaches(database, job_id, "succeeded")
+    assert done.result == {"finished": True}
+    assert attempts == [1, 1]

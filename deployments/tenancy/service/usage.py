@@ -1,25 +1,13 @@
-"""The rules of tenants as a whole."""
-
-import re
-from typing import Final
+"""The rules of looking at what a tenant uses."""
 
 from db.repositories.tenants import TenantRepository
 from db.repositories.usage import UsageRepository
 from db.session import UnitOfWork
-from deployments.identity.contracts import TENANT_ID, TenantSettings
+from deployments.identity.contracts import TenantSettings
+from deployments.kit.features import FEATURES, is_enabled
 from deployments.kit.principal import Principal
 from deployments.tenancy.contracts import Meter, TenantUsage
 from deployments.tenancy.errors import TenantNotFound
-
-_PLATFORM_ADMIN: Final = "platform:admin"
-
-
-def reachable(principal: Principal, tenant_id: str) -> str:
-    """The id, when it is one that the principal may know about. Raises TenantNotFound."""
-    own = tenant_id == principal.tenant_id or principal.may(_PLATFORM_ADMIN)
-    if not own or re.fullmatch(TENANT_ID, tenant_id) is None:
-        raise TenantNotFound
-    return tenant_id
 
 
 async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
@@ -34,7 +22,9 @@ async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
         meters={
             "forms": Meter(used=await counted.forms(), limit=settings.max_forms),
             "responses": Meter(used=await counted.responses(), limit=None),
-            "users": Meter(used=await counted.users(), limit=None),
+            "users": Meter(used=await counted.users(), limit=settings.max_users),
+            "webhooks": Meter(used=await counted.webhooks(), limit=settings.max_webhooks),
+            "storage_bytes": Meter(used=await counted.storage_bytes(), limit=settings.max_storage_bytes),
         },
-        features=settings.features,
+        features={name: is_enabled(row.settings, name) for name in FEATURES},
     )

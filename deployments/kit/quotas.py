@@ -1,0 +1,76 @@
+"""Quotas of a tenant: refused exactly at the limit, and told of once a day."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import ClassVar, Final
+
+import structlog
+
+from db.errors import DatabaseError
+from db.repositories.quotas import QuotaRepository
+from db.session import Database, UnitOfWork
+from db.types import utc_now
+from deployments.kit.errors import Forbidden
+from eventing.events.envelope import Origin
+from eventing.events.tenancy import QuotaExceeded
+from eventing.outbox import record
+
+_ACTOR: Final = "system:quotas"
+_KEPT: Final = 10_000
+
+_log = structlog.get_logger(__name__)
+
+
+class QuotaReached(Forbidden):
+    """The tenant holds as much of something as it may. `quota` is the tenant's setting that says so."""
+
+    code, title = "quota.reached", "The tenant holds as much as it may"
+    quota: ClassVar[str] = ""
+
+
+async def require_room(
+    unit: UnitOfWork, refusal: type[QuotaReached], used: Callable[[], Awaitable[int]], more: int = 1
+) -> None:
+    """Raise `refusal` unless `more` fits beside what `used` counts. What it found stays true until the commit."""
+    limit = await QuotaRepository(unit.session, unit.tenant).limit(refusal.quota)
+    if limit is not None and await used() + more > limit:
+        raise refusal(f"{refusal.title}: the limit is {limit}")
+
+
+class QuotaNotices:
+    """Tells of quotas that were reached: one fact for each quota of a tenant and day (UTC), whoever finds out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._told: set[tuple[str, str, str]] = set()
+
+    @asynccontextmanager
+    async def telling(self, tenant_id: str) -> AsyncIterator[None]:
+        """Around the transaction of a change: when it is refused for a quota, tell of that."""
+        try:
+            yield
+        except QuotaReached as refusal:
+            await self.tell(tenant_id, refusal.quota)
+            raise
+
+    async def tell(self, tenant_id: str, quota: str) -> None:
+        """The quota was reached. Never raises: the refusal is what the caller has to hear of."""
+        notice = (tenant_id, quota, utc_now().date().isoformat())
+        if notice in self._told:
+            return
+        if len(self._told) >= _KEPT:
+            self._told.clear()
+        self._told.add(notice)
+        try:
+            async with self._database.write(tenant_id) as unit:
+                await _tell(unit, quota, notice[2])
+        except DatabaseError as error:
+            self._told.discard(notice)
+            _log.warning("a quota that was reached could not be told of", quota=quota, error=str(error))
+
+
+async def _tell(unit: UnitOfWork, quota: str, day: str) -> None:
+    quotas = QuotaRepository(unit.session, unit.tenant)
+    limit = await quotas.limit(quota)
+    if limit is not None and await quotas.note(quota, day):
+        record(unit, QuotaExceeded(quota=quota, limit=limit), actor=_ACTOR, origin=Origin())
