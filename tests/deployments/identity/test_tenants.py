@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -148,11 +147,10 @@ class TestUpdate:
             features={"imports": True, "exports": False}, max_forms=5, locale="fr", rate_limits={"submit": None}
         )
 
-    @pytest.mark.parametrize("settings", [{"features": {"unknown": True}}, {"rate_limits": {"unknown": None}}])
-    def test_settings_cannot_grow_for_ever(self, settings: dict[str, Any]) -> None:
-        """Their names are known: a typing error would switch and limit nothing."""
+    def test_a_class_of_routes_has_a_known_name(self) -> None:
+        """A typing error would limit nothing."""
         with pytest.raises(ValidationError):
-            TenantSettings.model_validate(settings)
+            TenantSettings.model_validate({"rate_limits": {"unknown": None}})
 
     async def test_no_change_is_no_event(self, identity: Identity, owner: Principal, events: RecordedEvents) -> None:
         before = await identity.get_tenant(owner, "acme")
