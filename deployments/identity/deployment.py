@@ -10,6 +10,7 @@ from deployments.identity.contracts import (
     CreatedApiKey,
     CreateTenant,
     CreateUser,
+    FederatedLogin,
     FormGrant,
     LogIn,
     Me,
@@ -28,7 +29,7 @@ from deployments.identity.errors import LoginFailed
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
-from deployments.identity.service import api_keys, grants, open_sessions, sessions, tenants, users
+from deployments.identity.service import api_keys, federated, grants, open_sessions, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
@@ -85,6 +86,10 @@ class Identity:
             raise
         await self._attempts.succeed(attempt)
         return session
+
+    async def log_in_federated(self, origin: Origin, command: FederatedLogin) -> Session:
+        async with self._database.write(command.tenant_id) as unit:
+            return await federated.log_in(unit, self._tokens, self._settings, origin, command)
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session:
         async with self._database.unscoped_read() as unit:

@@ -21,6 +21,12 @@ class PasswordsBusy(TooManyRequests):
     code, title = "login.busy", "Too many people are logging in at the moment"
 
 
+class AccountRefused(Forbidden):
+    """One answer for nobody, for somebody who is deactivated and for somebody who may not be linked."""
+
+    code, title = "login.account_refused", "There is no account here that this login may open"
+
+
 class SignupDisabled(Forbidden):
     code, title = "signup.disabled", "Signing up is switched off; ask the operator for a tenant"
 

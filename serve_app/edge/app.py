@@ -38,8 +38,8 @@ def create_app(apis: Apis, settings: EdgeSettings) -> SanicApp:
 
 
 def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
-    # A streamed answer is not made only to be thrown away.
-    headable = operation.method == "GET" and operation.response_media_type != "text/csv"
+    # A streamed answer is not made only to be thrown away, and a redirect is a step of a login that is taken once.
+    headable = operation.method == "GET" and operation.response_media_type != "text/csv" and operation.status != 302
     app.route(
         operation.path.replace("{", "<").replace("}", ":str>"),
         methods=("GET", "HEAD") if headable else (operation.method,),

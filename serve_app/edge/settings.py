@@ -23,4 +23,5 @@ class EdgeSettings(BaseModel):
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
     slow_s: float = Field(default=1.0, gt=0, description="A request that takes longer is logged.")
     proxies: int = Field(default=0, ge=0, description="Trusted reverse proxies in front (X-Forwarded-For entries).")
+    secure: bool = Field(default=False, description="Whether browsers come over TLS, so that cookies are Secure.")
     docs: bool = Field(default=True, description="Serve the API document and its page.")

@@ -20,6 +20,13 @@ _FORM = {
     "title": f"Party {CANARY}",
     "definition": {"pages": [{"id": "p1", "elements": [{"id": "name", "type": "short_text", "title": CANARY}]}]},
 }
+_CONNECTION = {
+    "name": CANARY,
+    "issuer": f"https://{CANARY}.example.com",
+    "client_id": CANARY,
+    "client_secret": CANARY,
+    "provisioning": {"allowed_domains": [f"{CANARY}.example.com"]},
+}
 _HOOK = {"url": f"https://{CANARY}.example.com/hook", "events": ["response.submitted"]}
 
 
@@ -42,6 +49,7 @@ class Scene:
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             "/api/v1/tenants/acme",
+            "/api/v1/sso/connections",
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -63,6 +71,7 @@ async def stage(platform: OneProcess) -> Scene:
     ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
     key = await _made(owner, "/api/v1/api-keys", {"name": CANARY, "scopes": ["forms:read"]})
     ids["api_key_id"] = key["id"]
+    ids["connection_id"] = (await _made(owner, "/api/v1/sso/connections", _CONNECTION))["id"]
     ids["job_id"] = await _import(owner)
     viewer = await _person(owner, "viewer")
     ids["user_id"] = viewer["id"]
