@@ -158,7 +158,7 @@ class Provider:
 
 @asynccontextmanager
 async def providing() -> AsyncIterator[Provider]:
-    """A running provider."""
+    """A running provider, which can be reached at 127.0.0.2 as well."""
     provider = Provider()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -187,14 +187,17 @@ async def providing() -> AsyncIterator[Provider]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     provider.port = server.sockets[0].getsockname()[1]
+    neighbour = await asyncio.start_server(accept, "127.0.0.2", provider.port)
     try:
         yield provider
     finally:
         server.close()
+        neighbour.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+        await neighbour.wait_closed()
 
 
 def _b64(octets: bytes) -> str:

@@ -10,11 +10,11 @@ import pytest
 from db.session import Database
 from deployments.federation.deployment import Federation
 from deployments.federation.errors import ProviderBusy, ProviderUnavailable
-from deployments.federation.provider import Providers
+from deployments.federation.provider import Providers, _metadata
 from deployments.identity.deployment import Identity
 from deployments.kit.egress import Egress
 from deployments.kit.errors import Invalid
-from tests.deployments.federation.conftest import LOOPBACK, Browser, federation_of, settings_of
+from tests.deployments.federation.conftest import LOOPBACK, VAULT, Browser, federation_of, settings_of
 from tests.deployments.federation.provider import ROTATED_KEY, Provider
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -149,11 +149,11 @@ async def test_one_tenants_slow_provider_takes_no_more_than_its_share(
         asyncio.create_task(browser.come_back(**browser.provider.consent(departure.location)))
         for departure in departures
     ]
-    done, waiting = await asyncio.wait(arrivals, return_when=asyncio.ALL_COMPLETED, timeout=2)
-    assert [task.result() for task in done] == [{"error": ProviderBusy.code}] * 2
-    for task in waiting:
+    ended = asyncio.as_completed(arrivals)
+    assert [await next(ended) for _ in range(2)] == [{"error": ProviderBusy.code}] * 2
+    for task in arrivals:
         task.cancel()
-    await asyncio.wait(waiting)
+    await asyncio.wait(arrivals)
     assert not narrow._providers._running
     await narrow.close()
 
@@ -185,15 +185,24 @@ async def test_metadata_cannot_lead_into_our_network(browser: Browser, name: str
     """W4: every address is checked when it is dialled, whatever document named it."""
     browser.provider.metadata = {name: "https://10.0.0.1:1/"}
     assert await browser.sign_in() == {"error": "sso.provider_unavailable"}
-    # An address that is open to anybody is still no place for a secret without TLS.
-    browser.federation._providers._known.clear()
-    browser.provider.metadata = {name: "http://192.0.2.1/"}
-    assert await browser.sign_in() == {"error": "sso.provider_unavailable"}
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri"])
+async def test_metadata_cannot_lead_out_of_tls(
+    browser: Browser, database: Database, identity: Identity, name: str
+) -> None:
+    """U8: an address that may be called is still no place for a secret without TLS, unless the operator says so."""
+    path = {"token_endpoint": "/token", "jwks_uri": "/jwks"}[name]
+    browser.provider.metadata = {name: f"http://127.0.0.2:{browser.provider.port}{path}"}
+    for networks, outcome in ((("127.0.0.1/32",), "error"), (LOOPBACK, "login_code")):
+        settings = settings_of(egress_allow=networks)
+        federation = Federation(database, identity, Egress(LOOPBACK), VAULT, settings)
+        browser.federation = federation
+        assert (await browser.sign_in()).keys() == {outcome}
+        await federation.close()
 
 
 async def test_a_provider_over_tls_does_not_lead_out_of_it() -> None:
-    from deployments.federation.provider import _metadata
-
     document = {
         "issuer": "https://example.com",
         "authorization_endpoint": "https://example.com/a",
