@@ -26,7 +26,8 @@ class Person:
 def person_of(claims: dict[str, Any], provisioning: Provisioning) -> Person:
     """The person of verified claims. Raises EmailUnverified, DomainRefused, TokenRefused."""
     subject = claims["sub"]
-    if not subject or len(subject) > 255 or "\0" in subject:
+    # At most 255 characters of ASCII, says OpenID Connect Core §2; anything else could not be told apart safely.
+    if not subject or len(subject) > 255 or not (subject.isascii() and subject.isprintable()):
         raise TokenRefused("The ID token names nobody.")
     email = claims.get("email")
     if not isinstance(email, str) or len(email) > 320 or not _is_verified(claims):

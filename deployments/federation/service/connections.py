@@ -17,6 +17,7 @@ from deployments.federation.errors import (
     InvalidConnection,
     ProviderUnavailable,
     RoleTooHigh,
+    TenantRequired,
     TooManyConnections,
 )
 from deployments.federation.settings import FederationSettings
@@ -34,9 +35,11 @@ _SORT: Final = "id"
 
 
 def require_change(principal: Principal, provisioning: Provisioning | None) -> None:
-    """Raise Forbidden, ConnectionNeedsPerson or RoleTooHigh when the principal may not say this."""
+    """Raise Forbidden, ConnectionNeedsPerson, TenantRequired or RoleTooHigh when the principal may not say this."""
     principal.require("sso:write")
-    if principal.kind != "user" or principal.tenant_id == PLATFORM_TENANT:
+    if principal.tenant_id == PLATFORM_TENANT:
+        raise TenantRequired
+    if principal.kind != "user":
         raise ConnectionNeedsPerson
     if provisioning is not None:
         roles = {provisioning.default_role, *provisioning.role_map.values()}

@@ -19,6 +19,7 @@ from deployments.federation.errors import (
     ConnectionNotFound,
     InvalidConnection,
     RoleTooHigh,
+    TenantRequired,
     TooManyConnections,
 )
 from deployments.federation.service.connections import MOST_CONNECTIONS
@@ -114,9 +115,12 @@ async def test_only_owners_say_who_vouches_for_people(
 async def test_a_key_does_not(federation: Federation, owner: Principal, provider: Provider) -> None:
     """U4, U8: whoever chooses the provider can become anybody, so a key with an owner's scopes must not."""
     made = await federation.create_connection(owner, connection_to(provider))
-    for principal in (replace(owner, kind="api_key"), replace(owner, tenant_id=PLATFORM_TENANT)):
+    for principal, refusal in (
+        (replace(owner, kind="api_key"), ConnectionNeedsPerson),
+        (replace(owner, tenant_id=PLATFORM_TENANT), TenantRequired),
+    ):
         results = await everything(federation, principal, made, provider)
-        assert {type(result) for result in results} == {ConnectionNeedsPerson}
+        assert {type(result) for result in results} == {refusal}
     assert await federation.get_connection(owner, made.id) == made
 
 

@@ -62,6 +62,8 @@ async def is_refused(browser: Browser) -> None:
         {"sub": ""},
         {"sub": 7},
         {"sub": "a\0b"},
+        {"sub": "\ud800"},
+        {"sub": "ádmin"},
         {"sub": "a" * 256},
     ],
     ids=json.dumps,

@@ -67,6 +67,8 @@ class TestEmail:
             {"email": "ada@acme.example.com, eve@evil.example"},
             {"email": "ada@acme.example.com\r\nbcc: eve@evil.example"},
             {"email": "a" * 400 + "@acme.example.com"},
+            {"email": "ada\ud800@acme.example.com"},
+            {"email": "ada@acme.example.com\0"},
         ],
         ids=str,
     )
@@ -294,6 +296,7 @@ async def test_a_suspended_tenant_has_no_sessions(browser: Browser, identity: Id
         ("Ada\r\nBcc: eve@evil.example", "Ada  Bcc: eve@evil.example"),
         ("\u202eadA", "adA"),
         ("x" * 500, "x" * 200),
+        ("A\ud800da", "A da"),
         (["Ada"], "ada"),
     ],
     ids=repr,
