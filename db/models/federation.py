@@ -23,6 +23,7 @@ class SsoConnection(SQLModel, table=True):
     scopes: list[str] = document()
     provisioning: dict[str, Any] = document()
     enabled: bool
+    enforced: bool
     created_by: str
     created_at: datetime = moment()
     updated_at: datetime = moment()

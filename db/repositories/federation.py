@@ -31,6 +31,19 @@ class SsoConnectionRepository:
         statement = select(func.count()).where(col(SsoConnection.tenant_id) == self._tenant_id)
         return await self._session.scalar(statement) or 0
 
+    async def any_enforced(self) -> bool:
+        """Whether one that lets people in is meant to be their only way in."""
+        statement = (
+            select(col(SsoConnection.id))
+            .where(
+                col(SsoConnection.tenant_id) == self._tenant_id,
+                col(SsoConnection.enabled).is_(True),
+                col(SsoConnection.enforced).is_(True),
+            )
+            .limit(1)
+        )
+        return (await self._session.execute(statement)).first() is not None
+
     async def page(self, after: str | None, limit: int) -> Sequence[SsoConnection]:
         """Up to `limit` connections by id (oldest first), after the id `after`."""
         statement = (

@@ -54,6 +54,9 @@ class CreateConnection(Contract):
     )
     provisioning: Provisioning
     enabled: bool = True
+    enforced: bool = Field(
+        default=False, description="Whether passwords open no accounts but owners' while the connection is enabled."
+    )
 
 
 class UpdateConnection(Contract):
@@ -66,6 +69,7 @@ class UpdateConnection(Contract):
     scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=20)
     provisioning: Provisioning | None = None
     enabled: bool | None = None
+    enforced: bool | None = None
 
 
 class Connection(Contract):
@@ -78,6 +82,7 @@ class Connection(Contract):
     scopes: list[str]
     provisioning: Provisioning
     enabled: bool
+    enforced: bool
     redirect_uri: str = Field(description="What the provider has to allow as redirect URI.")
     login_url: str = Field(description="Where a login with the provider begins.")
     created_at: datetime

@@ -27,6 +27,12 @@ class AccountRefused(Forbidden):
     code, title = "login.account_refused", "There is no account here that this login may open"
 
 
+class FederatedOnly(Forbidden):
+    """Said to people who know their password only."""
+
+    code, title = "login.federated_only", "People of this tenant log in with their provider"
+
+
 class SignupDisabled(Forbidden):
     code, title = "signup.disabled", "Signing up is switched off; ask the operator for a tenant"
 

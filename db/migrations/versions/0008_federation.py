@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("scopes", JsonColumn, nullable=False),
         sa.Column("provisioning", JsonColumn, nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("enforced", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),

@@ -87,8 +87,10 @@ async def test_many_logins_at_once_ask_once(browser: Browser) -> None:
         (200, b"{}"),
         (200, b"[" * 100_000),
         (200, json.dumps({"issuer": "x" * 300_000}).encode()),
+        (200, json.dumps({"keys": [{}] * 101}).encode()),
+        (200, json.dumps({"keys": [None, 7, {"kty": 7}, {"kty": "RSA", "kid": "rsa-1"}]}).encode()),
     ],
-    ids=["500", "302", "404", "empty", "html", "list", "object", "deep", "large"],
+    ids=["500", "302", "404", "empty", "html", "list", "object", "deep", "large", "many keys", "bad keys"],
 )
 @pytest.mark.parametrize("path", [DISCOVERY, "/jwks", "/token"])
 async def test_a_provider_that_fails_lets_nobody_in(browser: Browser, path: str, answer: tuple[int, bytes]) -> None:

@@ -19,6 +19,7 @@ from deployments.identity.contracts import CreateUser, FederatedLogin, LogIn, Ro
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import AccountRefused, LoginFailed, TenantSuspended
 from deployments.kit.principal import Principal
+from tests.architecture.rooms import sources
 from tests.deployments.federation.conftest import ORIGIN, PASSWORD, Browser, Connect
 from tests.deployments.federation.provider import Provider
 
@@ -257,6 +258,14 @@ class TestRole:
             Provisioning(role_map={"x": role}, allowed_domains=["a.example"])  # type: ignore[dict-item]
         with pytest.raises(ValidationError):
             login(role=role)
+
+
+def test_no_operation_leads_to_identitys_word() -> None:
+    """U8: only federation says that a provider vouched for somebody."""
+    callers = {
+        path.parent.name for path in sources("serve_app", "deployments") if "log_in_federated" in path.read_text()
+    }
+    assert callers == {"identity", "federation"}
 
 
 def login(**changes: Any) -> FederatedLogin:
