@@ -1,19 +1,31 @@
 """Every context by its name, built for one process."""
 
 from collections.abc import Callable
+from typing import cast
 
 from db.session import Database
 from deployments.audit.deployment import Audit
+from deployments.federation.deployment import Federation
 from deployments.forms.deployment import Forms
+from deployments.identity.contracts import IdentityApi
 from deployments.identity.deployment import Identity
 from deployments.imports.deployment import Imports
 from deployments.jobs.deployment import Jobs
+from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.responses.deployment import Responses
 from deployments.tenancy.deployment import Tenancy
 from deployments.webhooks.deployment import Webhooks
 from serve_app.settings import Settings
+
+
+def _federation(database: Database, settings: Settings) -> Federation:
+    own = settings.federation()
+    egress = Egress(own.egress_allow, max_response_bytes=own.max_document_bytes, timeout_s=own.request_timeout_s)
+    identity = cast(IdentityApi, _BUILDERS["identity"](database, settings))
+    return Federation(database, identity, egress, Vault(settings.secret()), own)
+
 
 _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "identity": lambda database, settings: Identity(database, settings.identity(), Vault(settings.secret())),
@@ -24,6 +36,7 @@ _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "audit": lambda database, _: Audit(database),
     "tenancy": lambda database, _: Tenancy(database),
     "jobs": lambda database, _: Jobs(database),
+    "federation": _federation,
 }
 
 CONTEXTS = frozenset(_BUILDERS)

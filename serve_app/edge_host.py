@@ -6,6 +6,7 @@ from typing import TypeVar
 from ray import serve
 
 from deployments.audit.contracts import AuditApi
+from deployments.federation.contracts import FederationApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
@@ -81,6 +82,7 @@ def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
         jobs=api(JobsApi, "jobs"),
         audit=api(AuditApi, "audit"),
         tenancy=api(TenancyApi, "tenancy"),
+        federation=api(FederationApi, "federation"),
         probes={application: probe(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}
         | {f"{name}.calm": lane for name, lane in calm.items()},

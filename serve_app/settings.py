@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import normalise_url
 from db.settings import DatabaseSettings
+from deployments.federation.settings import FederationSettings
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.vault import derive_key
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
         default="", description="Where files go: s3://bucket/prefix, file:///folder; empty for the data folder."
     )
     egress_allow: str = Field(
-        default="", description="Private networks that webhooks may reach, comma separated CIDR; none by default."
+        default="",
+        description="Private networks that webhooks and login providers may be in, comma separated CIDR; "
+        "none by default.",
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
@@ -139,12 +142,16 @@ class Settings(BaseSettings):
             session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
         )
 
+    def federation(self) -> FederationSettings:
+        """Federation's part."""
+        return FederationSettings(public_url=self.origin(), egress_allow=self.egress_networks())
+
     def object_store(self) -> str:
         """The URL of the object store."""
         return self.object_store_url or f"file://{self.data_dir / 'objects'}"
 
     def egress_networks(self) -> tuple[str, ...]:
-        """The private networks that webhooks may reach."""
+        """The private networks that webhooks and login providers may be in."""
         return tuple(part.strip() for part in self.egress_allow.split(",") if part.strip())
 
     def secret(self) -> str:

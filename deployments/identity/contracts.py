@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import AwareDatetime, EmailStr, Field, StringConstraints
 
+from deployments.identity.permissions import scopes_of as scopes_of  # for contexts that give roles
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
@@ -142,6 +143,25 @@ class LogIn(Contract):
     tenant: str | None = None
     email: str = Field(max_length=320, pattern=r"^[^\x00]*$")
     password: str = Field(max_length=256)
+
+
+class FederatedLogin(Contract):
+    """What a provider vouched for, and what the tenant's rules make of it. Only the platform itself says this.
+
+    An account with the e-mail is linked when `link` says so, and made when `create` does. `role` is what a new
+    account gets; with `keep_role` off, what an account that is no owner's has from now on.
+    """
+
+    tenant_id: TenantId
+    connection_id: str
+    issuer: str
+    subject: str = Field(min_length=1, max_length=255)
+    email: EmailStr
+    name: Name
+    link: bool
+    create: bool
+    role: Literal["admin", "editor", "analyst", "viewer", "guest"]
+    keep_role: bool
 
 
 class Refresh(Contract):
@@ -287,6 +307,13 @@ class IdentityApi(Protocol):
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp: ...
 
     async def log_in(self, origin: Origin, command: LogIn) -> Session: ...
+
+    async def log_in_federated(self, origin: Origin, command: FederatedLogin) -> Session:
+        """A session for whom a provider vouched for; for other contexts, no operation leads here.
+
+        Raises AccountRefused, TenantSuspended.
+        """
+        ...
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session: ...
 

@@ -11,6 +11,7 @@ from deployments.identity.contracts import (
     CreatedApiKey,
     CreateTenant,
     CreateUser,
+    FederatedLogin,
     FormGrant,
     LogIn,
     Me,
@@ -32,7 +33,7 @@ from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
 from deployments.identity.public_keys import public_keys
-from deployments.identity.service import api_keys, grants, open_sessions, sessions, tenants, users
+from deployments.identity.service import api_keys, federated, grants, open_sessions, sessions, tenants, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens
@@ -108,6 +109,11 @@ class Identity:
             raise
         await self._attempts.succeed(attempt)
         return session
+
+    async def log_in_federated(self, origin: Origin, command: FederatedLogin) -> Session:
+        await self._ring.refresh(self._database)
+        async with self._database.write(command.tenant_id) as unit:
+            return await federated.log_in(unit, self._tokens, self._settings, origin, command)
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session:
         await self._ring.refresh(self._database)

@@ -22,6 +22,18 @@ class PasswordsBusy(TooManyRequests):
     code, title = "login.busy", "Too many people are logging in at the moment"
 
 
+class AccountRefused(Forbidden):
+    """One answer for nobody, for somebody who is deactivated and for somebody who may not be linked."""
+
+    code, title = "login.account_refused", "There is no account here that this login may open"
+
+
+class FederatedOnly(Forbidden):
+    """Said to people who know their password only."""
+
+    code, title = "login.federated_only", "People of this tenant log in with their provider"
+
+
 class SignupDisabled(Forbidden):
     code, title = "signup.disabled", "Signing up is switched off; ask the operator for a tenant"
 

@@ -38,6 +38,8 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "users:write": Permission("Add, change and deactivate people.", _ADMIN),
     "api_keys:read": Permission("See the tenant's API keys, without their secrets.", _ADMIN),
     "api_keys:write": Permission("Create and revoke API keys.", _ADMIN),
+    "sso:read": Permission("See the providers that people may log in with.", _ADMIN),
+    "sso:write": Permission("Say which providers people may log in with, and what they become.", _OWNER),
     "audit:read": Permission("See, verify and export the audit trail.", _ADMIN),
     "tenant:read": Permission("See the tenant with its settings and usage.", _VIEWER),
     "tenant:write": Permission("Change the tenant's own settings.", _ADMIN),

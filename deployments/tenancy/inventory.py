@@ -11,6 +11,11 @@ LEFT_OUT: Final = {
     "api_key.key_hash": "who has it can look for the key",
     "refresh_token.token_hash": "who has it can look for the token",
     "signing_key.sealed": "sealed by the platform, useless elsewhere",
+    "sso_connection.client_secret": "sealed by the platform, useless elsewhere",
+    "sso_login.browser_hash": "of a login under way",
+    "sso_login.code_hash": "of a login under way",
+    "sso_login.sealed": "of a login under way",
+    "sso_login.state_hash": "of a login under way",
     "user_account.password_hash": "who has it can guess the password",
     "webhook_endpoint.secret": "sealed by the platform, useless elsewhere",
 }

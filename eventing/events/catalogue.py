@@ -1,6 +1,6 @@
 """Every event type there is, on one page."""
 
-from eventing.events import forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import federation, forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -26,6 +26,10 @@ CATALOGUE: tuple[type[EventData], ...] = (
     identity.ApiKeyRevoked,
     identity.SigningKeyAdded,
     identity.SigningKeyRevoked,
+    federation.SsoConnectionCreated,
+    federation.SsoConnectionUpdated,
+    federation.SsoConnectionDeleted,
+    federation.UserFederated,
     forms.FormCreated,
     forms.FormUpdated,
     forms.FormPublished,

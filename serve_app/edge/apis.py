@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from deployments.audit.contracts import AuditApi
+from deployments.federation.contracts import FederationApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
@@ -29,5 +30,6 @@ class Apis:
     jobs: JobsApi
     audit: AuditApi
     tenancy: TenancyApi
+    federation: FederationApi
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lanes: Mapping[str, Dispatcher] = field(default_factory=dict)

@@ -68,8 +68,8 @@ def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
 
 
 def _methods(operation: Operation) -> tuple[str, ...]:
-    # A streamed answer is not made only to be thrown away.
-    if operation.method == "GET" and operation.response_media_type != "text/csv":
+    # A streamed answer is not made only to be thrown away, and a redirect is a step of a login that is taken once.
+    if operation.method == "GET" and operation.response_media_type != "text/csv" and operation.status != 302:
         return ("GET", "HEAD")
     return (operation.method,)
 

@@ -203,6 +203,8 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         success["content"] = {operation.response_media_type: {"schema": schema}}
     if operation.status == 202 or operation.id in ("create_form",):
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Address of what was made."}
+    if operation.status == 302:
+        success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Where to go on."}
     responses: dict[str, Any] = {str(operation.status): success}
     for status in _errors(operation):
         if status == 304:

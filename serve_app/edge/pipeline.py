@@ -66,7 +66,7 @@ class Pipeline:
         self._objects = ObjectStore(settings.object_store_url)
         self._cookies = CookieSessions(settings)
         self._cors = Cors(settings)
-        self._transport = _STRICT if settings.public_url.startswith("https://") else ()
+        self._transport = _STRICT if settings.secure else ()
         self._limits = limits
         self._tenants = Tenants(apis.identity, changes, domain=settings.tenant_domain)
         self._resolution = Resolution(self._tenants, settings)

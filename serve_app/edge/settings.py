@@ -44,3 +44,8 @@ class EdgeSettings(BaseModel):
     write_timeout_s: float = Field(default=30.0, gt=0, description="How long a client may leave an answer untaken.")
     max_connections: int = Field(default=10_000, ge=1, description="Connections of one replica.")
     max_connections_per_address: int = Field(default=0, ge=0, description="Of one address; 0 for any number.")
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come over TLS."""
+        return self.public_url.startswith("https://")

@@ -36,7 +36,7 @@ class Scene:
         paths = (
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
-            *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports"),
+            *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports", "/api/v1/sso/connections"),
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -77,6 +77,14 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
     ids["api_key_id"] = (await _made(owner, "/api/v1/api-keys", {"name": mark, "scopes": ["forms:read"]}))["id"]
     ids["job_id"] = await _import(owner, mark)
+    provider = {
+        "name": mark,
+        "issuer": f"https://{mark}.example.com",
+        "client_id": mark,
+        "client_secret": mark,
+        "provisioning": {"allowed_domains": [f"{mark}.example.com"]},
+    }
+    ids["connection_id"] = (await _made(owner, "/api/v1/sso/connections", provider))["id"]
     await _made(owner, f"/api/v1/tenants/{tenant_id}/export", None)
     ids["export_id"] = (await owner.get(f"/api/v1/tenants/{tenant_id}/exports")).json()["data"][0]["id"]
     ids["user_id"] = (await _person(owner, "viewer", mark))["id"]

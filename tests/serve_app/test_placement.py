@@ -99,7 +99,8 @@ def test_a_small_one_is_valid(tmp_path: Path) -> None:
                 args={"contexts": {"forms": "core"}},
                 deployments=[{"name": "edge"}],
             ),
-            "not told where these contexts are: audit, identity, imports, jobs, responses, tenancy, webhooks",
+            "not told where these contexts are: "
+            "audit, federation, identity, imports, jobs, responses, tenancy, webhooks",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from serve_app.edge.routes import (
     imports,
     jobs,
     responses,
+    sso,
     tenancy,
     tenants,
     webhooks,
@@ -17,6 +18,7 @@ from serve_app.edge.routes import (
 OPERATIONS = (
     *identity.OPERATIONS,
     *accounts.OPERATIONS,
+    *sso.OPERATIONS,
     *tenants.OPERATIONS,
     *tenancy.OPERATIONS,
     *audit.OPERATIONS,

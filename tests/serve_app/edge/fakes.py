@@ -178,6 +178,7 @@ class Fakes:
             jobs=unused,
             audit=unused,
             tenancy=unused,
+            federation=unused,
             probes=self.probes,
         )
         checked: Apis = apis

@@ -9,6 +9,7 @@ from serve_app.edge.operations import Access
 from serve_app.edge.routes import OPERATIONS
 
 PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
+PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
 
 

@@ -1,0 +1,1 @@
+"""Logging in with a provider that a tenant trusts (OpenID Connect)."""
