@@ -15,8 +15,10 @@ from deployments.federation.contracts import Arrival, UpdateConnection
 from deployments.federation.deployment import Federation
 from deployments.federation.errors import ConnectionNotFound, LoginCodeInvalid, LoginStateInvalid, UnsafeReturn
 from deployments.identity.deployment import Identity
+from deployments.kit.egress import Egress
 from deployments.kit.principal import Principal
-from tests.deployments.federation.conftest import ORIGIN, Browser, Connect, federation_of, owner_of
+from deployments.kit.vault import Vault
+from tests.deployments.federation.conftest import ORIGIN, Browser, Connect, federation_of, owner_of, settings_of
 from tests.deployments.federation.provider import CLIENT_SECRET, EC_KEY, ED_KEY, Key, Provider, at_hash
 
 Events = Callable[[], Awaitable[list[Event]]]
@@ -183,6 +185,23 @@ async def test_nothing_that_is_kept_is_of_use_to_whoever_reads_it(browser: Brows
     for secret in (asked["state"], asked["nonce"], departure.browser, code, code.partition(".")[2], "ada@"):
         assert secret not in text
     assert len(rows) == 2
+
+
+async def test_another_secret_key_ends_what_is_under_way(
+    browser: Browser, database: Database, identity: Identity
+) -> None:
+    """O9: a clear end for logins and connections that were sealed with the key before."""
+    settings = settings_of()
+    fresh = Federation(database, identity, Egress(settings.egress_allow), Vault("n" * 32), settings)
+    answer = browser.provider.consent((await browser.leave()).location)
+    code = (await browser.sign_in())["login_code"]
+    browser.federation = fresh
+    with pytest.raises(LoginStateInvalid):
+        await browser.come_back(**answer)
+    with pytest.raises(LoginCodeInvalid):
+        await browser.exchange(code)
+    assert await browser.sign_in() == {"error": "sso.provider_unavailable"}
+    await fresh.close()
 
 
 @pytest.mark.parametrize(

@@ -106,12 +106,18 @@ async def test_a_provider_that_fails_lets_nobody_in(browser: Browser, path: str,
     assert ended["error"] in {"sso.provider_unavailable", "sso.token_refused"}
 
 
-@pytest.mark.parametrize("path", [DISCOVERY, "/jwks", "/token"])
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        *((path, "request_timeout_s") for path in (DISCOVERY, "/jwks", "/token")),
+        *((path, "answer_timeout_s") for path in ("/jwks", "/token")),
+    ],
+)
 async def test_a_provider_that_hangs_is_left(
-    browser: Browser, database: Database, identity: Identity, path: str
+    browser: Browser, database: Database, identity: Identity, path: str, limit: str
 ) -> None:
-    """U8: within its time, and its tenant holds only so many connections."""
-    hasty = federation_of(database, identity, request_timeout_s=0.2)
+    """U8: within the time of a request, and of all requests together."""
+    hasty = federation_of(database, identity, **{limit: 1.0})
     browser.federation = hasty
     if path == DISCOVERY:
         browser.provider.hanging.add(path)
@@ -121,7 +127,7 @@ async def test_a_provider_that_hangs_is_left(
     else:
         departure = await browser.leave()
         browser.provider.hanging.add(path)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(3):
             ended = await browser.come_back(**browser.provider.consent(departure.location))
         assert ended == {"error": "sso.provider_unavailable"}
     await hasty.close()
