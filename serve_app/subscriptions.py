@@ -2,6 +2,7 @@
 
 from db.session import Database
 from deployments.forms.deployment import Forms
+from deployments.identity import handlers as identity
 from deployments.imports import handlers as imports
 from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
@@ -36,6 +37,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[J
     return (
         *notifications.job_kinds(send_mail),
         *SendLetter(vault, transport, settings.mail_from).kinds(),
+        *identity.job_kinds(database, vault, settings.origin()),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(ObjectStore(settings.object_store()), forms, responses),
     )

@@ -13,6 +13,7 @@ from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
+from deployments.identity.service import pruning
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
@@ -47,7 +48,9 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
     database = Database(settings.database())
     try:
         password = settings.admin_password.get_secret_value()
-        return await ensure_administrator(database, settings.admin_email or None, password or None)
+        generated = await ensure_administrator(database, settings.admin_email or None, password or None)
+        await pruning.order(database)
+        return generated
     finally:
         await database.close()
 

@@ -42,6 +42,7 @@ class Scene:
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             "/api/v1/tenants/acme",
+            "/api/v1/invitations",
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -66,6 +67,8 @@ async def stage(platform: OneProcess) -> Scene:
     ids["job_id"] = await _import(owner)
     viewer = await _person(owner, "viewer")
     ids["user_id"] = viewer["id"]
+    invited = {"email": f"invited@{CANARY}.example", "name": CANARY, "role": "editor"}
+    ids["invitation_id"] = (await _made(owner, "/api/v1/invitations", invited))["id"]
     ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
     await owner.put(f"/api/v1/forms/{form['id']}/grants/{viewer['id']}", json={"role": "viewer"})
 

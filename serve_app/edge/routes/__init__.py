@@ -1,12 +1,14 @@
 """Every operation of the API, by context."""
 
 from serve_app.edge.routes import (
+    account_mail,
     accounts,
     audit,
     forms,
     grants,
     identity,
     imports,
+    invitations,
     jobs,
     responses,
     tenancy,
@@ -17,6 +19,8 @@ from serve_app.edge.routes import (
 OPERATIONS = (
     *identity.OPERATIONS,
     *accounts.OPERATIONS,
+    *account_mail.OPERATIONS,
+    *invitations.OPERATIONS,
     *tenants.OPERATIONS,
     *tenancy.OPERATIONS,
     *audit.OPERATIONS,
