@@ -8,6 +8,7 @@ from sanic import Sanic
 from sanic.config import Config
 from sanic.http import Http
 
+from serve_app.edge.account_pages import ACCOUNT_PAGES
 from serve_app.edge.apis import Apis
 from serve_app.edge.errors import ProblemHandler
 from serve_app.edge.metrics import Metrics
@@ -32,7 +33,7 @@ def create_app(apis: Apis, settings: EdgeSettings) -> SanicApp:
     app = Sanic(name, config=_config(settings), error_handler=ProblemHandler(), configure_logging=False)
     metrics = Metrics(apis.lanes)
     pipeline = Pipeline(apis, settings, metrics)
-    for operation in (*OPERATIONS, *platform_operations(OPERATIONS, settings, metrics)):
+    for operation in (*OPERATIONS, *ACCOUNT_PAGES, *platform_operations(OPERATIONS, settings, metrics)):
         _register(app, pipeline, operation)
     return app
 
