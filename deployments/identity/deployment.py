@@ -218,7 +218,7 @@ class Identity:
             account = await verification.unverified(unit, principal)
         if account is None:
             return
-        await self._letter_limits.require(home, account.email, principal.origin.address)
+        await self._letter_limits.require(home, account.email, account.id)
         async with self._database.write(home) as unit:
             await verification.resend(unit, self._letters, principal)
 
@@ -230,8 +230,7 @@ class Identity:
                 known = await users.own_hash(unit, principal)
             if not await self.passwords.verify(known, command.current_password):
                 raise LoginFailed
-            email = users.normalise_email(command.email)
-            await self._letter_limits.require(home, email, principal.origin.address)
+            await self._letter_limits.require(home, users.normalise_email(command.email), principal.subject)
             async with self._database.write(home) as unit:
                 await verification.request_change(unit, self._letters, principal, command)
         except LoginFailed:
@@ -279,7 +278,7 @@ class Identity:
         async with self._database.write(principal.tenant_id) as unit:
             await invitations.revoke(unit, principal, invitation_id)
 
-    async def look_up_invitation(self, origin: Origin, command: LookUpInvitation) -> InvitationDetails:
+    async def look_up_invitation(self, command: LookUpInvitation) -> InvitationDetails:
         async with self._database.unscoped_read() as unit:
             found = await invitations.find(unit, command.token)
         async with self._database.read(found.tenant_id) as unit:

@@ -28,19 +28,21 @@ class LetterLimits:
     async def allows(self, tenant_id: str, email: str, address: str) -> bool:
         """Whether the account may get one letter more, asked for from `address`, of which it is then one.
 
-        Raises TooManyLetters when too many were asked for from the address.
+        Raises TooManyLetters when too many were asked for from the address; those that were not sent count, too.
         """
-        account = _account(tenant_id, email)
         asking = AttemptKey(PLATFORM_TENANT, f"letters:address:{network_of(address)}")
-        refused = await self._count({account: PER_ACCOUNT, asking: PER_ADDRESS})
+        limits = {_account(tenant_id, email): PER_ACCOUNT, asking: PER_ADDRESS}
+        refused = await self._count(limits, charged=asking)
         if asking in refused:
             raise TooManyLetters(retry_after=refused[asking])
-        return account not in refused
+        return not refused
 
-    async def require(self, tenant_id: str, email: str, address: str) -> None:
-        """Raise TooManyLetters when the account or the address has had its share."""
-        if not await self.allows(tenant_id, email, address):
-            raise TooManyLetters(retry_after=WINDOW.total_seconds())
+    async def require(self, tenant_id: str, email: str, user_id: str) -> None:
+        """Raise TooManyLetters when the e-mail has had its share, or whoever asks, whatever e-mails they name."""
+        keys = (_account(tenant_id, email), _account(tenant_id, user_id))
+        refused = await self._count(dict.fromkeys(keys, PER_ACCOUNT))
+        if refused:
+            raise TooManyLetters(retry_after=max(refused.values()))
 
     async def require_invitation(self, tenant_id: str, email: str) -> None:
         """Raise TooManyLetters when the e-mail was invited too often, or the tenant invited too many."""
@@ -49,8 +51,13 @@ class LetterLimits:
         if refused:
             raise TooManyLetters(retry_after=max(refused.values()))
 
-    async def _count(self, limits: dict[AttemptKey, int]) -> dict[AttemptKey, float]:
-        """Count one letter under each key; those that are over their limit, with the seconds until it ends."""
+    async def _count(
+        self, limits: dict[AttemptKey, int], *, charged: AttemptKey | None = None
+    ) -> dict[AttemptKey, float]:
+        """Count one letter under each key; those that are over their limit, with the seconds until it ends.
+
+        When there are such, none counts: except under `charged`, unless that is one of them.
+        """
         now = utc_now()
         async with self._database.unscoped_write() as unit:
             directory = LoginAttemptsDirectory(unit.session)
@@ -63,7 +70,7 @@ class LetterLimits:
                 if counter.started > limits[key]
             }
             if refused:
-                await directory.release_in_any_tenant(sorted(limits))
+                await directory.release_in_any_tenant(sorted(k for k in limits if k != charged or k in refused))
         return refused
 
 

@@ -54,7 +54,7 @@ async def request_change(unit: UnitOfWork, letters: Letters, principal: Principa
 async def verify(unit: UnitOfWork, letters: Letters, origin: Origin, found: Found) -> None:
     """Use the link in a letter. Raises TokenInvalid, TenantSuspended, EmailTaken."""
     user, row = await link_tokens.use(unit, found)
-    if row.purpose == Purpose.CHANGE:
+    if row.purpose == Purpose.CHANGE and row.email != user.email:
         await _change(unit, letters, user, row.email, origin)
     else:
         note_verified(unit, user, origin)

@@ -36,7 +36,7 @@ async def revoke_invitation(x: Exchange) -> Reply:
 
 
 async def look_up_invitation(x: Exchange) -> Reply:
-    return Reply(await x.apis.identity.look_up_invitation(x.principal.origin, x.body))
+    return Reply(await x.apis.identity.look_up_invitation(x.body))
 
 
 async def accept_invitation(x: Exchange) -> Reply:

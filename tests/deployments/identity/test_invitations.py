@@ -78,7 +78,7 @@ class TestToATenant:
         (letter,) = await box.letters(template="invitation")
         assert (letter.recipient, letter.values["inviter"], letter.values["tenant"]) == (ADA, "Olga", "Acme")
         token = await box.token("invitation")
-        details = await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token))
+        details = await identity.look_up_invitation(LookUpInvitation(token=token))
         assert (details.tenant_id, details.tenant_name, details.email) == ("acme", "Acme", ADA)
         assert (details.invited_by, details.form_title, details.has_account) == ("Olga", None, False)
 
@@ -144,7 +144,7 @@ class TestToATenant:
         await identity.create_invitation(owner, CreateInvitation(email=ADA))
         token = await Letterbox(database).token("invitation")
         await identity.create_user(owner, CreateUser(email=ADA, password=PASSWORD, name="Ada"))
-        assert (await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token))).has_account
+        assert (await identity.look_up_invitation(LookUpInvitation(token=token))).has_account
         with pytest.raises(AccountExists):
             await identity.accept_invitation(ORIGIN, accepting(token))
         session = await identity.log_in(ORIGIN, login_of("acme", ADA))
@@ -183,7 +183,7 @@ class TestToAForm:
         (letter,) = await box.letters(template="form_invitation")
         assert letter.values["form"] == "The party"
         token = await box.token("form_invitation")
-        details = await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token))
+        details = await identity.look_up_invitation(LookUpInvitation(token=token))
         assert details.form_title == "The party"
 
         session = await identity.accept_invitation(ORIGIN, accepting(token))
@@ -202,7 +202,7 @@ class TestToAForm:
         command = CreateInvitation(email="viewer@example.com", form_id=form_id, form_role="editor")
         await identity.create_invitation(owner, command)
         token = await Letterbox(database).token("form_invitation")
-        assert (await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token))).has_account
+        assert (await identity.look_up_invitation(LookUpInvitation(token=token))).has_account
         with pytest.raises(AccountExists):
             await identity.accept_invitation(ORIGIN, accepting(token))
         with pytest.raises(TokenInvalid):
@@ -238,7 +238,7 @@ class TestToAForm:
         session = await identity.log_in(ORIGIN, login_of("other", ADA))
         await identity.create_invitation(owner, CreateInvitation(email=ADA, form_id=form_id, form_role="viewer"))
         token = await Letterbox(database).token("form_invitation")
-        assert not (await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token))).has_account
+        assert not (await identity.look_up_invitation(LookUpInvitation(token=token))).has_account
         with pytest.raises(TokenInvalid):
             await identity.join_form(await identity.authenticate(session.access_token), JoinForm(token=token))
 
@@ -308,7 +308,7 @@ async def test_an_invitation_is_sent_again_with_a_new_link(
     async with database.unscoped_write() as unit:
         await unit.session.execute(text("UPDATE invitation SET expires_at = created_at"))
     with pytest.raises(TokenInvalid):
-        await identity.look_up_invitation(ORIGIN, LookUpInvitation(token=old))
+        await identity.look_up_invitation(LookUpInvitation(token=old))
 
     renewed = await identity.resend_invitation(owner, invited.id)
 
@@ -348,7 +348,7 @@ async def test_worthless_links_are_told_apart_by_nobody(
     answers = set()
     for token in (expired, other, "garbage", ""):
         for call in (
-            lambda token=token: identity.look_up_invitation(ORIGIN, LookUpInvitation(token=token)),
+            lambda token=token: identity.look_up_invitation(LookUpInvitation(token=token)),
             lambda token=token: identity.accept_invitation(ORIGIN, accepting(token)),
             lambda token=token: identity.join_form(owner, JoinForm(token=token)),
         ):

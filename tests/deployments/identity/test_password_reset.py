@@ -233,6 +233,14 @@ class TestLimits:
             == ["olga@example.com"] * letter_limits.PER_ACCOUNT + ["nobody@example.com"] * letter_limits.PER_ACCOUNT
         )
 
+    async def test_letters_that_are_not_sent_count_for_who_asks(self, identity: Identity, database: Database) -> None:
+        """U6: nobody keeps the platform busy with an account that gets no more letters."""
+        for _ in range(letter_limits.PER_ADDRESS):
+            await identity.forgot_password(ORIGIN, forgot())
+        with pytest.raises(TooManyLetters):
+            await identity.forgot_password(ORIGIN, forgot())
+        assert len(await Letterbox(database).jobs("identity.reset")) == letter_limits.PER_ACCOUNT
+
     async def test_an_address_asks_a_few_times(self, identity: Identity, database: Database) -> None:
         """U6: counted before anything is done, so a hundred at once are no more than twenty."""
 

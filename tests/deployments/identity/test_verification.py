@@ -201,6 +201,34 @@ class TestChange:
         with pytest.raises(TokenInvalid):
             await identity.reset_password(ORIGIN, command)
 
+    async def test_one_change_ends_the_others(self, identity: Identity, owner: Principal, database: Database) -> None:
+        """U1: a link to an address that was given up does not bring it back."""
+        box = Letterbox(database)
+        await identity.change_email(owner, ChangeEmail(email="typo@elsewhere.example", current_password=PASSWORD))
+        first = await box.token("email_change")
+        await identity.change_email(owner, ChangeEmail(email=ADDRESS, current_password=PASSWORD))
+        await identity.verify_email(ORIGIN, VerifyEmail(token=await box.token("email_change")))
+        with pytest.raises(TokenInvalid):
+            await identity.verify_email(ORIGIN, VerifyEmail(token=first))
+
+    async def test_to_the_same_address_it_is_a_verification(
+        self, identity: Identity, owner: Principal, database: Database, events: RecordedEvents
+    ) -> None:
+        await identity.change_email(owner, ChangeEmail(email="OLGA@example.com", current_password=PASSWORD))
+        await identity.verify_email(ORIGIN, VerifyEmail(token=await Letterbox(database).token("email_change")))
+        kinds = [event.type for event in await events("acme")]
+        assert ("user.email_verified" in kinds, "user.email_changed" in kinds) == (True, False)
+
+    async def test_a_link_proves_the_address_it_went_to(
+        self, identity: Identity, owner: Principal, database: Database
+    ) -> None:
+        """U1: however the address came to be another one."""
+        token = await Letterbox(database).token("email_verification")
+        async with database.write("acme") as unit:
+            await unit.session.execute(text("UPDATE user_account SET email = 'moved@example.com'"))
+        with pytest.raises(TokenInvalid):
+            await identity.verify_email(ORIGIN, VerifyEmail(token=token))
+
     async def test_a_new_password_ends_a_change_that_waits(
         self, identity: Identity, owner: Principal, database: Database
     ) -> None:
@@ -225,6 +253,17 @@ class TestChange:
             await identity.verify_email(ORIGIN, VerifyEmail(token=token))
 
         assert (await identity.get_user(owner, owner.subject)).email == "olga@example.com"
+
+    async def test_nobody_writes_to_everybody_this_way(
+        self, identity: Identity, owner: Principal, database: Database
+    ) -> None:
+        """U6: five letters an hour for a person, to whatever addresses."""
+        for number in range(letter_limits.PER_ACCOUNT):
+            email = f"victim{number}@elsewhere.example"
+            await identity.change_email(owner, ChangeEmail(email=email, current_password=PASSWORD))
+        with pytest.raises(TooManyLetters):
+            await identity.change_email(owner, ChangeEmail(email=ADDRESS, current_password=PASSWORD))
+        assert len(await Letterbox(database).letters(template="email_change")) == letter_limits.PER_ACCOUNT
 
     async def test_it_needs_the_password_and_a_person(
         self, identity: Identity, owner: Principal, database: Database
