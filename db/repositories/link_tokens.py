@@ -1,5 +1,6 @@
 """Queries on one-time links in mails."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -42,15 +43,14 @@ class LinkTokenRepository:
         )
         return (await self._session.execute(statement)).scalar_one_or_none()
 
-    async def void(self, user_id: str, now: datetime, purpose: str | None = None) -> None:
-        """Make every unused link of a person worthless, or those for one purpose."""
+    async def void(self, user_id: str, purposes: Collection[str], now: datetime) -> None:
+        """Make a person's unused links for these purposes worthless."""
         statement = update(LinkToken).where(
             col(LinkToken.tenant_id) == self._tenant_id,
             col(LinkToken.user_id) == user_id,
+            col(LinkToken.purpose).in_(purposes),
             col(LinkToken.used_at).is_(None),
         )
-        if purpose is not None:
-            statement = statement.where(col(LinkToken.purpose) == purpose)
         await self._session.execute(statement.values(used_at=now))
 
 

@@ -94,8 +94,7 @@ async def use(unit: UnitOfWork, found: Found) -> tuple[User, LinkToken]:
 
 async def void(unit: UnitOfWork, user_id: str, *purposes: Purpose) -> None:
     """Make a person's unused links for these purposes worthless."""
-    for purpose in purposes:
-        await LinkTokenRepository(unit.session, unit.tenant).void(user_id, utc_now(), purpose)
+    await LinkTokenRepository(unit.session, unit.tenant).void(user_id, purposes, utc_now())
 
 
 async def require_active_tenant(unit: UnitOfWork) -> None:

@@ -41,7 +41,9 @@ async function call(path, body, accessToken) {
   }
   let answer;
   try {
-    answer = await fetch(`/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    // Without cookies: the link speaks for itself, whoever is logged in to this browser.
+    const request = { method: "POST", headers, body: JSON.stringify(body), credentials: "omit" };
+    answer = await fetch(`/api/v1/${path}`, request);
   } catch {
     throw new Problem("network", "The platform cannot be reached. Try again later.");
   }
