@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types bench loadtest lock clean
+.PHONY: help run demo test lint types browser bench loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,7 +27,7 @@ run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes opti
 demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
 	@exec $(BIN)/formstream demo $(ARGS)
 
-test: lint types ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+test: lint types browser ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
@@ -48,6 +48,14 @@ lint: $(DEV) ## Style, import contracts, Serve configurations
 types: $(DEV) ## Types, strictly
 	$(call heading,Types)
 	$(BIN)/mypy
+
+browser: # Chromium, which the tests of pages drive; a Debian package, since no wheel has it
+	@found() { command -v chromium || command -v chromium-browser || command -v google-chrome; }; \
+		if ! found >/dev/null; then \
+			echo "Installing Chromium for the tests of pages"; \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+		fi; \
+		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
 bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="Password of the first platform administrator; generated when empty."
     )
     signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
+    require_verified_email: bool = Field(
+        default=False, description="Refuse to log people in before they verified their e-mail address."
+    )
     tenant_grace_days: int = Field(
         default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."
     )
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
         return IdentitySettings(
             signing_key=SecretStr(derive_key(self.secret(), "access-tokens").hex()),
             signup_enabled=self.signup_enabled,
+            require_verified_email=self.require_verified_email,
             tenant_grace_days=self.tenant_grace_days,
             access_token_life_s=self.access_token_life_s,
             public_url=self.origin(),

@@ -2,6 +2,7 @@
 
 from db.session import Database
 from deployments.forms.deployment import Forms
+from deployments.identity import handlers as identity
 from deployments.imports import handlers as imports
 from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
@@ -41,6 +42,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
     return (
         *notifications.job_kinds(send_mail),
         *SendLetter(vault, transport, settings.mail_from).kinds(),
+        *identity.job_kinds(database, vault, settings.origin()),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
         *exporting.job_kinds(database, objects),

@@ -51,6 +51,7 @@ class User(SQLModel, table=True):
     password_hash: str
     status: str = "active"
     created_at: datetime = moment()
+    email_verified_at: datetime | None = moment(default=None)
 
 
 class RefreshToken(SQLModel, table=True):
@@ -62,6 +63,7 @@ class RefreshToken(SQLModel, table=True):
         Index("uq_refresh_token_hash", "token_hash", unique=True),
         Index("ix_refresh_token_family", "tenant_id", "family_id"),
         Index("ix_refresh_token_user", "tenant_id", "user_id"),
+        Index("ix_refresh_token_expires", "expires_at"),
     )
 
     tenant_id: str = key()

@@ -67,6 +67,11 @@ class UserRepository:
         insert = insert.on_conflict_do_nothing(index_elements=["tenant_id", "email"])
         return (await self._session.execute(insert.returning(col(User.id)))).first() is not None
 
+    async def move(self, user: User, email: str) -> None:
+        """Give the person another normalised e-mail. Raises IntegrityError when the tenant has it already."""
+        user.email = email
+        await self._session.flush()
+
     async def page(self, after: str | None, limit: int) -> list[User]:
         """Up to `limit` people by id (oldest first), after the id `after`."""
         query = select(User).where(col(User.tenant_id) == self._tenant_id).order_by(col(User.id)).limit(limit)

@@ -46,7 +46,7 @@ class Attempts:
     async def start(self, tenant_id: str, account: str, address: str) -> Attempt:
         """Count an attempt; it has to be ended by `fail`, `succeed` or `release`. Raises LoginLimited."""
         attempt = Attempt(
-            AttemptKey(tenant_id, f"account:{fingerprint(account)}"),
+            _account(tenant_id, account),
             AttemptKey(PLATFORM_TENANT, f"address:{network_of(address)}"),
         )
         now = utc_now()
@@ -79,7 +79,16 @@ class Attempts:
                 else:
                     await directory.release_in_any_tenant([key])
 
+    async def forgive(self, tenant_id: str, account: str) -> None:
+        """The account begins anew: its person proved who they are in another way."""
+        async with self._database.unscoped_write() as unit:
+            await LoginAttemptsDirectory(unit.session).forget_in_any_tenant(_account(tenant_id, account))
+
     async def release(self, attempt: Attempt) -> None:
         """The attempt was none after all: something else went wrong."""
         async with self._database.unscoped_write() as unit:
             await LoginAttemptsDirectory(unit.session).release_in_any_tenant(attempt.keys)
+
+
+def _account(tenant_id: str, account: str) -> AttemptKey:
+    return AttemptKey(tenant_id, f"account:{fingerprint(account)}")

@@ -188,6 +188,7 @@ class User(Contract):
     role: str
     status: str
     created_at: datetime
+    email_verified_at: datetime | None = None
 
 
 class CreateUser(Contract):
@@ -208,6 +209,84 @@ class UpdateUser(Contract):
 class ChangePassword(Contract):
     current_password: str = Field(max_length=256)
     new_password: NewPassword
+
+
+LinkToken = Annotated[str, Field(max_length=512, description="What follows `#token=` in the link of a letter.")]
+
+
+class VerifyEmail(Contract):
+    token: LinkToken
+
+
+class ChangeEmail(Contract):
+    email: EmailStr
+    current_password: str = Field(max_length=256)
+
+
+class ForgotPassword(Contract):
+    """`tenant` is null for a platform administrator."""
+
+    tenant: str | None = Field(default=None, max_length=63, pattern=r"^[^\x00]*$")
+    email: str = Field(max_length=320, pattern=r"^[^\x00]*$")
+
+
+class ResetPassword(Contract):
+    token: LinkToken
+    new_password: NewPassword
+
+
+FormRole = Literal["viewer", "analyst", "editor"]
+
+
+class CreateInvitation(Contract):
+    """An invitation to the tenant with a role, or to a single form: then as a guest, with a role for the form."""
+
+    email: EmailStr
+    name: Name | None = Field(default=None, description="What the person is called; they may say it differently.")
+    role: Role | None = Field(default=None, description="`viewer` when nothing is said, `guest` for a single form.")
+    form_id: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00]*$")
+    form_role: FormRole | None = Field(default=None, description="Needed with `form_id`, and only then.")
+
+
+class Invitation(Contract):
+    """An invitation that was not accepted yet. After `expires_at` its link works no more, until it is sent again."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    form_id: str | None
+    form_role: str | None
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class LookUpInvitation(Contract):
+    token: LinkToken
+
+
+class InvitationDetails(Contract):
+    """What whoever holds the link may know before they accept."""
+
+    tenant_id: str
+    tenant_name: str
+    email: str
+    name: str
+    invited_by: str = Field(description="Name of the person who invited; of the tenant when a program did.")
+    form_title: str | None
+    has_account: bool = Field(description="Whether to log in and join, or to make an account.")
+    expires_at: datetime
+
+
+class AcceptInvitation(Contract):
+    token: LinkToken
+    name: Name
+    password: NewPassword
+
+
+class JoinForm(Contract):
+    token: LinkToken
 
 
 class OpenSession(Contract):
@@ -346,6 +425,30 @@ class IdentityApi(Protocol):
     async def update_user(self, principal: Principal, user_id: str, command: UpdateUser) -> User: ...
 
     async def change_password(self, principal: Principal, command: ChangePassword) -> None: ...
+
+    async def verify_email(self, origin: Origin, command: VerifyEmail) -> None: ...
+
+    async def resend_verification(self, principal: Principal) -> None: ...
+
+    async def change_email(self, principal: Principal, command: ChangeEmail) -> None: ...
+
+    async def forgot_password(self, origin: Origin, command: ForgotPassword) -> None: ...
+
+    async def reset_password(self, origin: Origin, command: ResetPassword) -> None: ...
+
+    async def create_invitation(self, principal: Principal, command: CreateInvitation) -> Invitation: ...
+
+    async def list_invitations(self, principal: Principal, cursor: str | None, limit: int) -> Page[Invitation]: ...
+
+    async def resend_invitation(self, principal: Principal, invitation_id: str) -> Invitation: ...
+
+    async def revoke_invitation(self, principal: Principal, invitation_id: str) -> None: ...
+
+    async def look_up_invitation(self, command: LookUpInvitation) -> InvitationDetails: ...
+
+    async def accept_invitation(self, origin: Origin, command: AcceptInvitation) -> Session: ...
+
+    async def join_form(self, principal: Principal, command: JoinForm) -> FormGrant: ...
 
     async def list_sessions(self, principal: Principal, user_id: str) -> Page[OpenSession]: ...
 

@@ -5,20 +5,29 @@ from db.session import Database
 from db.types import utc_now
 from deployments.identity.attempts import Attempts
 from deployments.identity.contracts import (
+    AcceptInvitation,
     ApiKey,
+    ChangeEmail,
     ChangePassword,
     CreateApiKey,
     CreatedApiKey,
+    CreateInvitation,
     CreateTenant,
     CreateUser,
     FederatedLogin,
+    ForgotPassword,
     FormGrant,
+    Invitation,
+    InvitationDetails,
+    JoinForm,
     LogIn,
+    LookUpInvitation,
     Me,
     OpenSession,
     PublicKey,
     PutFormGrant,
     Refresh,
+    ResetPassword,
     Session,
     SignedUp,
     SignUp,
@@ -27,19 +36,36 @@ from deployments.identity.contracts import (
     UpdateTenant,
     UpdateUser,
     User,
+    VerifyEmail,
 )
 from deployments.identity.errors import LoginFailed
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
+from deployments.identity.letter_limits import LetterLimits
+from deployments.identity.letters import Letters
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
 from deployments.identity.public_keys import public_keys
-from deployments.identity.service import api_keys, federated, grants, open_sessions, sessions, tenants, users
+from deployments.identity.service import (
+    api_keys,
+    federated,
+    grants,
+    invitations,
+    link_tokens,
+    open_sessions,
+    password_reset,
+    password_rules,
+    sessions,
+    tenants,
+    users,
+    verification,
+)
+from deployments.identity.service.link_tokens import Purpose
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Invalid, Unauthenticated
-from deployments.kit.principal import Principal
+from deployments.kit.principal import PLATFORM_TENANT, Principal
 from deployments.kit.quotas import QuotaNotices
 from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
@@ -56,6 +82,8 @@ class Identity:
         self._tokens = AccessTokens(settings, self._ring)
         self._attempts = Attempts(database)
         self._quotas = QuotaNotices(database)
+        self._letters = Letters(vault, settings.public_url)
+        self._letter_limits = LetterLimits(database)
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
         self.key_usage = KeyUsage(database)
 
@@ -82,11 +110,14 @@ class Identity:
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp:
         tenants.require_signup(self._settings, command)
+        password_rules.check(command.user.password, command.user.email, command.user.name, "/user/password")
         await self._ring.refresh(self._database)
         # Hashing takes long, so never while a transaction is open.
         hashed = await self.passwords.hash(command.user.password)
         async with self._database.write(command.tenant.id) as unit:
-            return await tenants.sign_up(unit, self._tokens, self._settings, origin, command, hashed)
+            signed_up = await tenants.sign_up(unit, self._tokens, self._settings, origin, command, hashed)
+            await verification.welcome(unit, self._letters, command.user.email)
+            return signed_up
 
     async def log_in(self, origin: Origin, command: LogIn) -> Session:
         tenant_id = sessions.tenant_of(command)
@@ -103,6 +134,7 @@ class Identity:
             if await self._attempts.fail(attempt) and account is not None:
                 async with self._database.write(tenant_id) as unit:
                     sessions.note_lock(unit, account, origin)
+                    await verification.warn_of_lock(unit, self._letters, account)
             raise
         except BaseException:
             await self._attempts.release(attempt)
@@ -164,10 +196,13 @@ class Identity:
 
     async def create_user(self, principal: Principal, command: CreateUser) -> User:
         users.require_creation(principal, command)
+        password_rules.check(command.password, command.email, command.name, "/password")
         hashed = await self.passwords.hash(command.password)
         tenant_id = principal.tenant_id
         async with self._quotas.telling(tenant_id), self._database.write(tenant_id) as unit:
-            return await users.create(unit, principal, command, hashed)
+            created = await users.create(unit, principal, command, hashed)
+            await verification.welcome(unit, self._letters, created.email, by=principal.subject)
+            return created
 
     async def list_users(self, principal: Principal, cursor: str | None, limit: int) -> Page[User]:
         async with self._database.read(principal.tenant_id) as unit:
@@ -190,9 +225,12 @@ class Identity:
                 known = await users.own_hash(unit, principal)
             if not await self.passwords.verify(known, command.current_password):
                 raise LoginFailed
+            async with self._database.read(home) as unit:
+                await password_rules.check_of(unit, principal.subject, command.new_password, "/new_password")
             fresh = await self.passwords.hash(command.new_password)
             async with self._database.write(home) as unit:
                 await users.change_password(unit, principal, known, fresh)
+                await password_reset.tell_changed(unit, self._letters, await verification.own(unit, principal))
         except LoginFailed:
             await self._attempts.fail(attempt)
             raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
@@ -200,6 +238,101 @@ class Identity:
             await self._attempts.release(attempt)
             raise
         await self._attempts.succeed(attempt)
+
+    async def verify_email(self, origin: Origin, command: VerifyEmail) -> None:
+        async with self._database.unscoped_read() as unit:
+            found = await link_tokens.find(unit, command.token, Purpose.VERIFICATION, Purpose.CHANGE)
+        async with self._database.write(found.tenant_id) as unit:
+            await verification.verify(unit, self._letters, origin, found)
+
+    async def resend_verification(self, principal: Principal) -> None:
+        home = users.home(principal)
+        async with self._database.read(home) as unit:
+            account = await verification.unverified(unit, principal)
+        if account is None:
+            return
+        await self._letter_limits.require(home, account.email, account.id)
+        async with self._database.write(home) as unit:
+            await verification.resend(unit, self._letters, principal)
+
+    async def change_email(self, principal: Principal, command: ChangeEmail) -> None:
+        home = users.home(principal)
+        attempt = await self._attempts.start(home, principal.subject, principal.origin.address)
+        try:
+            async with self._database.read(home) as unit:
+                known = await users.own_hash(unit, principal)
+            if not await self.passwords.verify(known, command.current_password):
+                raise LoginFailed
+            await self._letter_limits.require(home, users.normalise_email(command.email), principal.subject)
+            async with self._database.write(home) as unit:
+                await verification.request_change(unit, self._letters, principal, command)
+        except LoginFailed:
+            await self._attempts.fail(attempt)
+            raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
+        except BaseException:
+            await self._attempts.release(attempt)
+            raise
+        await self._attempts.succeed(attempt)
+
+    async def forgot_password(self, origin: Origin, command: ForgotPassword) -> None:
+        tenant_id, email = password_reset.account_of(command)
+        if await self._letter_limits.allows(tenant_id, email, origin.address):
+            async with self._database.write(PLATFORM_TENANT) as unit:
+                await password_reset.order(unit, origin, tenant_id, email)
+
+    async def reset_password(self, origin: Origin, command: ResetPassword) -> None:
+        async with self._database.unscoped_read() as unit:
+            found = await link_tokens.find(unit, command.token, Purpose.RESET)
+        async with self._database.read(found.tenant_id) as unit:
+            await password_rules.check_of(unit, found.user_id, command.new_password, "/new_password")
+        hashed = await self.passwords.hash(command.new_password)
+        async with self._database.write(found.tenant_id) as unit:
+            email = await password_reset.reset(unit, self._letters, origin, found, hashed)
+        await self._attempts.forgive(found.tenant_id, email)
+
+    async def create_invitation(self, principal: Principal, command: CreateInvitation) -> Invitation:
+        invitations.require_creation(principal, command)
+        await self._letter_limits.require_invitation(principal.tenant_id, users.normalise_email(command.email))
+        async with self._database.write(principal.tenant_id) as unit:
+            return await invitations.create(unit, self._letters, principal, command)
+
+    async def list_invitations(self, principal: Principal, cursor: str | None, limit: int) -> Page[Invitation]:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await invitations.list_all(unit, principal, cursor, limit)
+
+    async def resend_invitation(self, principal: Principal, invitation_id: str) -> Invitation:
+        async with self._database.read(principal.tenant_id) as unit:
+            email = await invitations.recipient(unit, principal, invitation_id)
+        await self._letter_limits.require_invitation(principal.tenant_id, email)
+        async with self._database.write(principal.tenant_id) as unit:
+            return await invitations.resend(unit, self._letters, principal, invitation_id)
+
+    async def revoke_invitation(self, principal: Principal, invitation_id: str) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            await invitations.revoke(unit, principal, invitation_id)
+
+    async def look_up_invitation(self, command: LookUpInvitation) -> InvitationDetails:
+        async with self._database.unscoped_read() as unit:
+            found = await invitations.find(unit, command.token)
+        async with self._database.read(found.tenant_id) as unit:
+            return await invitations.look_up(unit, found)
+
+    async def accept_invitation(self, origin: Origin, command: AcceptInvitation) -> Session:
+        await self._ring.refresh(self._database)
+        async with self._database.unscoped_read() as unit:
+            found = await invitations.find(unit, command.token)
+        async with self._database.read(found.tenant_id) as unit:
+            email = await invitations.email_of(unit, found)
+        password_rules.check(command.password, email, command.name, "/password")
+        hashed = await self.passwords.hash(command.password)
+        async with self._database.write(found.tenant_id) as unit:
+            return await invitations.accept(unit, self._tokens, self._settings, origin, found, command, hashed)
+
+    async def join_form(self, principal: Principal, command: JoinForm) -> FormGrant:
+        async with self._database.unscoped_read() as unit:
+            found = await invitations.find(unit, command.token)
+        async with self._database.write(principal.tenant_id) as unit:
+            return await invitations.join(unit, principal, found)
 
     async def list_sessions(self, principal: Principal, user_id: str) -> Page[OpenSession]:
         async with self._database.read(self._home_of(principal, user_id)) as unit:
@@ -219,9 +352,15 @@ class Identity:
 
     async def create_tenant(self, principal: Principal, command: CreateTenant) -> Tenant:
         principal.require(PLATFORM_ADMIN)
-        hashed = None if command.owner is None else await self.passwords.hash(command.owner.password)
+        owner = command.owner
+        if owner is not None:
+            password_rules.check(owner.password, owner.email, owner.name, "/owner/password")
+        hashed = None if owner is None else await self.passwords.hash(owner.password)
         async with self._database.write(command.id) as unit:
-            return await tenants.create(unit, principal, command, hashed)
+            tenant = await tenants.create(unit, principal, command, hashed)
+            if owner is not None:
+                await verification.welcome(unit, self._letters, owner.email, by=principal.subject)
+            return tenant
 
     async def list_tenants(self, principal: Principal, cursor: str | None, limit: int) -> Page[Tenant]:
         principal.require(PLATFORM_ADMIN)

@@ -122,3 +122,37 @@ class TooManyGrants(Conflict):
     """Grants travel with each call of a person, so their number is bounded."""
 
     code, title = "grant.too_many", "The person uses as many single forms as one can"
+
+
+class EmailUnverified(Forbidden):
+    """Said only to whoever knew the password. Choosing a new password by mail verifies the address, too."""
+
+    code, title = "login.email_unverified", "Confirm the e-mail first, with the link in the letter"
+
+
+class TokenInvalid(BadRequest):
+    """One answer for links that were used, expired, taken back, meant for something else or never made."""
+
+    code, title = "token.invalid", "The link is not valid any more"
+
+
+class TooManyLetters(TooManyRequests):
+    code, title = "letters.limited", "Too many letters were asked for; try again later"
+
+
+class NotAPerson(Forbidden):
+    code, title = "account.needs_person", "Only a person has an e-mail address and a password"
+
+
+class InvitationNotFound(NotFound):
+    code, title = "invitation.not_found", "There is no such invitation"
+
+
+class AlreadyMember(Conflict):
+    code, title = "invitation.already_member", "The tenant has a user with this e-mail"
+
+
+class AccountExists(Conflict):
+    """Said only to whoever holds the invitation's link."""
+
+    code, title = "invitation.account_exists", "There is an account with this e-mail; log in to accept the invitation"

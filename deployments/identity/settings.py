@@ -13,6 +13,7 @@ class IdentitySettings(BaseModel):
     )
     issuer: str = Field(default="formstream", min_length=1, description="`iss` of the access tokens (RFC 7519).")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Origin that links in mails begin with.")
+    require_verified_email: bool = Field(default=False, description="Whether people have to verify their e-mail first.")
     signup_enabled: bool = Field(default=True, description="Whether anybody may create a tenant.")
     tenant_grace_days: int = Field(
         default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."

@@ -29,6 +29,9 @@ class Letter(_Sealed):
 
     template: str = Field(pattern=r"^[a-z_]{1,60}$", description="Name of a template of notifications.")
     recipient: str
+    locale: str = Field(
+        default="en", max_length=64, description="Language tag (RFC 5646); English when there is no text."
+    )
     written_at: AwareDatetime = Field(description="The date of the mail, however often it is sent.")
     values: dict[str, str] = Field(description="What the template needs.")
 

@@ -28,7 +28,7 @@ class SendLetter:
             letter = Letter.unsealed(self._vault, job.payload)
         except InvalidToken as error:
             raise GiveUp("the letter was sealed with another secret key") from error
-        content = render(letter.template, letter.values)
+        content = render(letter.template, letter.values, letter.locale)
         sent = utc_now()
         try:
             message = build(

@@ -30,6 +30,7 @@ _environment = ImmutableSandboxedEnvironment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES = frozenset(_environment.list_templates())
 
 
 class _Literal(UnstructuredHeader, BaseHeader):
@@ -73,15 +74,22 @@ class Content:
     html: str
 
 
-def render(template: str, values: Mapping[str, object]) -> Content:
+def render(template: str, values: Mapping[str, object], locale: str = "en") -> Content:
     """Fill the templates `<template>.subject.txt.j2`, `.txt.j2` and `.html.j2` of this package.
 
-    Values are escaped in HTML. A value that a template needs and does not get raises jinja2.UndefinedError.
+    A folder named like the language of `locale` (RFC 5646) has those of that language; English stands in where there
+    is none. Values are escaped in HTML. A value that a template needs and does not get raises jinja2.UndefinedError.
     `response_notification` takes `form_title`, `submitted_at` (aware datetime) and `answers`, a sequence of
     (question, answer) pairs of text.
     """
+    language = locale.partition("-")[0].lower()
+    if f"{language}/{template}.txt.j2" in _TEMPLATES:
+        folder = f"{language}/"
+    else:
+        folder, language = "", "en"
     subject, text, html = (
-        _environment.get_template(f"{template}.{part}.j2").render(values) for part in ("subject.txt", "txt", "html")
+        _environment.get_template(f"{folder}{template}.{part}.j2").render({**values, "language": language})
+        for part in ("subject.txt", "txt", "html")
     )
     return Content(_NOT_FOR_HEADERS.sub(" ", subject).strip(), text, html)
 

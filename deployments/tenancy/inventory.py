@@ -9,6 +9,8 @@ SECRET_NAME: Final = re.compile(r"hash|secret|token|sealed|password")
 
 LEFT_OUT: Final = {
     "api_key.key_hash": "who has it can look for the key",
+    "invitation.token_hash": "who has it can look for the token",
+    "link_token.token_hash": "who has it can look for the token",
     "refresh_token.token_hash": "who has it can look for the token",
     "signing_key.sealed": "sealed by the platform, useless elsewhere",
     "sso_connection.client_secret": "sealed by the platform, useless elsewhere",

@@ -1,6 +1,6 @@
 """Every event type there is, on one page."""
 
-from eventing.events import federation, forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import accounts, federation, forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -20,6 +20,12 @@ CATALOGUE: tuple[type[EventData], ...] = (
     identity.UserUpdated,
     identity.PasswordChanged,
     identity.SessionRevoked,
+    accounts.EmailVerified,
+    accounts.EmailChanged,
+    accounts.PasswordResetRequested,
+    accounts.InvitationCreated,
+    accounts.InvitationRevoked,
+    accounts.InvitationAccepted,
     identity.FormGranted,
     identity.FormGrantRevoked,
     identity.ApiKeyCreated,

@@ -13,6 +13,7 @@ from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
+from deployments.identity.service import pruning
 from deployments.tenancy.erasing import ensure_search
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
@@ -53,6 +54,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         if settings.signing_algorithm != "HS256":
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
         await ensure_search(database)
+        await pruning.order(database)
         return generated
     finally:
         await database.close()

@@ -9,6 +9,7 @@ from sanic import Sanic
 from sanic.config import Config
 from sanic.http import Http
 
+from serve_app.edge.account_pages import ACCOUNT_PAGES
 from serve_app.edge.apis import Apis
 from serve_app.edge.connections import Admission
 from serve_app.edge.errors import ProblemHandler
@@ -43,7 +44,7 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: 
     metrics = Metrics(apis.lanes)
     pipeline = Pipeline(apis, settings, metrics, limits, changes)
     addresses: dict[str, list[Operation]] = {}
-    for operation in (*OPERATIONS, *platform_operations(OPERATIONS, settings, metrics)):
+    for operation in (*OPERATIONS, *ACCOUNT_PAGES, *platform_operations(OPERATIONS, settings, metrics)):
         _register(app, pipeline, operation)
         addresses.setdefault(operation.path, []).append(operation)
     for number, (path, operations) in enumerate(addresses.items()):

@@ -201,7 +201,7 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.response is not None:
         schema = _schema(operation.response, "serialization", schemas)
         success["content"] = {operation.response_media_type: {"schema": schema}}
-    if operation.status == 202 or operation.id in ("create_form",):
+    if (operation.status == 202 and operation.response is not None) or operation.id in ("create_form",):
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Address of what was made."}
     if operation.status == 302:
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Where to go on."}

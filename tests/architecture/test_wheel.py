@@ -14,7 +14,10 @@ WHEEL = project()["tool"]["hatch"]["build"]["targets"]["wheel"]
 READ_AT_RUN_TIME = {
     "db/migrations/script.py.mako",
     "deployments/notifications/templates/response_notification.txt.j2",
+    "deployments/notifications/templates/de/invitation.txt.j2",
     "serve_app/embedded.yaml",
+    "serve_app/web/account/account.js",
+    "serve_app/web/account/verify.html",
     "serve_app/web/docs.html",
 }
 

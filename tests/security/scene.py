@@ -37,6 +37,7 @@ class Scene:
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports", "/api/v1/sso/connections"),
+            "/api/v1/invitations",
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -88,6 +89,8 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     await _made(owner, f"/api/v1/tenants/{tenant_id}/export", None)
     ids["export_id"] = (await owner.get(f"/api/v1/tenants/{tenant_id}/exports")).json()["data"][0]["id"]
     ids["user_id"] = (await _person(owner, "viewer", mark))["id"]
+    invited = {"email": f"invited@{mark}.example", "name": mark, "role": "editor"}
+    ids["invitation_id"] = (await _made(owner, "/api/v1/invitations", invited))["id"]
     ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
     await owner.put(f"{its}/grants/{ids['user_id']}", json={"role": "viewer"})
     return ids

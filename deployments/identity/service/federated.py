@@ -80,6 +80,8 @@ async def _create(unit: UnitOfWork, origin: Origin, login: FederatedLogin) -> Us
         role=login.role,
         password_hash=NO_PASSWORD,
         created_at=utc_now(),
+        # The provider vouched for it.
+        email_verified_at=utc_now(),
     )
     try:
         await users.add(unit, row, actor=row.id, origin=origin)

@@ -46,6 +46,13 @@ async def put(unit: UnitOfWork, principal: Principal, form_id: str, user_id: str
     """Let a person use the form. Raises FormNotFound, UserNotFound, TooManyGrants."""
     principal.require(_SHARE)
     await _require_form(unit, form_id)
+    return await give(unit, principal.subject, principal, form_id, user_id, command)
+
+
+async def give(
+    unit: UnitOfWork, granted_by: str, actor: Principal, form_id: str, user_id: str, command: PutFormGrant
+) -> FormGrant:
+    """The grant that `actor` causes and `granted_by` answers for. Raises UserNotFound, TooManyGrants."""
     # The lock makes the count below exact.
     if await UserRepository(unit.session, unit.tenant).get_locked(user_id) is None:
         raise UserNotFound
@@ -60,12 +67,12 @@ async def put(unit: UnitOfWork, principal: Principal, form_id: str, user_id: str
         form_id=form_id,
         user_id=user_id,
         role=command.role,
-        granted_by=principal.subject,
+        granted_by=granted_by,
         created_at=utc_now(),
     )
     await repository.put(row)
     fact = FormGranted(form_id=form_id, user_id=user_id, role=command.role)
-    record(unit, fact, actor=principal.subject, origin=principal.origin)
+    record(unit, fact, actor=actor.subject, origin=actor.origin)
     return _to_grant(row)
 
 

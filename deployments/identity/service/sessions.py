@@ -17,6 +17,7 @@ from deployments.identity.permissions import scopes_of
 from deployments.identity.service.enforcement import require_local_login
 from deployments.identity.service.grants import granted
 from deployments.identity.service.users import normalise_email
+from deployments.identity.service.verification import require_verified
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
 from deployments.kit.errors import Unauthenticated
@@ -71,12 +72,16 @@ async def prove(passwords: Passwords, account: User | None, command: LogIn) -> P
 async def log_in(
     unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, origin: Origin, proof: Proof
 ) -> Session:
-    """A new session. Raises LoginFailed when the account changed since the proof, TenantSuspended, FederatedOnly."""
+    """A new session.
+
+    Raises LoginFailed when the account changed since the proof, TenantSuspended, EmailUnverified, FederatedOnly.
+    """
     user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)
     if user is None or user.status != "active" or user.password_hash != proof.password_hash:
         raise LoginFailed
     await _require_active_tenant(unit)
     await require_local_login(unit, user)
+    require_verified(settings, user)
     if proof.fresh_hash is not None:
         user.password_hash = proof.fresh_hash
     record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)

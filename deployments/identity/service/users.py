@@ -68,7 +68,7 @@ def require_creation(principal: Principal, command: CreateUser) -> None:
     principal.require("users:write")
     if principal.tenant_id == PLATFORM_TENANT:
         raise TenantRequired
-    _refuse_higher(principal, command.role)
+    refuse_higher(principal, command.role)
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateUser, hashed: str) -> User:
@@ -98,9 +98,9 @@ async def update(unit: UnitOfWork, principal: Principal, user_id: str, command: 
     if access and user_id == principal.subject:
         raise OwnAccess
     if access:
-        _refuse_higher(principal, row.role)
+        refuse_higher(principal, row.role)
     if "role" in changes:
-        _refuse_higher(principal, changes["role"])
+        refuse_higher(principal, changes["role"])
     if access and [owner.id for owner in owners] == [user_id]:
         raise LastOwner
     if changes.get("status") == "active":
@@ -165,7 +165,8 @@ async def me(unit: UnitOfWork, principal: Principal) -> Me:
     )
 
 
-def _refuse_higher(principal: Principal, role: str) -> None:
+def refuse_higher(principal: Principal, role: str) -> None:
+    """Raise RoleTooHigh when the role has rights that the principal has not."""
     # Named, because an API key has no role: with an owner's scopes it still must not make owners.
     owns = principal.role in {"owner", "administrator"}
     if (role == "owner" and not owns) or not all(map(principal.may, scopes_of(role))):

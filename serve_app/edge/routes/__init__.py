@@ -1,12 +1,14 @@
 """Every operation of the API, by context."""
 
 from serve_app.edge.routes import (
+    account_mail,
     accounts,
     audit,
     forms,
     grants,
     identity,
     imports,
+    invitations,
     jobs,
     responses,
     sso,
@@ -19,6 +21,8 @@ OPERATIONS = (
     *identity.OPERATIONS,
     *accounts.OPERATIONS,
     *sso.OPERATIONS,
+    *account_mail.OPERATIONS,
+    *invitations.OPERATIONS,
     *tenants.OPERATIONS,
     *tenancy.OPERATIONS,
     *audit.OPERATIONS,

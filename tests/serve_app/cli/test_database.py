@@ -1,6 +1,8 @@
 """The database is brought up to date, or refused in a sentence."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,16 @@ def test_the_administrator_is_made_once_and_kept_private(tmp_path: Path) -> None
     assert json.loads(file.read_text()) == {"email": generated.email, "password": generated.password}
     assert file.stat().st_mode & 0o777 == 0o600
     assert prepare(settings) is None
+
+
+def test_daily_work_is_ordered_once(tmp_path: Path) -> None:
+    """U1: whoever starts the platform first; the job orders the next day itself."""
+    settings = Settings(data_dir=tmp_path)
+    for _ in range(2):
+        prepare(settings)
+    with closing(sqlite3.connect(tmp_path / "formstream.db")) as database:
+        ordered = database.execute("SELECT tenant_id, kind FROM job ORDER BY kind").fetchall()
+    assert ordered == [("_platform", "identity.prune"), ("_platform", "tenancy.erase_due")]
 
 
 def test_a_given_administrator_is_not_written(tmp_path: Path) -> None:

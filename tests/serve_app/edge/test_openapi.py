@@ -10,7 +10,9 @@ from serve_app.edge.routes import OPERATIONS
 
 PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
 PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
+PUBLIC |= {"verify_email", "forgot_password", "reset_password", "look_up_invitation", "accept_invitation"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
+SIGNED_IN |= {"resend_verification", "change_email", "join_form"}
 
 
 async def test_the_document_is_valid_openapi(client: httpx.AsyncClient) -> None:
