@@ -20,7 +20,7 @@ from db.types import utc_now
 from deployments.kit.objects import ObjectStore, object_key
 from deployments.tenancy.inventory import exported_columns, left_out, presentable
 from deployments.tenancy.service import exports
-from eventing.jobs import Done, GiveUp, JobKind, JobRun
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 
 FOLDER: Final = "exports"
 FORMAT: Final = 1
@@ -43,6 +43,7 @@ class ExportTenant:
     async def run(self, job: JobRun) -> Done:
         """Write the parts, put them together, take the parts away. Raises GiveUp when the order is gone."""
         tenant_id, export_id = job.payload["tenant_id"], job.payload["export_id"]
+        await self._require_wanted(tenant_id, export_id)
         if (await self._export(tenant_id, export_id)).finished_at is None:
             tables = tables_of_tenants()
             rows = 0
@@ -66,8 +67,17 @@ class ExportTenant:
         async with self._database.read(tenant_id) as unit:
             row = await TenantExportRepository(unit.session, tenant_id).find(export_id)
         if row is None:
-            raise GiveUp("The export is not wanted any more.")
+            raise Retry("The export went away.")
         return row
+
+    async def _require_wanted(self, tenant_id: str, export_id: str) -> None:
+        async with self._database.read(tenant_id) as unit:
+            is_wanted = await TenantExportRepository(unit.session, tenant_id).find(export_id) is not None
+        if not is_wanted:
+            # The tenant was erased while an earlier attempt was writing.
+            while await self._objects.delete_some(object_key(tenant_id, FOLDER, export_id)):
+                pass
+            raise GiveUp("The export is not wanted any more.")
 
     # One table after the other, each in parts.
 

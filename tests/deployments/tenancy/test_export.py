@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from db.models.events import Event
 from db.models.identity import PLATFORM_TENANT
@@ -31,7 +31,7 @@ from deployments.tenancy.deployment import Tenancy
 from deployments.tenancy.errors import ExportNotFound, ExportNotReady, TenantNotFound
 from deployments.tenancy.exporting import ExpireExport, ExportTenant
 from deployments.tenancy.inventory import LEFT_OUT
-from eventing.jobs import JobRun
+from eventing.jobs import GiveUp, JobRun
 from tests.deployments.tenancy.population import attempt, contents, populate
 from tests.eventing.harness import rows
 from tests.factories import make_tenant
@@ -160,6 +160,18 @@ async def test_finishing_twice_is_finishing_once(database: Database, objects: Ob
     assert await ExportTenant(database, objects).run(job) == first
     assert [event.type for event in await rows(database, Event)].count("tenant.exported") == 1
     assert [job.kind for job in await rows(database, Job)].count("tenant.export_expire") == 1
+
+
+async def test_leaves_nothing_when_it_is_not_wanted_any_more(database: Database, objects: ObjectStore) -> None:
+    """T7: the tenant may be erased meanwhile."""
+    await make_tenant(database)
+    job = await _ordered(database, OWNER)
+    await _put(objects, f"acme/exports/{job.payload['export_id']}/parts/form-0", b"half")
+    async with database.unscoped_write() as unit:
+        await unit.session.execute(delete(TenantExport))
+    with pytest.raises(GiveUp):
+        await ExportTenant(database, objects).run(job)
+    assert [key async for key, _ in objects.below("acme")] == []
 
 
 async def test_is_made_one_at_a_time(database: Database, objects: ObjectStore) -> None:
