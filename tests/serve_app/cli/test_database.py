@@ -1,15 +1,19 @@
 """The database is brought up to date, or refused in a sentence."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from db.models.jobs import Job
+from db.session import Database
 from db.settings import DatabaseSettings
 from serve_app.cli.database import administrator_file, migrate, prepare
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
+from tests.eventing.harness import rows
 
 
 def test_the_administrator_is_made_once_and_kept_private(tmp_path: Path) -> None:
@@ -20,6 +24,22 @@ def test_the_administrator_is_made_once_and_kept_private(tmp_path: Path) -> None
     assert json.loads(file.read_text()) == {"email": generated.email, "password": generated.password}
     assert file.stat().st_mode & 0o777 == 0o600
     assert prepare(settings) is None
+
+
+async def _jobs(settings: Settings) -> list[str]:
+    database = Database(settings.database())
+    try:
+        return [job.kind for job in await rows(database, Job)]
+    finally:
+        await database.close()
+
+
+def test_tenants_to_erase_are_looked_for_from_the_start(tmp_path: Path) -> None:
+    """T1, T7: one search a day, however often the platform starts."""
+    settings = Settings(data_dir=tmp_path)
+    for _ in range(2):
+        prepare(settings)
+    assert asyncio.run(_jobs(settings)) == ["tenancy.erase_due"]
 
 
 def test_a_given_administrator_is_not_written(tmp_path: Path) -> None:
