@@ -49,7 +49,9 @@ class TenantSettings(Contract):
     max_webhooks: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
     max_storage_bytes: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Bytes of files.")
     rate_limits: dict[Switch, RateLimit | None] = Field(default_factory=dict, max_length=50)
-    features: dict[Switch, bool] = Field(default_factory=dict, max_length=100)
+    features: dict[Switch, bool] = Field(
+        default_factory=dict, max_length=100, description="Switches by name; one that is not given is as its default."
+    )
     allowed_origins: list[WebOrigin] = Field(default_factory=list, max_length=100)
     locale: Locale = "en"
 

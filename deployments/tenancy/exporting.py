@@ -1,12 +1,14 @@
 """The job that writes everything a tenant has into one ZIP file, in pieces that survive the worker."""
 
 import asyncio
+import base64
 import hashlib
 import importlib.metadata
 import secrets
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Sequence
+from decimal import Decimal
 from typing import IO, Any, Final, cast
 
 import orjson
@@ -116,7 +118,7 @@ class ExportTenant:
             while written < self._part_bytes and not is_last:
                 async with self._database.read(tenant_id) as unit:
                     page, key = await TenantDataRepository(unit.session, tenant_id).page(table, columns, last, _ROWS)
-                content = b"".join(_line(presentable(table, row)) for row in page)
+                content = b"".join(line_of(presentable(table, row)) for row in page)
                 await writer.write(content)
                 written, rows = written + len(content), rows + len(page)
                 last, is_last = key or last, len(page) < _ROWS
@@ -232,8 +234,17 @@ class _Bundle:
         await asyncio.to_thread(self._zip.close)
 
 
-def _line(row: dict[str, Any]) -> bytes:
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+def line_of(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON: times as in RFC 3339, bytes in base64, exact numbers as text."""
+    return orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in an export")
 
 
 def _version() -> str:

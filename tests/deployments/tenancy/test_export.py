@@ -5,7 +5,8 @@ import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from deployments.tenancy import exporting
 from deployments.tenancy.contracts import OrderedJob
 from deployments.tenancy.deployment import Tenancy
 from deployments.tenancy.errors import ExportNotFound, ExportNotReady, TenantNotFound
-from deployments.tenancy.exporting import ExpireExport, ExportTenant
+from deployments.tenancy.exporting import ExpireExport, ExportTenant, line_of
 from deployments.tenancy.inventory import LEFT_OUT
 from eventing.jobs import GiveUp, JobRun
 from tests.deployments.tenancy.population import attempt, contents, populate
@@ -274,3 +275,11 @@ async def test_over_http(platform: Any) -> None:
     assert [(each["state"], each["bytes"]) for each in listed] == [("ready", len(fetched.content))]
     actions = [entry["action"] for entry in (await client.get("/api/v1/audit?limit=100")).json()["data"]]
     assert actions[:3] == ["tenant.export_fetched", "tenant.exported", "tenant.export_requested"]
+
+
+def test_a_line_holds_what_a_column_can_hold() -> None:
+    """T7: an export must not stop at the first table with another kind of column."""
+    row = {"at": datetime(2026, 1, 2, tzinfo=UTC), "on": date(2026, 1, 2), "raw": b"\x00\xff", "sum": Decimal("1.10")}
+    assert line_of(row) == b'{"at":"2026-01-02T00:00:00+00:00","on":"2026-01-02","raw":"AP8=","sum":"1.10"}\n'
+    with pytest.raises(TypeError):
+        line_of({"what": object()})
