@@ -271,10 +271,19 @@ async def test_over_http(platform: Any) -> None:
     bundle = zipfile.ZipFile(io.BytesIO(fetched.content))
     (row,) = map(orjson.loads, bundle.read("tables/form.jsonl").splitlines())
     assert (row["slug"], row["title"]) == ("party", "Party")
+    objects = ObjectStore(platform.settings.object_store())
+    while await objects.delete_some("acme"):
+        pass
+    assert (await client.get(job["result"]["download_url"])).status_code == 404
     listed = (await client.get("/api/v1/tenants/acme/exports")).json()["data"]
     assert [(each["state"], each["bytes"]) for each in listed] == [("ready", len(fetched.content))]
     actions = [entry["action"] for entry in (await client.get("/api/v1/audit?limit=100")).json()["data"]]
-    assert actions[:3] == ["tenant.export_fetched", "tenant.exported", "tenant.export_requested"]
+    assert actions[:4] == [
+        "tenant.export_fetched",
+        "tenant.export_fetched",
+        "tenant.exported",
+        "tenant.export_requested",
+    ]
 
 
 def test_a_line_holds_what_a_column_can_hold() -> None:
