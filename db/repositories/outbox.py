@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -71,6 +71,11 @@ class EventLogRepository:
     def __init__(self, session: AsyncSession, tenant_id: str) -> None:
         self._session = session
         self._tenant_id = tenant_id
+
+    async def has_unpublished(self) -> bool:
+        """Whether an event is not in the stream yet."""
+        statement = select(exists().where(col(Event.tenant_id) == self._tenant_id, _UNPUBLISHED))
+        return bool(await self._session.scalar(statement))
 
     async def envelope(self, event_id: str) -> str | None:
         """The stored text of an event, None when there is no such event."""

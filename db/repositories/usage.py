@@ -27,6 +27,11 @@ class UsageRepository:
         total = select(func.sum(col(FormCounter.responses))).where(col(FormCounter.tenant_id) == self._tenant_id)
         return int(await self._session.scalar(total) or 0)
 
+    async def largest_form(self) -> int:
+        """Responses of the form that has most of them."""
+        most = select(func.max(col(FormCounter.responses))).where(col(FormCounter.tenant_id) == self._tenant_id)
+        return await self._session.scalar(most) or 0
+
     async def users(self) -> int:
         """People with an account that is not deactivated."""
         return await UserRepository(self._session, self._tenant_id).count_active()

@@ -69,7 +69,9 @@ class TenantSettings(Contract):
     rate_limits: dict[RouteClass, RateLimit | None] = Field(
         default_factory=dict, description="By class of routes; null for none, not even the platform's own."
     )
-    features: dict[Switch, bool] = Field(default_factory=dict, max_length=100)
+    features: dict[Switch, bool] = Field(
+        default_factory=dict, max_length=100, description="Switches by name; one that is not given is as its default."
+    )
     allowed_origins: list[WebOrigin] = Field(default_factory=list, max_length=100)
     hosts: list[HostName] = Field(
         default_factory=list, max_length=20, description="Host names that select this tenant; no two tenants share one."

@@ -80,7 +80,9 @@ class PublishedForms:
         fresh_until = time.monotonic() + _FRESH_S
         async with self._database.read(tenant_id) as unit:
             snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug, form_id=form_id)
-        form = None if snapshot is None else self._compiled(tenant_id, snapshot)
+        form = None
+        if snapshot is not None and snapshot.tenant_status != "deleted":
+            form = self._compiled(tenant_id, snapshot)
         _remember(self._entries, name, (fresh_until, form))
         return form
 

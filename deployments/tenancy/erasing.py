@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from db.models.identity import Tenant
 from db.repositories.jobs import JobRepository
+from db.repositories.outbox import EventLogRepository
 from db.repositories.tenant_data import TenantDataRepository, tables_to_erase
 from db.repositories.tenant_exports import ErasureDirectory, ErasureReceiptRepository
 from db.repositories.tenants import TenantRepository
@@ -26,7 +27,8 @@ Purge: TypeAlias = Callable[[str], Awaitable[int]]
 _ACTOR: Final = "system:tenancy"
 _ROWS: Final = 500
 _TENANTS: Final = 100
-_SETTLE_S: Final = 60.0
+# An upload may take a quarter of an hour to arrive, and may have been let in before the tenant was deleted.
+_SETTLE_S: Final = 960.0
 _AGAIN_S: Final = 5.0
 _NATS_AWAY_S: Final = 30.0
 
@@ -84,6 +86,9 @@ class EraseTenant:
         async with self._database.read(tenant.id) as unit:
             if await JobRepository(unit.session, tenant.id).running(now):
                 raise Retry("A job of the tenant is still running.", after_s=_AGAIN_S)
+            # The relay would take them to the stream behind the purge.
+            if await EventLogRepository(unit.session, tenant.id).has_unpublished():
+                raise Retry("Events of the tenant are still to be published.", after_s=_AGAIN_S)
 
     async def _erase(self, job: JobRun, tenant_id: str) -> None:
         # Again after a round that found something: what was under way when it began may have written behind it.

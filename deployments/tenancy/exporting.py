@@ -1,12 +1,14 @@
 """The job that writes everything a tenant has into one ZIP file, in pieces that survive the worker."""
 
 import asyncio
+import base64
 import hashlib
 import importlib.metadata
 import secrets
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Sequence
+from decimal import Decimal
 from typing import IO, Any, Final, cast
 
 import orjson
@@ -20,7 +22,7 @@ from db.types import utc_now
 from deployments.kit.objects import ObjectStore, object_key
 from deployments.tenancy.inventory import exported_columns, left_out, presentable
 from deployments.tenancy.service import exports
-from eventing.jobs import Done, GiveUp, JobKind, JobRun
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 
 FOLDER: Final = "exports"
 FORMAT: Final = 1
@@ -43,6 +45,7 @@ class ExportTenant:
     async def run(self, job: JobRun) -> Done:
         """Write the parts, put them together, take the parts away. Raises GiveUp when the order is gone."""
         tenant_id, export_id = job.payload["tenant_id"], job.payload["export_id"]
+        await self._require_wanted(tenant_id, export_id)
         if (await self._export(tenant_id, export_id)).finished_at is None:
             tables = tables_of_tenants()
             rows = 0
@@ -66,8 +69,17 @@ class ExportTenant:
         async with self._database.read(tenant_id) as unit:
             row = await TenantExportRepository(unit.session, tenant_id).find(export_id)
         if row is None:
-            raise GiveUp("The export is not wanted any more.")
+            raise Retry("The export went away.")
         return row
+
+    async def _require_wanted(self, tenant_id: str, export_id: str) -> None:
+        async with self._database.read(tenant_id) as unit:
+            is_wanted = await TenantExportRepository(unit.session, tenant_id).find(export_id) is not None
+        if not is_wanted:
+            # The tenant was erased while an earlier attempt was writing.
+            while await self._objects.delete_some(object_key(tenant_id, FOLDER, export_id)):
+                pass
+            raise GiveUp("The export is not wanted any more.")
 
     # One table after the other, each in parts.
 
@@ -106,7 +118,7 @@ class ExportTenant:
             while written < self._part_bytes and not is_last:
                 async with self._database.read(tenant_id) as unit:
                     page, key = await TenantDataRepository(unit.session, tenant_id).page(table, columns, last, _ROWS)
-                content = b"".join(_line(presentable(table, row)) for row in page)
+                content = b"".join(line_of(presentable(table, row)) for row in page)
                 await writer.write(content)
                 written, rows = written + len(content), rows + len(page)
                 last, is_last = key or last, len(page) < _ROWS
@@ -222,8 +234,17 @@ class _Bundle:
         await asyncio.to_thread(self._zip.close)
 
 
-def _line(row: dict[str, Any]) -> bytes:
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+def line_of(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON: times as in RFC 3339, bytes in base64, exact numbers as text."""
+    return orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in an export")
 
 
 def _version() -> str:

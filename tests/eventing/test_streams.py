@@ -11,10 +11,10 @@ from nats.js.api import AckPolicy, DiscardPolicy, RetentionPolicy, StorageType
 from nats.js.errors import APIError
 
 from eventing.connection import close, connect
-from eventing.errors import DeclarationRejected
+from eventing.errors import ConnectFailed, DeclarationRejected
 from eventing.server import EmbeddedServer
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream, events_stream
+from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream, events_stream, purge_tenant
 from eventing.subjects import event_subject
 
 
@@ -202,3 +202,30 @@ def test_the_default_stream_fits_the_default_server(tmp_path: Path) -> None:
 
     with EmbeddedServer(tmp_path) as server:
         asyncio.run(declare(server.url))
+
+
+class TestPurge:
+    async def test_takes_the_messages_of_one_tenant_only(
+        self, js: JetStreamContext, settings: EventingSettings
+    ) -> None:
+        """T7: and says how many there were; again there are none."""
+        await ensure_stream(js, settings)
+        for tenant_id, number in (("acme", 5), ("acme-2", 2), ("acme_2", 1)):
+            for _ in range(number):
+                await js.publish(event_subject(tenant_id, "form.created"), b"{}")
+        client = await connect(settings, "purge")
+        try:
+            assert await purge_tenant(client, "acme", 5.0) == 5
+            assert await purge_tenant(client, "acme", 5.0) == 0
+        finally:
+            await close(client)
+        assert (await js.stream_info(EVENTS)).state.messages == 3
+
+    async def test_without_a_stream_there_is_nothing(self, js: JetStreamContext, settings: EventingSettings) -> None:
+        client = await connect(settings, "purge")
+        try:
+            assert await purge_tenant(client, "acme", 5.0) == 0
+        finally:
+            await close(client)
+        with pytest.raises(ConnectFailed):
+            await purge_tenant(client, "acme", 1.0)

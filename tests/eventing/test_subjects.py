@@ -3,7 +3,7 @@
 import pytest
 
 from eventing.errors import InvalidSubject
-from eventing.subjects import EVENTS_FILTER, NUDGE_RELAY, event_filter, event_subject, job_nudge
+from eventing.subjects import EVENTS_FILTER, NUDGE_RELAY, event_filter, event_subject, job_nudge, tenant_filter
 
 REFUSED = [
     "", "*", ">", ".", "..", "a..b", ".a", "a.", "a.*", "a.>", "a b", " a", "a ", "a\n", "\n", "a\r\nb", "a\x00",
@@ -33,6 +33,8 @@ def test_no_wildcard_space_or_empty_token_gets_in(text: str) -> None:
         event_filter(text)
     with pytest.raises(InvalidSubject):
         job_nudge(text)
+    with pytest.raises(InvalidSubject):
+        tenant_filter(text)
 
 
 def test_a_tenant_cannot_span_two_tokens() -> None:

@@ -22,6 +22,9 @@ async def usage(unit: UnitOfWork, principal: Principal) -> TenantUsage:
         meters={
             "forms": Meter(used=await counted.forms(), limit=settings.max_forms),
             "responses": Meter(used=await counted.responses(), limit=None),
+            "responses_in_largest_form": Meter(
+                used=await counted.largest_form(), limit=settings.max_responses_per_form
+            ),
             "users": Meter(used=await counted.users(), limit=settings.max_users),
             "webhooks": Meter(used=await counted.webhooks(), limit=settings.max_webhooks),
             "storage_bytes": Meter(used=await counted.storage_bytes(), limit=settings.max_storage_bytes),

@@ -1,6 +1,9 @@
 """A tenant as a whole: what it uses, a copy of everything it has, its erasure."""
 
+from collections.abc import AsyncIterator
+
 from deployments.kit.contract import Page
+from deployments.kit.errors import NotFound
 from deployments.tenancy.contracts import EraseTenant, ErasureReceipt, OrderedJob, TenantExport, TenantUsage
 from serve_app.edge.operations import Exchange, Operation, PageQuery, Reply
 
@@ -26,10 +29,19 @@ async def download_export(x: Exchange) -> Reply:
     found = await x.apis.tenancy.open_export(x.principal, x.path["tenant_id"], export_id)
     name = found.file.rpartition("/")[2]
     return Reply(
-        stream=x.objects.read(found.file),
+        stream=_pieces(x, found.file),
         media_type="application/zip",
         headers=(("content-disposition", f'attachment; filename="{name}"'),),
     )
+
+
+async def _pieces(x: Exchange, file: str) -> AsyncIterator[bytes]:
+    try:
+        async for piece in x.objects.read(file):
+            yield piece
+    except FileNotFoundError as error:
+        # It expired, or its tenant was erased, since we asked.
+        raise NotFound("the export is not there any more") from error
 
 
 async def erase_tenant(x: Exchange) -> Reply:

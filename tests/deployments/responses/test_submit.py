@@ -190,6 +190,14 @@ class TestWhoMayAnswer:
         with pytest.raises(TenantSuspended):
             await Responses(database).submit(visitor(), command())
 
+    async def test_a_deleted_tenant_is_not_there(self, database: Database) -> None:
+        """T1, T2."""
+        await make_form(database, await make_tenant(database))
+        async with database.unscoped_write() as unit:
+            await unit.session.execute(text("UPDATE tenant SET status = 'deleted'"))
+        with pytest.raises(FormNotFound):
+            await Responses(database).submit(visitor(), command())
+
 
 async def test_one_bad_row_never_fails_its_neighbours(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """D3: what cannot be stored fails alone; the rest of its group is stored."""

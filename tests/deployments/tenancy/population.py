@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-import orjson
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table, insert
+from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table, insert
 
 from db.models import SQLModel
 from db.models.identity import Tenant
 from db.repositories.tenant_data import TENANT, TenantDataRepository, tables_of_tenants
 from db.session import Database
 from db.types import UTCDateTime, utc_now
+from deployments.tenancy.exporting import line_of
 from deployments.tenancy.inventory import exported_columns
 from eventing.jobs import JobRun
 
@@ -43,7 +43,7 @@ async def contents(database: Database, tenant_id: str) -> dict[str, bytes]:
             rows, _ = await TenantDataRepository(unit.session, tenant_id).page(
                 name, exported_columns(name, columns), None, 10_000
             )
-        found[name] = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        found[name] = b"".join(line_of(row) for row in rows)
     return found
 
 
@@ -86,6 +86,8 @@ def _value(column: Column[Any], tenant_id: str, number: int) -> Any:
         return LONG_AGO
     if isinstance(column.type, JSON):
         return {"of": f"{tenant_id} {number}", "sealed": "sealed by the platform"}
+    if isinstance(column.type, LargeBinary):
+        return f"{tenant_id} {number}".encode()
     if isinstance(column.type, Integer | Boolean | Float):
         return column.type.python_type(number + 1)
     return f"{column.table.name}-{column.name}-{tenant_id}-{number}"

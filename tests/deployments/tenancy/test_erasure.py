@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
+from db.models.events import Event
 from db.models.identity import PLATFORM_TENANT, Tenant
 from db.models.jobs import Job
 from db.repositories.tenant_data import TENANT, TenantDataRepository
@@ -199,6 +200,12 @@ async def test_waits_for_what_is_under_way(administered: Database, objects: Obje
         await eraser(database, objects, stream).run(_attempt())
     async with database.unscoped_write() as unit:
         await unit.session.execute(update(Job).where(*mine).values(lease_until=utc_now()))
+        waiting = col(Event.tenant_id) == "acme", col(Event.id) == "event-id-acme-1"
+        await unit.session.execute(update(Event).where(*waiting).values(published_at=None))
+    with pytest.raises(Retry, match="to be published"):
+        await eraser(database, objects, stream).run(_attempt())
+    async with database.unscoped_write() as unit:
+        await unit.session.execute(update(Event).where(*waiting).values(published_at=utc_now()))
         await unit.session.execute(update(Tenant).where(col(Tenant.id) == "acme").values(deleted_at=utc_now()))
     with pytest.raises(Retry, match="a moment ago") as caught:
         await eraser(database, objects, stream, settle_s=60.0).run(_attempt())

@@ -5,13 +5,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from db.migrate import head_revision
 from db.models.events import Event
@@ -30,9 +31,9 @@ from deployments.tenancy import exporting
 from deployments.tenancy.contracts import OrderedJob
 from deployments.tenancy.deployment import Tenancy
 from deployments.tenancy.errors import ExportNotFound, ExportNotReady, TenantNotFound
-from deployments.tenancy.exporting import ExpireExport, ExportTenant
+from deployments.tenancy.exporting import ExpireExport, ExportTenant, line_of
 from deployments.tenancy.inventory import LEFT_OUT
-from eventing.jobs import JobRun
+from eventing.jobs import GiveUp, JobRun
 from tests.deployments.tenancy.population import attempt, contents, populate
 from tests.eventing.harness import rows
 from tests.factories import make_tenant
@@ -163,6 +164,18 @@ async def test_finishing_twice_is_finishing_once(database: Database, objects: Ob
     assert [job.kind for job in await rows(database, Job)].count("tenant.export_expire") == 1
 
 
+async def test_leaves_nothing_when_it_is_not_wanted_any_more(database: Database, objects: ObjectStore) -> None:
+    """T7: the tenant may be erased meanwhile."""
+    await make_tenant(database)
+    job = await _ordered(database, OWNER)
+    await _put(objects, f"acme/exports/{job.payload['export_id']}/parts/form-0", b"half")
+    async with database.unscoped_write() as unit:
+        await unit.session.execute(delete(TenantExport))
+    with pytest.raises(GiveUp):
+        await ExportTenant(database, objects).run(job)
+    assert [key async for key, _ in objects.below("acme")] == []
+
+
 async def test_is_made_one_at_a_time(database: Database, objects: ObjectStore) -> None:
     """T7: while one is made, its job is answered."""
     await make_tenant(database)
@@ -259,7 +272,24 @@ async def test_over_http(platform: Any) -> None:
     bundle = zipfile.ZipFile(io.BytesIO(fetched.content))
     (row,) = map(orjson.loads, bundle.read("tables/form.jsonl").splitlines())
     assert (row["slug"], row["title"]) == ("party", "Party")
+    objects = ObjectStore(platform.settings.object_store())
+    while await objects.delete_some("acme"):
+        pass
+    assert (await client.get(job["result"]["download_url"])).status_code == 404
     listed = (await client.get("/api/v1/tenants/acme/exports")).json()["data"]
     assert [(each["state"], each["bytes"]) for each in listed] == [("ready", len(fetched.content))]
     actions = [entry["action"] for entry in (await client.get("/api/v1/audit?limit=100")).json()["data"]]
-    assert actions[:3] == ["tenant.export_fetched", "tenant.exported", "tenant.export_requested"]
+    assert actions[:4] == [
+        "tenant.export_fetched",
+        "tenant.export_fetched",
+        "tenant.exported",
+        "tenant.export_requested",
+    ]
+
+
+def test_a_line_holds_what_a_column_can_hold() -> None:
+    """T7: an export must not stop at the first table with another kind of column."""
+    row = {"at": datetime(2026, 1, 2, tzinfo=UTC), "on": date(2026, 1, 2), "raw": b"\x00\xff", "sum": Decimal("1.10")}
+    assert line_of(row) == b'{"at":"2026-01-02T00:00:00+00:00","on":"2026-01-02","raw":"AP8=","sum":"1.10"}\n'
+    with pytest.raises(TypeError):
+        line_of({"what": object()})

@@ -32,6 +32,8 @@ async def test_counts_what_the_tenant_has_and_nobody_elses(database: Database) -
         await unit.session.execute(update(FormCounter).where(*mine).values(responses=7))
     usage = await Tenancy(database).usage(OWNER, "acme")
     assert (usage.meters["forms"].used, usage.meters["responses"]) == (2, Meter(used=14, limit=None))
+    assert usage.meters["responses_in_largest_form"] == Meter(used=7, limit=10_000)
+    assert usage.meters["storage_bytes"] == Meter(used=0, limit=None)
     administrator = Principal("other", "usr_2", "user", scopes=frozenset({"tenant:read", "platform:admin"}))
     assert (await Tenancy(database).usage(administrator, "acme")) == usage
     assert (await Tenancy(database).usage(administrator, "other")).meters["forms"].used == 0

@@ -32,6 +32,9 @@ CASES: list[tuple[str, str, Any, str, list[Any]]] = [
     ("update_tenant", "", {"name": "New"}, "identity.update_tenant", ["tenant_id1", ...]),
     ("suspend_tenant", "", None, "identity.suspend_tenant", ["tenant_id1"]),
     ("resume_tenant", "", None, "identity.resume_tenant", ["tenant_id1"]),
+    ("list_tenant_exports", "?limit=3", None, "tenancy.list_exports", ["tenant_id1", None, 3]),
+    ("list_erasure_receipts", "?cursor=c", None, "tenancy.list_receipts", ["c", 20]),
+    ("get_erasure_receipt", "", None, "tenancy.get_receipt", ["tenant_id1"]),
     ("publish_form", "", None, "forms.publish", ["form_id1"]),
     ("delete_form", "", None, "forms.delete", ["form_id1"]),
     ("list_form_versions", "", None, "forms.list_versions", ["form_id1"]),
@@ -70,7 +73,9 @@ class Recorder:
 
 async def test_each_operation_calls_its_method(fakes: Fakes) -> None:
     calls: list[tuple[str, tuple[Any, ...]]] = []
-    contexts = {name: Recorder(name, calls) for name in ("identity", "forms", "responses", "jobs", "webhooks")}
+    contexts = {
+        name: Recorder(name, calls) for name in ("identity", "forms", "responses", "jobs", "webhooks", "tenancy")
+    }
     owner = fakes.identity.principals["owner"]
 
     async def authenticate(_: str) -> Principal:
