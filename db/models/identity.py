@@ -40,6 +40,8 @@ class User(SQLModel, table=True):
     password_hash: str
     status: str = "active"
     created_at: datetime = moment()
+    phone: str | None = None
+    phone_verified_at: datetime | None = moment(default=None)
 
 
 class RefreshToken(SQLModel, table=True):
@@ -63,6 +65,7 @@ class RefreshToken(SQLModel, table=True):
     used_at: datetime | None = moment(default=None)
     address: str = Field(default="", sa_column_kwargs={"server_default": ""})
     user_agent: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    amr: str = Field(default="", sa_column_kwargs={"server_default": ""})
     revoked_at: datetime | None = moment(default=None)
 
 

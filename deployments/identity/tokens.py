@@ -23,12 +23,16 @@ _CLAIMS: Final = ("iss", "aud", "exp", "nbf", "iat", "jti", "sub", "tid", "role"
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified access token says. `role` is a hint for its holder; the database has the last word."""
+    """What a verified access token says. `role` is a hint for its holder; the database has the last word.
+
+    `amr` says how the holder logged in, in the words of RFC 8176; empty where nobody noted it.
+    """
 
     user_id: str
     tenant_id: str
     role: str
     family_id: str
+    amr: tuple[str, ...] = ()
 
 
 class AccessTokens:
@@ -55,6 +59,8 @@ class AccessTokens:
             "nbf": now,
             "exp": now + timedelta(seconds=self.life_s),
         }
+        if claims.amr:
+            payload["amr"] = list(claims.amr)
         return jwt.encode(payload, self._keys[self._current], _ALGORITHM, headers={"typ": _TYPE, "kid": self._current})
 
     def read(self, token: str) -> Claims:
@@ -80,7 +86,10 @@ class AccessTokens:
         found = tuple(payload[name] for name in ("sub", "tid", "role", "fam"))
         if not all(isinstance(value, str) for value in found):
             raise Unauthenticated
-        return Claims(*found)
+        methods = payload.get("amr", [])
+        if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
+            raise Unauthenticated
+        return Claims(*found, amr=tuple(methods))
 
 
 def key_id(secret: str) -> str:

@@ -58,6 +58,7 @@ def problem(error: DomainError, request: Request) -> Answer:
     document = _document(request, error.status, error.code, error.title, error.detail)
     if error.faults:
         document["errors"] = error.faults
+    document = {**error.members, **document}
     return _answer(request, error.status, document, headers)
 
 

@@ -12,9 +12,9 @@ WITHOUT_TENANT = {
     "lease": "duties of the platform, which work for all tenants",
 }
 
-# Credentials are looked up before anybody knows whose they are; both are hashes of random secrets, so a
+# Credentials are looked up before anybody knows whose they are; all are hashes of random secrets, so a
 # collision tells nobody anything.
-UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash"}
+UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash", "uq_challenge_token"}
 
 
 def _by_name(table: Table) -> str:

@@ -173,4 +173,4 @@ def _existing(row: UserRow | None) -> UserRow:
 
 
 def _to_user(row: UserRow) -> User:
-    return User.model_validate(row.model_dump(exclude={"tenant_id", "password_hash"}))
+    return User.model_validate(row.model_dump(exclude={"tenant_id", "password_hash", "phone", "phone_verified_at"}))
