@@ -2,12 +2,15 @@
 
 from db.session import Database
 from deployments.forms.deployment import Forms
+from deployments.identity.handlers import SendCode
 from deployments.imports import handlers as imports
 from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.notifications import handlers as notifications
 from deployments.notifications.letters import SendLetter
+from deployments.notifications.sms import text_transport_for
+from deployments.notifications.texts import SendText
 from deployments.notifications.transport import transport_for
 from deployments.responses.deployment import Responses
 from deployments.webhooks import handlers as webhooks
@@ -32,10 +35,13 @@ def job_kinds(database: Database, egress: Egress, settings: Settings) -> tuple[J
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
+    text_transport = text_transport_for(settings.sms_url.get_secret_value(), settings.data_dir / "sms")
     vault = Vault(settings.secret())
     return (
         *notifications.job_kinds(send_mail),
         *SendLetter(vault, transport, settings.mail_from).kinds(),
+        *SendText(vault, text_transport).kinds(),
+        *SendCode(database, settings.identity(), vault).kinds(),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(ObjectStore(settings.object_store()), forms, responses),
     )

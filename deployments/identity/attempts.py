@@ -45,8 +45,12 @@ class Attempts:
 
     async def start(self, tenant_id: str, account: str, address: str) -> Attempt:
         """Count an attempt; it has to be ended by `fail`, `succeed` or `release`. Raises LoginLimited."""
+        return await self.start_by_fingerprint(tenant_id, fingerprint(account), address)
+
+    async def start_by_fingerprint(self, tenant_id: str, account: str, address: str) -> Attempt:
+        """See `start`, for an account of which only the fingerprint is known."""
         attempt = Attempt(
-            AttemptKey(tenant_id, f"account:{fingerprint(account)}"),
+            AttemptKey(tenant_id, f"account:{account}"),
             AttemptKey(PLATFORM_TENANT, f"address:{network_of(address)}"),
         )
         now = utc_now()

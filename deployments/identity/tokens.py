@@ -89,7 +89,8 @@ class AccessTokens:
         methods = payload.get("amr", [])
         if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
             raise Unauthenticated
-        return Claims(*found, amr=tuple(methods))
+        user_id, tenant_id, role, family_id = found
+        return Claims(user_id, tenant_id, role, family_id, tuple(methods))
 
 
 def key_id(secret: str) -> str:

@@ -1,6 +1,6 @@
 """Every event type there is, on one page."""
 
-from eventing.events import forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import factors, forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -15,6 +15,11 @@ CATALOGUE: tuple[type[EventData], ...] = (
     identity.UserUpdated,
     identity.PasswordChanged,
     identity.SessionRevoked,
+    factors.FactorAdded,
+    factors.FactorRemoved,
+    factors.RecoveryCodesRenewed,
+    factors.RecoveryCodeUsed,
+    factors.PhoneChanged,
     identity.FormGranted,
     identity.FormGrantRevoked,
     identity.ApiKeyCreated,

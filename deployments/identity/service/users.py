@@ -117,6 +117,16 @@ async def own_hash(unit: UnitOfWork, principal: Principal) -> str:
     return row.password_hash
 
 
+async def own_locked(unit: UnitOfWork, principal: Principal, known: str | None) -> UserRow:
+    """The caller's own row, locked. Raises Forbidden for a program, LoginFailed when the hash is `known` no more."""
+    row = await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
+    if principal.kind != "user" or row is None:
+        raise Forbidden("only a person can do this")
+    if known is not None and row.password_hash != known:
+        raise LoginFailed
+    return row
+
+
 async def change_password(unit: UnitOfWork, principal: Principal, known: str, fresh: str) -> None:
     """Keep the hash `fresh` and end the person's other sessions. Raises LoginFailed when it is `known` no more."""
     row = await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
@@ -157,6 +167,11 @@ async def me(unit: UnitOfWork, principal: Principal) -> Me:
         scopes=sorted(principal.scopes),
         user=user,
     )
+
+
+def refuse_higher(principal: Principal, role: str) -> None:
+    """Raise RoleTooHigh for somebody whose role has rights that the principal lacks."""
+    _refuse_higher(principal, role)
 
 
 def _refuse_higher(principal: Principal, role: str) -> None:

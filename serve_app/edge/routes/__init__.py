@@ -3,6 +3,7 @@
 from serve_app.edge.routes import (
     accounts,
     audit,
+    factors,
     forms,
     grants,
     identity,
@@ -17,6 +18,7 @@ from serve_app.edge.routes import (
 OPERATIONS = (
     *identity.OPERATIONS,
     *accounts.OPERATIONS,
+    *factors.OPERATIONS,
     *tenants.OPERATIONS,
     *tenancy.OPERATIONS,
     *audit.OPERATIONS,

@@ -82,6 +82,9 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/auth/login",
         summary="Log in",
+        description="Whoever has a second factor is answered 401 with the code `login.second_factor` and the members "
+        "`challenge`, `methods` and `channels`; where the tenant requires one that is not set up yet, with "
+        "`login.second_factor_required_setup` and `challenge`.",
         tag="Identity",
         scope=Access.PUBLIC,
         handler=log_in,
