@@ -18,6 +18,8 @@ PER_ACCOUNT: Final = 5
 PER_ADDRESS: Final = 30
 """Codes that may be asked for from an address in a window."""
 
+_PRUNED: Final = 20
+
 
 class CodeLimits:
     """Counts codes before they are sent, in the same rows as attempts to log in."""
@@ -42,6 +44,7 @@ class CodeLimits:
         ends: list[datetime] = []
         async with self._database.unscoped_write() as unit:
             directory = LoginAttemptsDirectory(unit.session)
+            await directory.prune_in_any_tenant(now, _PRUNED)
             # In one order, so that requests that share several cannot wait for each other.
             for key, (limit, end) in sorted(bounds.items()):
                 counter = await directory.start_in_any_tenant(key, now, end)
