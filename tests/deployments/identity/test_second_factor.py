@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -377,3 +378,15 @@ async def test_an_update_of_a_person_shows_no_telephone(
     shown = await identity.update_user(owner, viewer.subject, UpdateUser(name="V"))
     assert "+1415" not in shown.model_dump_json()
     await identity.sign_up(ORIGIN, signup_of("third"))
+
+
+async def test_an_administrator_of_the_platform_has_factors_too(
+    identity: Identity, administrator: Principal, owner: Principal
+) -> None:
+    """U3: the account is the platform's, whichever tenant the administrator works in."""
+    app, _ = await enrolled(identity, replace(administrator, tenant_id="acme"))
+    assert (await identity.list_factors(owner)).data == []
+    with pytest.raises(SecondFactorRequired) as caught:
+        await identity.log_in(ORIGIN, login_of(None, "root@example.com"))
+    session = await identity.show_second_factor(ORIGIN, showing(caught.value.members, "totp", app.code(1)))
+    assert (await identity.authenticate(session.access_token)).role == "administrator"
