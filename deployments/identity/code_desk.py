@@ -106,17 +106,17 @@ class CodeDesk:
         return CodeSent(expires_in=max(0, int((challenge.expires_at - utc_now()).total_seconds())))
 
     async def start_setup(self, command: EnrolTotp) -> StartedTotp:
-        """The secret of an app for somebody who must have a second factor. Raises CodeFailed, FactorExists."""
+        """The secret of an app for somebody who must have a second factor. Raises CodeFailed."""
         challenge = await self._find(command.challenge, challenges.SETUP)
         async with self._database.write(challenge.tenant_id) as unit:
-            user = await challenges.person_of(unit, challenge)
+            user = await second_factors.without_factor(unit, challenge)
             return await own_factors.start_totp(unit, self._vault, user)
 
     async def confirm_setup(self, origin: Origin, command: ConfirmSetup) -> Enrolled:
-        """Recovery codes and the session, now that there is a second factor. Raises CodeFailed, FactorExists."""
+        """Recovery codes and the session, now that there is a second factor. Raises CodeFailed, FactorNotFound."""
 
         async def settle(unit: UnitOfWork, found: Challenge) -> Enrolled:
-            user = await challenges.person_of(unit, found)
+            user = await second_factors.without_factor(unit, found)
             codes = await own_factors.confirm_totp(unit, self._vault, origin, user, command.code)
             await challenges.consume(unit, found)
             await sessions.require_active_tenant(unit)

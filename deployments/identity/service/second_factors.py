@@ -59,6 +59,17 @@ async def enter(
     return sessions.enter(unit, tokens, settings, user, origin, amr=amr)
 
 
+async def without_factor(unit: UnitOfWork, challenge: Challenge) -> User:
+    """Whom the challenge lets set their first factor up, locked. Raises CodeFailed once they have one.
+
+    Else somebody who only knows the password could put a factor of their own beside the one that they lack.
+    """
+    user = await challenges.person_of(unit, challenge)
+    if await kinds_of(unit, user):
+        raise CodeFailed
+    return user
+
+
 async def kinds_of(unit: UnitOfWork, user: User) -> frozenset[str]:
     """The kinds of factors that a person has."""
     rows = await SecondFactorRepository(unit.session, unit.tenant).of_user(user.id)

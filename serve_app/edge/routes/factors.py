@@ -177,7 +177,7 @@ OPERATIONS = (
         handler=start_second_factor_setup,
         request=EnrolTotp,
         response=StartedTotp,
-        errors=(401, 409),
+        errors=(401,),
         example={"challenge": _CHALLENGE},
     ),
     Operation(
@@ -190,7 +190,7 @@ OPERATIONS = (
         handler=confirm_second_factor_setup,
         request=ConfirmSetup,
         response=Enrolled,
-        errors=(401, 403, 404, 409),
+        errors=(401, 403, 404),
         example={"challenge": _CHALLENGE, "code": "123456"},
     ),
     Operation(

@@ -359,6 +359,24 @@ async def test_a_tenant_may_require_a_second_factor(
     await identity.show_second_factor(ORIGIN, showing(demand, "totp", app.code()))
 
 
+async def test_who_has_a_factor_meanwhile_sets_up_no_other(
+    identity: Identity, owner: Principal, database: Database
+) -> None:
+    """U3: whoever only knows the password cannot finish a setup beside the factor that the person has by now."""
+    await switch(database, "require_second_factor")
+    with pytest.raises(SecondFactorSetupRequired) as caught:
+        await identity.log_in(ORIGIN, login_of("acme"))
+    challenge = caught.value.members["challenge"]
+    app = App((await identity.start_setup(ORIGIN, EnrolTotp(challenge=challenge))).secret)
+    await identity.add_code_factor(owner, "email", KNOWN)
+
+    with pytest.raises(CodeFailed):
+        await identity.start_setup(ORIGIN, EnrolTotp(challenge=challenge))
+    with pytest.raises(CodeFailed):
+        await identity.confirm_setup(ORIGIN, ConfirmSetup(challenge=challenge, code=app.code()))
+    assert [factor.kind for factor in (await identity.list_factors(owner)).data] == ["email"]
+
+
 async def test_sessions_from_before_say_nothing(identity: Identity, database: Database, owner: Principal) -> None:
     """Sessions that began before the platform noted methods stay valid."""
     session = await identity.log_in(ORIGIN, login_of("acme"))
