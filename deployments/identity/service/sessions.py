@@ -67,13 +67,6 @@ async def prove(passwords: Passwords, account: User | None, command: LogIn) -> P
     return Proof(account.id, account.password_hash, fresh)
 
 
-async def log_in(
-    unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, origin: Origin, proof: Proof
-) -> Session:
-    """A new session. Raises LoginFailed when the account changed since the proof, TenantSuspended."""
-    return enter(unit, tokens, settings, await admit(unit, proof), origin, amr=("pwd",))
-
-
 async def admit(unit: UnitOfWork, proof: Proof) -> User:
     """The person of the proof, locked. Raises LoginFailed when the account changed since then, TenantSuspended."""
     user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)

@@ -64,7 +64,7 @@ def require_creation(principal: Principal, command: CreateUser) -> None:
     principal.require("users:write")
     if principal.tenant_id == PLATFORM_TENANT:
         raise TenantRequired
-    _refuse_higher(principal, command.role)
+    refuse_higher(principal, command.role)
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateUser, hashed: str) -> User:
@@ -94,9 +94,9 @@ async def update(unit: UnitOfWork, principal: Principal, user_id: str, command: 
     if access and user_id == principal.subject:
         raise OwnAccess
     if access:
-        _refuse_higher(principal, row.role)
+        refuse_higher(principal, row.role)
     if "role" in changes:
-        _refuse_higher(principal, changes["role"])
+        refuse_higher(principal, changes["role"])
     if access and [owner.id for owner in owners] == [user_id]:
         raise LastOwner
     for name, value in changes.items():
@@ -170,11 +170,7 @@ async def me(unit: UnitOfWork, principal: Principal) -> Me:
 
 
 def refuse_higher(principal: Principal, role: str) -> None:
-    """Raise RoleTooHigh for somebody whose role has rights that the principal lacks."""
-    _refuse_higher(principal, role)
-
-
-def _refuse_higher(principal: Principal, role: str) -> None:
+    """Raise RoleTooHigh when the role has rights that the principal has not."""
     # Named, because an API key has no role: with an owner's scopes it still must not make owners.
     owns = principal.role in {"owner", "administrator"}
     if (role == "owner" and not owns) or not all(map(principal.may, scopes_of(role))):
