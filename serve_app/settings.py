@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         description="Mail server, smtp://user:password@host:port; empty for a folder of .eml files.",
     )
     mail_from: str = Field(default="Formstream <formstream@localhost>", description="Sender of the platform's mail.")
+    sms_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Provider of text messages, twilio://sid:token@host?from=+15550100; empty for a folder of files.",
+    )
     object_store_url: str = Field(
         default="", description="Where files go: s3://bucket/prefix, file:///folder; empty for the data folder."
     )

@@ -9,6 +9,8 @@ from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
 from deployments.notifications import handlers as notifications
 from deployments.notifications.letters import SendLetter
+from deployments.notifications.sms import text_transport_for
+from deployments.notifications.texts import SendText
 from deployments.notifications.transport import transport_for
 from deployments.responses.deployment import Responses
 from deployments.tenancy import erasing, exporting
@@ -38,11 +40,13 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
+    text_transport = text_transport_for(settings.sms_url.get_secret_value(), settings.data_dir / "sms")
     vault = Vault(settings.secret())
     return (
         *notifications.job_kinds(send_mail),
         *SendLetter(vault, transport, settings.mail_from).kinds(),
-        *identity.job_kinds(database, vault, settings.origin()),
+        *SendText(vault, text_transport).kinds(),
+        *identity.job_kinds(database, settings.identity(), vault),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
         *exporting.job_kinds(database, objects),

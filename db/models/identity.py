@@ -52,6 +52,8 @@ class User(SQLModel, table=True):
     status: str = "active"
     created_at: datetime = moment()
     email_verified_at: datetime | None = moment(default=None)
+    phone: str | None = None
+    phone_verified_at: datetime | None = moment(default=None)
 
 
 class RefreshToken(SQLModel, table=True):
@@ -76,6 +78,7 @@ class RefreshToken(SQLModel, table=True):
     used_at: datetime | None = moment(default=None)
     address: str = Field(default="", sa_column_kwargs={"server_default": ""})
     user_agent: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    amr: str = Field(default="", sa_column_kwargs={"server_default": ""})
     revoked_at: datetime | None = moment(default=None)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.accounts import LoginAttempts
 from db.repositories.upsert import upsert
+from db.types import UTCDateTime
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +39,8 @@ class LoginAttemptsDirectory:
             set_={
                 "started": case((ended, 1), else_=col(table.started) + 1),
                 "failed": case((ended, 0), else_=col(table.failed)),
-                "expires_at": case((ended, expires_at), else_=col(table.expires_at)),
+                # Typed, or SQLite would store it in a spelling that compares as long ended.
+                "expires_at": case((ended, literal(expires_at, UTCDateTime())), else_=col(table.expires_at)),
             },
         )
         options = {"populate_existing": True}

@@ -45,8 +45,12 @@ class Attempts:
 
     async def start(self, tenant_id: str, account: str, address: str) -> Attempt:
         """Count an attempt; it has to be ended by `fail`, `succeed` or `release`. Raises LoginLimited."""
+        return await self.start_by_fingerprint(tenant_id, fingerprint(account), address)
+
+    async def start_by_fingerprint(self, tenant_id: str, account: str, address: str) -> Attempt:
+        """See `start`, for an account of which only the fingerprint is known."""
         attempt = Attempt(
-            _account(tenant_id, account),
+            AttemptKey(tenant_id, f"account:{account}"),
             AttemptKey(PLATFORM_TENANT, f"address:{network_of(address)}"),
         )
         now = utc_now()
@@ -82,13 +86,11 @@ class Attempts:
     async def forgive(self, tenant_id: str, account: str) -> None:
         """The account begins anew: its person proved who they are in another way."""
         async with self._database.unscoped_write() as unit:
-            await LoginAttemptsDirectory(unit.session).forget_in_any_tenant(_account(tenant_id, account))
+            await LoginAttemptsDirectory(unit.session).forget_in_any_tenant(
+                AttemptKey(tenant_id, f"account:{fingerprint(account)}")
+            )
 
     async def release(self, attempt: Attempt) -> None:
         """The attempt was none after all: something else went wrong."""
         async with self._database.unscoped_write() as unit:
             await LoginAttemptsDirectory(unit.session).release_in_any_tenant(attempt.keys)
-
-
-def _account(tenant_id: str, account: str) -> AttemptKey:
-    return AttemptKey(tenant_id, f"account:{fingerprint(account)}")

@@ -5,6 +5,27 @@ from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import AwareDatetime, EmailStr, Field, StringConstraints
 
+from deployments.identity.factor_contracts import (
+    AddedFactor,
+    AnswerChallenge,
+    ChallengeSent,
+    CodeSent,
+    ConfirmSetup,
+    ConfirmTotp,
+    CurrentPassword,
+    Enrolled,
+    EnrolTotp,
+    FactorKind,
+    FactorProof,
+    Factors,
+    Phone,
+    PutPhone,
+    RecoveryCodes,
+    RequestCode,
+    SecondFactorLogIn,
+    SendSecondFactorCode,
+    StartedTotp,
+)
 from deployments.identity.permissions import scopes_of as scopes_of  # for contexts that give roles
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
@@ -301,6 +322,7 @@ class OpenSession(Contract):
     address: str
     user_agent: str
     current: bool = Field(description="Whether it is the session that asks.")
+    amr: list[str] = Field(default_factory=list, description="How the person logged in, in the words of RFC 8176.")
 
 
 class Me(Contract):
@@ -399,6 +421,40 @@ class IdentityApi(Protocol):
     async def refresh(self, origin: Origin, command: Refresh) -> Session: ...
 
     async def log_out(self, principal: Principal, command: Refresh) -> None: ...
+
+    async def request_code(self, origin: Origin, command: RequestCode) -> ChallengeSent: ...
+
+    async def verify_code(self, origin: Origin, command: AnswerChallenge) -> Session: ...
+
+    async def show_second_factor(self, origin: Origin, command: SecondFactorLogIn) -> Session: ...
+
+    async def send_second_factor_code(self, origin: Origin, command: SendSecondFactorCode) -> CodeSent: ...
+
+    async def start_setup(self, origin: Origin, command: EnrolTotp) -> StartedTotp: ...
+
+    async def confirm_setup(self, origin: Origin, command: ConfirmSetup) -> Enrolled: ...
+
+    async def list_factors(self, principal: Principal) -> Factors: ...
+
+    async def start_totp(self, principal: Principal, command: CurrentPassword) -> StartedTotp: ...
+
+    async def confirm_totp(self, principal: Principal, command: ConfirmTotp) -> RecoveryCodes: ...
+
+    async def add_code_factor(
+        self, principal: Principal, channel: Literal["email", "sms"], command: CurrentPassword
+    ) -> AddedFactor: ...
+
+    async def remove_factor(self, principal: Principal, kind: FactorKind, proof: FactorProof) -> None: ...
+
+    async def renew_recovery_codes(self, principal: Principal, proof: FactorProof) -> RecoveryCodes: ...
+
+    async def put_phone(self, principal: Principal, command: PutPhone) -> ChallengeSent: ...
+
+    async def verify_phone(self, principal: Principal, command: AnswerChallenge) -> Phone: ...
+
+    async def remove_phone(self, principal: Principal, proof: FactorProof) -> None: ...
+
+    async def reset_factors(self, principal: Principal, user_id: str) -> None: ...
 
     async def me(self, principal: Principal) -> Me: ...
 

@@ -1,9 +1,12 @@
 """Identity's door: opens the unit of work, calls the rules, returns a contract."""
 
+from typing import Literal
+
 from db.models.identity import User as UserRow
 from db.session import Database
 from db.types import utc_now
 from deployments.identity.attempts import Attempts
+from deployments.identity.code_desk import CodeDesk
 from deployments.identity.contracts import (
     AcceptInvitation,
     ApiKey,
@@ -39,11 +42,34 @@ from deployments.identity.contracts import (
     VerifyEmail,
 )
 from deployments.identity.errors import LoginFailed
+from deployments.identity.factor_contracts import (
+    AddedFactor,
+    AnswerChallenge,
+    ChallengeSent,
+    CodeSent,
+    ConfirmSetup,
+    ConfirmTotp,
+    CurrentPassword,
+    Enrolled,
+    EnrolTotp,
+    FactorKind,
+    FactorProof,
+    Factors,
+    Phone,
+    PutPhone,
+    RecoveryCodes,
+    RequestCode,
+    SecondFactorLogIn,
+    SendSecondFactorCode,
+    StartedTotp,
+)
+from deployments.identity.factor_desk import FactorDesk
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.letter_limits import LetterLimits
 from deployments.identity.letters import Letters
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import PLATFORM_ADMIN
+from deployments.identity.phones import normalise_phone
 from deployments.identity.public_keys import public_keys
 from deployments.identity.service import (
     api_keys,
@@ -54,6 +80,7 @@ from deployments.identity.service import (
     open_sessions,
     password_reset,
     password_rules,
+    second_factors,
     sessions,
     tenants,
     users,
@@ -64,7 +91,7 @@ from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
-from deployments.kit.errors import Invalid, Unauthenticated
+from deployments.kit.errors import DomainError, Invalid, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from deployments.kit.quotas import QuotaNotices
 from deployments.kit.vault import Vault
@@ -85,6 +112,8 @@ class Identity:
         self._letters = Letters(vault, settings.public_url)
         self._letter_limits = LetterLimits(database)
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
+        self._codes = CodeDesk(database, settings, vault, self._tokens, self._attempts)
+        self._factors = FactorDesk(database, vault, self._attempts, self.passwords)
         self.key_usage = KeyUsage(database)
 
     async def authenticate(self, credential: str) -> Principal:
@@ -129,7 +158,7 @@ class Identity:
                 account = await sessions.find_account(unit, command)
             proof = await sessions.prove(self.passwords, account, command)
             async with self._database.write(tenant_id) as unit:
-                session = await sessions.log_in(unit, self._tokens, self._settings, origin, proof)
+                session = await second_factors.log_in(unit, self._tokens, self._settings, origin, proof)
         except LoginFailed:
             if await self._attempts.fail(attempt) and account is not None:
                 async with self._database.write(tenant_id) as unit:
@@ -139,6 +168,10 @@ class Identity:
         except BaseException:
             await self._attempts.release(attempt)
             raise
+        if isinstance(session, DomainError):
+            # Not a success: who knows the password must not clear the count of wrong codes with it.
+            await self._attempts.release(attempt)
+            raise session
         await self._attempts.succeed(attempt)
         return session
 
@@ -161,6 +194,61 @@ class Identity:
     async def log_out(self, principal: Principal, command: Refresh) -> None:
         async with self._database.write(users.home(principal)) as unit:
             await sessions.log_out(unit, principal, command)
+
+    async def request_code(self, origin: Origin, command: RequestCode) -> ChallengeSent:
+        return await self._codes.request(origin, command)
+
+    async def verify_code(self, origin: Origin, command: AnswerChallenge) -> Session:
+        await self._ring.refresh(self._database)
+        return await self._codes.verify(origin, command)
+
+    async def show_second_factor(self, origin: Origin, command: SecondFactorLogIn) -> Session:
+        await self._ring.refresh(self._database)
+        return await self._codes.show_factor(origin, command)
+
+    async def send_second_factor_code(self, origin: Origin, command: SendSecondFactorCode) -> CodeSent:
+        return await self._codes.send_factor_code(origin, command)
+
+    async def start_setup(self, origin: Origin, command: EnrolTotp) -> StartedTotp:
+        return await self._codes.start_setup(command)
+
+    async def confirm_setup(self, origin: Origin, command: ConfirmSetup) -> Enrolled:
+        await self._ring.refresh(self._database)
+        return await self._codes.confirm_setup(origin, command)
+
+    async def list_factors(self, principal: Principal) -> Factors:
+        return await self._factors.list_all(principal)
+
+    async def start_totp(self, principal: Principal, command: CurrentPassword) -> StartedTotp:
+        return await self._factors.start_totp(principal, command)
+
+    async def confirm_totp(self, principal: Principal, command: ConfirmTotp) -> RecoveryCodes:
+        return await self._factors.confirm_totp(principal, command)
+
+    async def add_code_factor(
+        self, principal: Principal, channel: Literal["email", "sms"], command: CurrentPassword
+    ) -> AddedFactor:
+        return await self._factors.add_codes(principal, channel, command)
+
+    async def remove_factor(self, principal: Principal, kind: FactorKind, proof: FactorProof) -> None:
+        await self._factors.remove(principal, kind, proof)
+
+    async def renew_recovery_codes(self, principal: Principal, proof: FactorProof) -> RecoveryCodes:
+        return await self._factors.renew_codes(principal, proof)
+
+    async def put_phone(self, principal: Principal, command: PutPhone) -> ChallengeSent:
+        phone = normalise_phone(command.phone)
+        known = await self._factors.known_hash(principal, command)
+        return await self._codes.put_phone(principal, phone, known)
+
+    async def verify_phone(self, principal: Principal, command: AnswerChallenge) -> Phone:
+        return await self._codes.verify_phone(principal, command)
+
+    async def remove_phone(self, principal: Principal, proof: FactorProof) -> None:
+        await self._factors.remove_phone(principal, proof)
+
+    async def reset_factors(self, principal: Principal, user_id: str) -> None:
+        await self._factors.reset(principal, user_id)
 
     async def me(self, principal: Principal) -> Me:
         async with self._database.read(users.home(principal)) as unit:

@@ -156,3 +156,47 @@ class AccountExists(Conflict):
     """Said only to whoever holds the invitation's link."""
 
     code, title = "invitation.account_exists", "There is an account with this e-mail; log in to accept the invitation"
+
+
+class CodeFailed(Unauthenticated):
+    """One answer for a wrong code and for a challenge that is unknown, used, expired or out of tries."""
+
+    code, title = "login.code_failed", "The code is not right, or not valid any more"
+
+
+class CodeLimited(TooManyRequests):
+    """The same for accounts that exist and for those that do not."""
+
+    code, title = "login.code_limited", "There were too many codes; try again later"
+
+
+class SecondFactorRequired(Unauthenticated):
+    """The password is right. The members `challenge`, `methods`, `channels` and `expires_in` say how to go on."""
+
+    code, title = "login.second_factor", "A second factor is required"
+
+
+class SecondFactorSetupRequired(Unauthenticated):
+    """The password is right. The members `challenge` and `expires_in` let the person set a second factor up."""
+
+    code, title = "login.second_factor_required_setup", "The tenant requires a second factor; set one up"
+
+
+class FactorNotFound(NotFound):
+    code, title = "factor.not_found", "There is no such second factor"
+
+
+class FactorExists(Conflict):
+    """To change it, remove it first."""
+
+    code, title = "factor.exists", "There is such a second factor already"
+
+
+class PhoneMissing(Conflict):
+    code, title = "phone.missing", "A verified telephone number is needed first"
+
+
+class OwnFactors(Conflict):
+    """A stolen session must not be able to shed them."""
+
+    code, title = "factor.own", "Remove your own factors with your password"

@@ -24,12 +24,16 @@ _CLAIMS: Final = ("iss", "aud", "exp", "nbf", "iat", "jti", "sub", "tid", "role"
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified access token says. `role` is a hint for its holder; the database has the last word."""
+    """What a verified access token says. `role` is a hint for its holder; the database has the last word.
+
+    `amr` says how the holder logged in, in the words of RFC 8176; empty where nobody noted it.
+    """
 
     user_id: str
     tenant_id: str
     role: str
     family_id: str
+    amr: tuple[str, ...] = ()
 
 
 class AccessTokens:
@@ -54,6 +58,8 @@ class AccessTokens:
             "nbf": now,
             "exp": now + timedelta(seconds=self.life_s),
         }
+        if claims.amr:
+            payload["amr"] = list(claims.amr)
         key = self._ring.current(utc_now())
         return jwt.encode(payload, key.secret, key.algorithm, headers={"typ": _TYPE, "kid": key.id})
 
@@ -84,7 +90,11 @@ class AccessTokens:
         found = tuple(payload[name] for name in ("sub", "tid", "role", "fam"))
         if not all(isinstance(value, str) for value in found):
             raise Unauthenticated
-        return Claims(*found)
+        methods = payload.get("amr", [])
+        if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
+            raise Unauthenticated
+        user_id, tenant_id, role, family_id = found
+        return Claims(user_id, tenant_id, role, family_id, tuple(methods))
 
 
 def new_refresh_token() -> str:

@@ -1,5 +1,6 @@
 """The one shape of a failure that a caller is meant to see: status, code, sentence, details."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +18,8 @@ class DomainError(Exception):
     """A failure with an HTTP meaning (RFC 9457). Subclasses set `status`, `code` and `title`.
 
     `detail` is the sentence for this occurrence, `faults` names every error of the input, `retry_after`
-    is in seconds. Survives pickling, because Ray carries it across process boundaries.
+    is in seconds, `members` are further members of the problem document, for failures that say how to go on (RFC 9457
+    §3.2). Survives pickling, because Ray carries it across process boundaries.
     """
 
     status: ClassVar[int] = 500
@@ -25,16 +27,22 @@ class DomainError(Exception):
     title: ClassVar[str] = "Internal error"
 
     def __init__(
-        self, detail: str | None = None, *, faults: tuple[Fault, ...] = (), retry_after: float | None = None
+        self,
+        detail: str | None = None,
+        *,
+        faults: tuple[Fault, ...] = (),
+        retry_after: float | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         self.detail = detail or self.title
         self.faults = faults
         self.retry_after = retry_after
+        self.members = dict(members or {})
         super().__init__(self.detail)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own __reduce__ drops keyword-only arguments.
-        return _rebuild, (type(self), self.detail, self.faults, self.retry_after)
+        return _rebuild, (type(self), self.detail, self.faults, self.retry_after, self.members)
 
     @classmethod
     def at(cls, pointer: str, code: str, detail: str) -> Self:
@@ -42,8 +50,14 @@ class DomainError(Exception):
         return cls(detail, faults=(Fault(pointer, code, detail),))
 
 
-def _rebuild(cls: type[DomainError], detail: str, faults: tuple[Fault, ...], retry_after: float | None) -> DomainError:
-    return cls(detail, faults=faults, retry_after=retry_after)
+def _rebuild(
+    cls: type[DomainError],
+    detail: str,
+    faults: tuple[Fault, ...],
+    retry_after: float | None,
+    members: Mapping[str, Any],
+) -> DomainError:
+    return cls(detail, faults=faults, retry_after=retry_after, members=members)
 
 
 class BadRequest(DomainError):

@@ -11,10 +11,12 @@ from deployments.kit.errors import Fault, Forbidden
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What is switched, in a sentence, and how the switch stands until a platform administrator changes it."""
+    """What is switched, in a sentence, and how the switch stands until somebody changes it: a platform administrator,
+    or where it is the tenant's `own`, its administrators too."""
 
     purpose: str
     default: bool = True
+    own: bool = False
 
 
 FEATURES: Final[dict[str, Feature]] = {
@@ -22,6 +24,8 @@ FEATURES: Final[dict[str, Feature]] = {
     "webhooks": Feature("Events are delivered to addresses of the tenant's choice."),
     "imports": Feature("Forms and responses are brought in from files."),
     "exports": Feature("Responses, and all data of the tenant, are exported. Platform administrators always can."),
+    "login_codes": Feature("People can log in with a code instead of their password.", default=False, own=True),
+    "require_second_factor": Feature("Nobody logs in with a password alone.", default=False, own=True),
     "mail": Feature("Mails tell of responses. Mails about accounts are sent in any case."),
 }
 """Every switch there is. Where each is asked for is found by its name; a test sees to it that each is."""

@@ -1,20 +1,19 @@
 """Ways for a message to leave: a mail server, or a folder when there is none."""
 
 import asyncio
-import os
 import socket
 import ssl
-import tempfile
 from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiosmtplib
 
 from deployments.kit.errors import DomainError
+from deployments.notifications.folder import file_name, write_whole
 
 
 class MailDeferred(DomainError):
@@ -134,31 +133,11 @@ class FolderTransport:
 
     async def send(self, message: EmailMessage, idempotency_key: str) -> None:
         """See MailTransport. On return the file is on the disk, its name too."""
-        name = quote(idempotency_key, safe="@:+=,")
-        if not 0 < len(name) <= 200:
-            raise ValueError("an idempotency key has between 1 and 200 bytes")
+        path = self._folder / file_name(idempotency_key, "eml")
         try:
-            await asyncio.to_thread(self._write, f"{name}.eml", message.as_bytes(policy=SMTP))
+            await asyncio.to_thread(write_whole, path, message.as_bytes(policy=SMTP))
         except OSError as error:
             raise MailDeferred(f"The mail folder cannot be written: {error.strerror}.") from error
-
-    def _write(self, name: str, content: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(part).replace(self._folder / name)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def transport_for(smtp_url: str, folder: Path) -> MailTransport:

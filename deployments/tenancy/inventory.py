@@ -9,9 +9,15 @@ SECRET_NAME: Final = re.compile(r"hash|secret|token|sealed|password")
 
 LEFT_OUT: Final = {
     "api_key.key_hash": "who has it can look for the key",
+    "challenge.account": "of a login under way",
+    "challenge.code_hash": "of a login under way",
+    "challenge.proof": "of a login under way",
+    "challenge.token_hash": "of a login under way",
     "invitation.token_hash": "who has it can look for the token",
     "link_token.token_hash": "who has it can look for the token",
+    "recovery_code.code_hash": "who has it can look for the code",
     "refresh_token.token_hash": "who has it can look for the token",
+    "second_factor.secret": "sealed by the platform, useless elsewhere",
     "signing_key.sealed": "sealed by the platform, useless elsewhere",
     "sso_connection.client_secret": "sealed by the platform, useless elsewhere",
     "sso_login.browser_hash": "of a login under way",

@@ -1,6 +1,6 @@
 """Every event type there is, on one page."""
 
-from eventing.events import accounts, federation, forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import accounts, factors, federation, forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -26,6 +26,11 @@ CATALOGUE: tuple[type[EventData], ...] = (
     accounts.InvitationCreated,
     accounts.InvitationRevoked,
     accounts.InvitationAccepted,
+    factors.FactorAdded,
+    factors.FactorRemoved,
+    factors.RecoveryCodesRenewed,
+    factors.RecoveryCodeUsed,
+    factors.PhoneChanged,
     identity.FormGranted,
     identity.FormGrantRevoked,
     identity.ApiKeyCreated,

@@ -4,11 +4,12 @@ from deployments.kit.features import FEATURES, Feature
 
 _HEAD = """# Features
 
-What platform administrators switch on and off for a tenant, in `settings.features`. What is switched off answers 403
-`feature.disabled`. This page is made by `formstream features` from `deployments/kit/features.py`.
+What is switched on and off for a tenant, in `settings.features`: by platform administrators, and what is the tenant's
+own by its administrators too. What is switched off answers 403 `feature.disabled`. This page is made by
+`formstream features` from `deployments/kit/features.py`.
 
-| Feature | Default | What it is |
-|---|---|---|
+| Feature | Default | Own | What it is |
+|---|---|---|---|
 """
 
 
@@ -18,4 +19,4 @@ def reference() -> str:
 
 
 def _row(name: str, feature: Feature) -> str:
-    return f"| `{name}` | {'on' if feature.default else 'off'} | {feature.purpose} |\n"
+    return f"| `{name}` | {'on' if feature.default else 'off'} | {'yes' if feature.own else ''} | {feature.purpose} |\n"

@@ -64,6 +64,7 @@ def problem(error: DomainError, request: Request) -> Answer:
         document["errors"] = error.faults[:_MOST_FAULTS]
         if len(error.faults) > _MOST_FAULTS:
             document["detail"] = f"{error.detail} These are the first {_MOST_FAULTS} of {len(error.faults)} errors."
+    document = {**error.members, **document}
     return _answer(request, error.status, document, headers)
 
 

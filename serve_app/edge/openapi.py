@@ -16,6 +16,8 @@ from serve_app.edge.operations import Access, Operation
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _BODY_ERRORS = (400, 413, 415, 422)
+# Accepted, but no job that could be watched: that would tell whether there is such an account.
+_WITHOUT_JOB = frozenset({"request_code", "send_second_factor_code", "put_phone"})
 _PATH_DESCRIPTIONS = {"tenant": "Id of the tenant.", "slug": "Name of the form in addresses."}
 
 _DESCRIPTION = """\
@@ -36,6 +38,10 @@ _PROBLEM: dict[str, Any] = {
         "instance": {"type": "string", "description": "Path of the request."},
         "code": {"type": "string", "description": "Stable dotted code, for programs."},
         "correlation_id": {"type": "string", "description": "Name it when asking for help."},
+        "challenge": {"type": "string", "description": "With `login.second_factor…`: what to go on with."},
+        "methods": {"type": "array", "items": {"type": "string"}, "description": "Ways to go on."},
+        "channels": {"type": "array", "items": {"type": "string"}, "description": "Where a code can be sent."},
+        "expires_in": {"type": "integer", "description": "Life of the challenge in seconds."},
         "errors": {
             "type": "array",
             "description": "Every fault of the input.",
@@ -201,7 +207,9 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.response is not None:
         schema = _schema(operation.response, "serialization", schemas)
         success["content"] = {operation.response_media_type: {"schema": schema}}
-    if (operation.status == 202 and operation.response is not None) or operation.id in ("create_form",):
+    if (
+        operation.status == 202 and operation.response is not None and operation.id not in _WITHOUT_JOB
+    ) or operation.id in ("create_form",):
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Address of what was made."}
     if operation.status == 302:
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Where to go on."}

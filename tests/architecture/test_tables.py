@@ -15,7 +15,7 @@ WITHOUT_TENANT = {
 # Credentials are looked up before anybody knows whose they are; all are hashes of random secrets, so a
 # collision tells nobody anything.
 UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash", "uq_tenant_host_host"}
-UNIQUE_OVER_TENANTS |= {"uq_link_token_hash", "uq_invitation_hash"}
+UNIQUE_OVER_TENANTS |= {"uq_link_token_hash", "uq_invitation_hash", "uq_challenge_token"}
 
 
 def _by_name(table: Table) -> str:

@@ -156,8 +156,8 @@ async def test_no_answer_repeats_the_host(scene: Scene) -> None:
         if operation.method != "GET" or operation.scope == PLATFORM_ADMIN:
             continue
         answer = await operation.send(scene.owner, scene.ids, headers=games)
-        # 409: an export that no worker of this scene has made.
-        assert answer.status_code in (200, 409), (operation.id, answer.text)
+        # 409: an export that no worker of this scene has made; 400 and 502: a login with a provider that is not there.
+        assert answer.status_code in (200, 302, 400, 409, 502), (operation.id, answer.text)
         assert "evil" not in answer.text, operation.id
         assert "evil" not in str(answer.headers), operation.id
 

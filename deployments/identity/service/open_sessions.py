@@ -29,6 +29,7 @@ async def list_all(unit: UnitOfWork, principal: Principal, user_id: str) -> Page
             address=link.address,
             user_agent=link.user_agent,
             current=link.family_id == principal.session_id,
+            amr=link.amr.split(),
         )
         for link, began in links
     ]

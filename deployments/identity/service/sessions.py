@@ -14,10 +14,8 @@ from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
 from deployments.identity.errors import LoginFailed, TenantSuspended
 from deployments.identity.passwords import Passwords
 from deployments.identity.permissions import scopes_of
-from deployments.identity.service.enforcement import require_local_login
 from deployments.identity.service.grants import granted
 from deployments.identity.service.users import normalise_email
-from deployments.identity.service.verification import require_verified
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
 from deployments.kit.errors import Unauthenticated
@@ -69,23 +67,29 @@ async def prove(passwords: Passwords, account: User | None, command: LogIn) -> P
     return Proof(account.id, account.password_hash, fresh)
 
 
-async def log_in(
-    unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, origin: Origin, proof: Proof
-) -> Session:
-    """A new session.
-
-    Raises LoginFailed when the account changed since the proof, TenantSuspended, EmailUnverified, FederatedOnly.
-    """
+async def admit(unit: UnitOfWork, proof: Proof) -> User:
+    """The person of the proof, locked. Raises LoginFailed when the account changed since then, TenantSuspended."""
     user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)
     if user is None or user.status != "active" or user.password_hash != proof.password_hash:
         raise LoginFailed
-    await _require_active_tenant(unit)
-    await require_local_login(unit, user)
-    require_verified(settings, user)
+    await require_active_tenant(unit)
     if proof.fresh_hash is not None:
         user.password_hash = proof.fresh_hash
+    return user
+
+
+def enter(
+    unit: UnitOfWork,
+    tokens: AccessTokens,
+    settings: IdentitySettings,
+    user: User,
+    origin: Origin,
+    *,
+    amr: tuple[str, ...],
+) -> Session:
+    """The session of somebody who showed what `amr` names (RFC 8176), on the record."""
     record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)
-    return begin(unit, tokens, settings, user, origin)
+    return begin(unit, tokens, settings, user, origin, amr=amr)
 
 
 def note_lock(unit: UnitOfWork, account: User, origin: Origin) -> None:
@@ -93,11 +97,19 @@ def note_lock(unit: UnitOfWork, account: User, origin: Origin) -> None:
     record(unit, UserLocked(user_id=account.id), actor=account.id, origin=origin)
 
 
-def begin(unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, user: User, origin: Origin) -> Session:
+def begin(
+    unit: UnitOfWork,
+    tokens: AccessTokens,
+    settings: IdentitySettings,
+    user: User,
+    origin: Origin,
+    *,
+    amr: tuple[str, ...] = (),
+) -> Session:
     """The first pair of tokens of a new family."""
     now = utc_now()
     end = now + timedelta(seconds=settings.refresh_token_life_s)
-    return _issue(unit, tokens, user, origin, family_id=new_id("fam"), now=now, end=end)
+    return _issue(unit, tokens, user, origin, family_id=new_id("fam"), now=now, end=end, amr=amr)
 
 
 async def find_link(unit: UnitOfWork, command: Refresh) -> Link:
@@ -125,10 +137,11 @@ async def rotate(unit: UnitOfWork, tokens: AccessTokens, origin: Origin, link: L
     if token.used_at is not None:
         await repository.revoke_family(token.family_id, now)
         return None
-    await _require_active_tenant(unit)
+    await require_active_tenant(unit)
     token.used_at = now
     # The end of the family stays: rotation must not prolong a session for ever (ASVS 5.0, 10.4.8).
-    return _issue(unit, tokens, user, origin, family_id=token.family_id, now=now, end=token.expires_at)
+    amr = tuple(token.amr.split())
+    return _issue(unit, tokens, user, origin, family_id=token.family_id, now=now, end=token.expires_at, amr=amr)
 
 
 async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> None:
@@ -166,13 +179,22 @@ def require_active(tenant_status: str) -> None:
         raise Unauthenticated
 
 
-async def _require_active_tenant(unit: UnitOfWork) -> None:
+async def require_active_tenant(unit: UnitOfWork) -> None:
+    """Raise TenantSuspended, or Unauthenticated when the unit's tenant is gone."""
     tenant = await TenantRepository(unit.session, unit.tenant).get()
     require_active(tenant.status if tenant else "deleted")
 
 
 def _issue(
-    unit: UnitOfWork, tokens: AccessTokens, user: User, origin: Origin, *, family_id: str, now: datetime, end: datetime
+    unit: UnitOfWork,
+    tokens: AccessTokens,
+    user: User,
+    origin: Origin,
+    *,
+    family_id: str,
+    now: datetime,
+    end: datetime,
+    amr: tuple[str, ...],
 ) -> Session:
     secret = new_refresh_token()
     RefreshTokenRepository(unit.session, unit.tenant).add(
@@ -186,7 +208,8 @@ def _issue(
             expires_at=end,
             address=origin.address,
             user_agent=origin.user_agent,
+            amr=" ".join(amr),
         )
     )
-    access = tokens.issue(Claims(user.id, unit.tenant, user.role, family_id), now)
+    access = tokens.issue(Claims(user.id, unit.tenant, user.role, family_id, amr), now)
     return Session(access_token=access, refresh_token=secret, expires_in=tokens.life_s)

@@ -27,7 +27,7 @@ from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
-from deployments.kit.features import unknown_features
+from deployments.kit.features import FEATURES, unknown_features
 from deployments.kit.principal import Principal
 from eventing.events.envelope import EventData, Origin
 from eventing.events.identity import TenantCreated, TenantUpdated
@@ -109,8 +109,8 @@ async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) 
     with a fault for each unknown feature."""
     principal.require("tenant:write")
     given = {} if command.settings is None else command.settings.model_dump(mode="json", exclude_unset=True)
-    _refuse_protected(principal, given)
     _refuse_unknown(given)
+    _refuse_protected(principal, given)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
     settings = _merge(row.settings, given)
     if "hosts" in given:
@@ -201,8 +201,11 @@ def _changed(unit: UnitOfWork, principal: Principal, row: TenantRow, changed: li
 
 
 def _refuse_protected(principal: Principal, given: dict[str, Any]) -> None:
-    protected = sorted(given.keys() - _OWN_SETTINGS)
-    if protected and not principal.may(PLATFORM_ADMIN):
+    if principal.may(PLATFORM_ADMIN):
+        return
+    protected = sorted(given.keys() - _OWN_SETTINGS - {"features"})
+    protected += [f"features/{name}" for name in sorted(given.get("features", ())) if not FEATURES[name].own]
+    if protected:
         raise SettingProtected(
             faults=tuple(Fault(f"/settings/{key}", SettingProtected.code, SettingProtected.title) for key in protected)
         )

@@ -123,6 +123,16 @@ async def own_hash(unit: UnitOfWork, principal: Principal) -> str:
     return row.password_hash
 
 
+async def own_locked(unit: UnitOfWork, principal: Principal, known: str | None) -> UserRow:
+    """The caller's own row, locked. Raises Forbidden for a program, LoginFailed when the hash is `known` no more."""
+    row = await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
+    if principal.kind != "user" or row is None:
+        raise Forbidden("only a person can do this")
+    if known is not None and row.password_hash != known:
+        raise LoginFailed
+    return row
+
+
 async def change_password(unit: UnitOfWork, principal: Principal, known: str, fresh: str) -> None:
     """Keep the hash `fresh` and end the person's other sessions. Raises LoginFailed when it is `known` no more."""
     row = await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
@@ -180,4 +190,4 @@ def _existing(row: UserRow | None) -> UserRow:
 
 
 def _to_user(row: UserRow) -> User:
-    return User.model_validate(row.model_dump(exclude={"tenant_id", "password_hash"}))
+    return User.model_validate(row.model_dump(exclude={"tenant_id", "password_hash", "phone", "phone_verified_at"}))

@@ -20,6 +20,7 @@ from deployments.kit.contract import Contract, Page
 from deployments.kit.errors import Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
+from serve_app.edge.sessions import begin, in_cookies
 
 
 async def sign_up(x: Exchange) -> Reply:
@@ -36,18 +37,14 @@ async def log_in(x: Exchange) -> Reply:
     command: LogIn = x.body
     if "tenant" not in command.model_fields_set and x.principal.tenant_id != PLATFORM_TENANT:
         command = command.model_copy(update={"tenant": x.principal.tenant_id})
-    in_cookies = x.cookies.wanted(x.request)
-    if in_cookies:
-        x.cookies.require_same_origin(x.request)
-    session = await x.apis.identity.log_in(x.principal.origin, command)
-    return _begun(x, session) if in_cookies else Reply(session)
+    return await begin(x, lambda: x.apis.identity.log_in(x.principal.origin, command))
 
 
 async def refresh(x: Exchange) -> Reply:
     if x.body.refresh_token is not None:
         return Reply(await x.apis.identity.refresh(x.principal.origin, Refresh(refresh_token=x.body.refresh_token)))
     command = Refresh(refresh_token=_from_cookie(x))
-    return _begun(x, await x.apis.identity.refresh(x.principal.origin, command))
+    return in_cookies(x, await x.apis.identity.refresh(x.principal.origin, command))
 
 
 async def log_out(x: Exchange) -> Reply:
@@ -57,11 +54,6 @@ async def log_out(x: Exchange) -> Reply:
         return Reply()
     await x.apis.identity.log_out(x.principal, Refresh(refresh_token=_from_cookie(x)))
     return Reply(headers=x.cookies.ended())
-
-
-def _begun(x: Exchange, session: Session) -> Reply:
-    begun, headers = x.cookies.begun(session)
-    return Reply(begun, headers=headers)
 
 
 def _from_cookie(x: Exchange) -> str:
@@ -137,14 +129,17 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/auth/login",
         summary="Log in",
+        description="Whoever has a second factor is answered 401 with the code `login.second_factor` and the members "
+        "`challenge`, `methods` and `channels`; where the tenant requires one that is not set up yet, with "
+        "`login.second_factor_required_setup` and `challenge`.\n\nWithout `tenant` in the body the tenant is that of "
+        "X-Tenant-ID, else of the host name, else the default tenant; null stands for the platform. With "
+        "`X-Session: cookie` the tokens go into cookies, and the body has a `csrf_token` for the header X-CSRF-Token "
+        "instead.",
         tag="Identity",
         scope=Access.PUBLIC,
         selects_tenant=True,
         rate="auth",
         handler=log_in,
-        description="Without `tenant` in the body the tenant is that of X-Tenant-ID, else of the host name, else the "
-        "default tenant; null stands for the platform. With `X-Session: cookie` the tokens go into cookies, and the "
-        "body has a `csrf_token` for the header X-CSRF-Token instead.",
         request=LogIn,
         response=Session,
         errors=(401, 403),

@@ -12,6 +12,7 @@ from deployments.identity.contracts import (
 )
 from deployments.kit.contract import Page
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
+from serve_app.edge.sessions import begin
 
 _TAG = "Invitations"
 _SHARE = "forms:share"
@@ -40,7 +41,7 @@ async def look_up_invitation(x: Exchange) -> Reply:
 
 
 async def accept_invitation(x: Exchange) -> Reply:
-    return Reply(await x.apis.identity.accept_invitation(x.principal.origin, x.body))
+    return await begin(x, lambda: x.apis.identity.accept_invitation(x.principal.origin, x.body))
 
 
 async def join_form(x: Exchange) -> Reply:

@@ -6,6 +6,7 @@ from deployments.federation.contracts import Arrival, Connection, CreateConnecti
 from deployments.identity.contracts import Session
 from deployments.kit.contract import Contract, Page
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
+from serve_app.edge.sessions import begin
 
 _COOKIE = "formstream_login"
 
@@ -65,7 +66,7 @@ async def finish_oidc_login(x: Exchange) -> Reply:
 
 
 async def exchange_oidc_code(x: Exchange) -> Reply:
-    return Reply(await x.apis.federation.exchange(x.principal.origin, x.body, _browser_of(x)))
+    return await begin(x, lambda: x.apis.federation.exchange(x.principal.origin, x.body, _browser_of(x)))
 
 
 def _cookie_name(x: Exchange) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from db.models.jobs import Job
 from db.session import Database
 from deployments.identity.handlers import job_kinds
+from deployments.identity.settings import IdentitySettings
 from deployments.notifications.contracts import SEND_LETTER, Letter
 from eventing.jobs import JobRun
 from tests.deployments.identity.conftest import VAULT
@@ -58,5 +59,6 @@ class Letterbox:
             soft_limit_s=60,
             report=report,
         )
-        kinds = {kind.name: kind for kind in job_kinds(self.database, VAULT, PUBLIC_URL)}
+        settings = IdentitySettings(signing_key="k" * 32, public_url=PUBLIC_URL)
+        kinds = {kind.name: kind for kind in job_kinds(self.database, settings, VAULT)}
         return await kinds[job.kind].run(run)

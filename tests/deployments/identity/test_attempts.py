@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from db.repositories.login_attempts import AttemptKey, LoginAttemptsDirectory
 from db.session import Database
 from db.types import utc_now
 from deployments.identity import attempts as rules
@@ -91,6 +92,18 @@ async def test_the_window_ends(database: Database, monkeypatch: pytest.MonkeyPat
             text("SELECT count(*) FROM login_attempts WHERE expires_at <= :at"), {"at": later}
         )
     assert kept == 0
+
+
+async def test_a_window_that_began_anew_counts_on(database: Database) -> None:
+    """U6: on both databases a second window bounds as the first did."""
+    key, now = AttemptKey("acme", "account:1"), utc_now()
+    for moment in (now, now + rules.WINDOW):
+        for number in (1, 2, 3):
+            async with database.unscoped_write() as unit:
+                counter = await LoginAttemptsDirectory(unit.session).start_in_any_tenant(
+                    key, moment, moment + rules.WINDOW
+                )
+            assert (counter.started, counter.expires_at) == (number, moment + rules.WINDOW)
 
 
 @pytest.mark.parametrize(

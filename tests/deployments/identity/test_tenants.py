@@ -132,7 +132,10 @@ class TestUpdate:
         settings = TenantSettings(max_forms=None, features={"webhooks": True}, locale="fr")
         with pytest.raises(SettingProtected) as caught:
             await identity.update_tenant(owner, "acme", UpdateTenant(name="ACME", settings=settings))
-        assert [fault.pointer for fault in caught.value.faults] == ["/settings/features", "/settings/max_forms"]
+        assert [fault.pointer for fault in caught.value.faults] == [
+            "/settings/max_forms",
+            "/settings/features/webhooks",
+        ]
         assert (await identity.get_tenant(owner, "acme")).settings == TenantSettings()
 
     async def test_settings_that_are_not_given_stay(
@@ -305,3 +308,13 @@ async def test_a_profile_is_what_the_edge_needs(identity: Identity, acme: Signed
 def test_a_host_name_has_a_form(host: str) -> None:
     with pytest.raises(ValueError, match="hosts"):
         TenantSettings(hosts=[host])
+
+
+async def test_a_tenant_switches_what_is_its_own(identity: Identity, owner: Principal) -> None:
+    """T6, U3: how its people log in is for the tenant to say; what it may use is for the platform."""
+    own = UpdateTenant(settings=TenantSettings(features={"require_second_factor": True, "login_codes": True}))
+    assert (await identity.update_tenant(owner, "acme", own)).settings.features["require_second_factor"]
+    both = UpdateTenant(settings=TenantSettings(features={"login_codes": False, "exports": True}))
+    with pytest.raises(SettingProtected) as caught:
+        await identity.update_tenant(owner, "acme", both)
+    assert [fault.pointer for fault in caught.value.faults] == ["/settings/features/exports"]

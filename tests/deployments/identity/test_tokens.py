@@ -65,6 +65,17 @@ def test_what_is_issued_is_read(tokens: AccessTokens) -> None:
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "at+jwt", "kid": derived_key_id(KEY)}
 
 
+def test_how_somebody_logged_in_is_read(tokens: AccessTokens) -> None:
+    """U3: `amr` of RFC 8176; tokens from before it was noted have none, and a strange one is no token of ours."""
+    claims = Claims("usr_1", "acme", "owner", "fam_1", ("pwd", "otp", "mfa"))
+    token = tokens.issue(claims, utc_now())
+    assert tokens.read(token) == claims
+    assert jwt.decode(token, options={"verify_signature": False})["amr"] == ["pwd", "otp", "mfa"]
+    assert "amr" not in jwt.decode(tokens.issue(CLAIMS, utc_now()), options={"verify_signature": False})
+    for strange in ("pwd", [1], {"pwd": True}):
+        refuse(tokens, forged(amr=strange))
+
+
 def test_the_forger_of_these_tests_can_make_a_right_token(tokens: AccessTokens) -> None:
     assert tokens.read(forged()) == CLAIMS
 

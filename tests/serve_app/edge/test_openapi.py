@@ -11,8 +11,13 @@ from serve_app.edge.routes import OPERATIONS
 PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
 PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
 PUBLIC |= {"verify_email", "forgot_password", "reset_password", "look_up_invitation", "accept_invitation"}
+PUBLIC |= {"request_code", "verify_code", "show_second_factor", "send_second_factor_code"}
+PUBLIC |= {"start_second_factor_setup", "confirm_second_factor_setup"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
 SIGNED_IN |= {"resend_verification", "change_email", "join_form"}
+SIGNED_IN |= {"list_factors", "start_totp", "confirm_totp", "remove_totp", "renew_recovery_codes"}
+SIGNED_IN |= {"add_email_factor", "remove_email_factor", "add_sms_factor", "remove_sms_factor"}
+SIGNED_IN |= {"put_phone", "verify_phone", "remove_phone"}
 
 
 async def test_the_document_is_valid_openapi(client: httpx.AsyncClient) -> None:
