@@ -170,8 +170,9 @@ class JobQueueRepository:
         return bool(await self._session.scalar(statement))
 
     async def count_due(self, queues: Sequence[str], now: datetime) -> int:
-        """How many jobs of the queues are due, counted up to 10,000."""
-        due = select(col(Job.id)).where(col(Job.queue).in_(queues), col(Job.run_at) <= now, _IS_QUEUED)
+        """How many jobs of the queues are due, counted up to 10,000. What is held of closed tenants is not."""
+        closed = exists().where(col(Tenant.id) == col(Job.tenant_id), col(Tenant.status) != "active")
+        due = select(col(Job.id)).where(col(Job.queue).in_(queues), col(Job.run_at) <= now, _IS_QUEUED, ~closed)
         counted = select(func.count()).select_from(due.limit(_COUNTED).subquery())
         return await self._session.scalar(counted) or 0
 

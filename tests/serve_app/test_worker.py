@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -71,6 +72,9 @@ async def test_due_jobs_of_its_queues_are_its_lag(runner: Worker, database: Data
         for queue, after in (("high", 0.0), ("high", 0.0), ("batch", 0.0), ("default", 0.0), ("high", 60.0)):
             await enqueue(unit, JobSpec("nobody.does.it", {}, "test", queue=queue, run_after_s=after))
     assert await runner.record_autoscaling_stats() == {"lag": 3.0}
+    async with database.write("acme") as unit:
+        await unit.session.execute(text("UPDATE tenant SET status = 'suspended'"))
+    assert await runner.record_autoscaling_stats() == {"lag": 0.0}
 
 
 async def test_events_that_wait_are_its_lag(settings: Settings) -> None:

@@ -72,7 +72,10 @@ async def admit(unit: UnitOfWork, proof: Proof) -> User:
     user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)
     if user is None or user.status != "active" or user.password_hash != proof.password_hash:
         raise LoginFailed
-    await require_active_tenant(unit)
+    tenant = await TenantRepository(unit.session, unit.tenant).get()
+    if tenant is None or tenant.status == "deleted":
+        raise LoginFailed
+    require_active(tenant.status)
     if proof.fresh_hash is not None:
         user.password_hash = proof.fresh_hash
     return user

@@ -121,6 +121,14 @@ class TestLogIn:
         with pytest.raises(LoginFailed):
             await identity.log_in(ORIGIN, login_of("acme", password="wrong"))
 
+    async def test_answers_for_a_deleted_tenant_like_for_none(
+        self, identity: Identity, acme: SignedUp, database: Database
+    ) -> None:
+        """U6: who knows the password learns no more than who does not."""
+        await change(database, Tenant, status="deleted")
+        with pytest.raises(LoginFailed):
+            await identity.log_in(ORIGIN, login_of("acme"))
+
     async def test_refreshes_an_outdated_hash(self, identity: Identity, acme: SignedUp, database: Database) -> None:
         old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
         await change(database, User, password_hash=old)
