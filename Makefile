@@ -13,6 +13,13 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+PYTEST := $(BIN)/coverage run -m pytest
+# Two processes for two processors; what starts a cluster of its own comes afterwards, alone.
+SOME   := tests/eventing/ tests/serve_app/ tests/security/
+OTHERS := $(filter-out $(SOME) tests/e2e/ tests/__pycache__/,$(wildcard tests/*/))
+together = { $(PYTEST) $(1) >$(VENV)/.tests.log 2>&1 & some=$$!; $(PYTEST) $(2); others=$$?; \
+	wait $$some; some=$$?; cat $(VENV)/.tests.log; test "$$some$$others" = 00; }
+
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
@@ -30,7 +37,7 @@ demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREA
 test: lint types browser ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(call together,$(SOME),$(OTHERS)) && $(PYTEST) tests/e2e)
 	$(call heading,Coverage)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
