@@ -1,5 +1,7 @@
 """Identity's door: opens the unit of work, calls the rules, returns a contract."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from db.models.identity import User as UserRow
@@ -307,25 +309,13 @@ class Identity:
 
     async def change_password(self, principal: Principal, command: ChangePassword) -> None:
         home = users.home(principal)
-        attempt = await self._attempts.start(home, principal.subject, principal.origin.address)
-        try:
-            async with self._database.read(home) as unit:
-                known = await users.own_hash(unit, principal)
-            if not await self.passwords.verify(known, command.current_password):
-                raise LoginFailed
+        async with self._knowing(principal, command.current_password) as known:
             async with self._database.read(home) as unit:
                 await password_rules.check_of(unit, principal.subject, command.new_password, "/new_password")
             fresh = await self.passwords.hash(command.new_password)
             async with self._database.write(home) as unit:
                 await users.change_password(unit, principal, known, fresh)
                 await password_reset.tell_changed(unit, self._letters, await verification.own(unit, principal))
-        except LoginFailed:
-            await self._attempts.fail(attempt)
-            raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
-        except BaseException:
-            await self._attempts.release(attempt)
-            raise
-        await self._attempts.succeed(attempt)
 
     async def verify_email(self, origin: Origin, command: VerifyEmail) -> None:
         async with self._database.unscoped_read() as unit:
@@ -345,22 +335,10 @@ class Identity:
 
     async def change_email(self, principal: Principal, command: ChangeEmail) -> None:
         home = users.home(principal)
-        attempt = await self._attempts.start(home, principal.subject, principal.origin.address)
-        try:
-            async with self._database.read(home) as unit:
-                known = await users.own_hash(unit, principal)
-            if not await self.passwords.verify(known, command.current_password):
-                raise LoginFailed
+        async with self._knowing(principal, command.current_password):
             await self._letter_limits.require(home, users.normalise_email(command.email), principal.subject)
             async with self._database.write(home) as unit:
                 await verification.request_change(unit, self._letters, principal, command)
-        except LoginFailed:
-            await self._attempts.fail(attempt)
-            raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
-        except BaseException:
-            await self._attempts.release(attempt)
-            raise
-        await self._attempts.succeed(attempt)
 
     async def forgot_password(self, origin: Origin, command: ForgotPassword) -> None:
         tenant_id, email = password_reset.account_of(command)
@@ -474,6 +452,25 @@ class Identity:
     async def delete_tenant(self, principal: Principal, tenant_id: str) -> Tenant:
         async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
             return await tenants.delete(unit, principal, self._settings)
+
+    @asynccontextmanager
+    async def _knowing(self, principal: Principal, password: str) -> AsyncIterator[str]:
+        """The caller's password hash, once they have shown that they know the password; counted like a login."""
+        home = users.home(principal)
+        attempt = await self._attempts.start(home, principal.subject, principal.origin.address)
+        try:
+            async with self._database.read(home) as unit:
+                known = await users.own_hash(unit, principal)
+            if not await self.passwords.verify(known, password):
+                raise LoginFailed
+            yield known
+        except LoginFailed:
+            await self._attempts.fail(attempt)
+            raise Invalid.at("/current_password", "password.wrong", "this is not the current password") from None
+        except BaseException:
+            await self._attempts.release(attempt)
+            raise
+        await self._attempts.succeed(attempt)
 
     async def close(self) -> None:
         """Note the last uses of keys."""

@@ -23,6 +23,8 @@ from tests.factories import ANSWERS, PARTY, make_tenant
 from tests.serve_app.one_process import one_process, replica, settings_for
 
 SUBMISSIONS = 3
+WELCOME = 1
+"""The letter to who signed up, which verifies their address."""
 
 
 async def _set_status(database: Database, status: str) -> None:
@@ -74,7 +76,7 @@ async def test_effects_wait_for_the_end_of_a_suspension(
             await eventually(lambda: is_true(lambda: left("other") == 2 * SUBMISSIONS))
             assert left("acme") == 0
             held = [job.state for job in await rows(database, Job) if job.tenant_id == "acme"]
-            assert held == ["queued"] * (2 * SUBMISSIONS)
+            assert held == ["queued"] * (2 * SUBMISSIONS + WELCOME)
 
             await _set_status(database, "active")
 
