@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import belongs_to, document, key, moment
@@ -55,7 +55,11 @@ class FormVersion(SQLModel, table=True):
 
 
 class FormCounter(SQLModel, table=True):
-    """How many responses a form holds: the row that makes limits exact under concurrency (R9)."""
+    """How many responses a form holds, and how often they have changed.
+
+    The row makes limits exact under concurrency (R9). Who changes a response holds it until the commit, so the numbers
+    that `changes` gives out become visible in their order.
+    """
 
     __tablename__ = "form_counter"
     __table_args__ = (belongs_to("form", "form_id"),)
@@ -63,3 +67,4 @@ class FormCounter(SQLModel, table=True):
     tenant_id: str = key()
     form_id: str = key()
     responses: int = 0
+    changes: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})

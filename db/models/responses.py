@@ -3,19 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
-from sqlmodel import SQLModel
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field, SQLModel
 
 from db.models.columns import belongs_to, document, key, moment
 
 
 class Response(SQLModel, table=True):
-    """One person's answers to one version of a form."""
+    """One person's answers to one version of a form. `change` numbers the change of the form that last touched it."""
 
     __tablename__ = "response"
     __table_args__ = (
         belongs_to("form", "form_id"),
         Index("ix_response_submitted", "tenant_id", "form_id", "submitted_at", "id"),
+        Index("ix_response_change", "tenant_id", "form_id", "change"),
     )
 
     tenant_id: str = key()
@@ -28,6 +29,7 @@ class Response(SQLModel, table=True):
     submitted_by: str
     submitted_at: datetime = moment()
     deleted_at: datetime | None = moment(default=None)
+    change: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class IdempotencyKey(SQLModel, table=True):

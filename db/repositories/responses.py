@@ -53,8 +53,17 @@ class ResponseRepository:
     async def delete(self, response: Response, now: datetime) -> None:
         """Put a response in the trash and free its place in the form's limit."""
         response.deleted_at = now
-        await self._session.execute(
+        response.change = await self.next_change(response.form_id, more=-1)
+
+    async def next_change(self, form_id: str, *, more: int = 0) -> int:
+        """The number for a change of one of the form's responses, to be written to it; `more` responses are held then.
+
+        Other changes of the form's responses wait for the end of the transaction.
+        """
+        statement = (
             update(FormCounter)
-            .where(col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == response.form_id)
-            .values(responses=col(FormCounter.responses) - 1)
+            .where(col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == form_id)
+            .values(responses=col(FormCounter.responses) + more, changes=col(FormCounter.changes) + 1)
+            .returning(col(FormCounter.changes))
         )
+        return (await self._session.scalars(statement)).one()

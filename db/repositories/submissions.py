@@ -24,8 +24,11 @@ _COUNT = (
         col(FormCounter.tenant_id) == bindparam("tenant"),
         col(FormCounter.form_id) == bindparam("form"),
     )
-    .values(responses=col(FormCounter.responses) + bindparam("more"))
-    .returning(col(FormCounter.responses))
+    .values(
+        responses=col(FormCounter.responses) + bindparam("more"),
+        changes=col(FormCounter.changes) + bindparam("more"),
+    )
+    .returning(col(FormCounter.responses), col(FormCounter.changes))
 )
 
 
@@ -142,7 +145,9 @@ def _within_limits(
     refused: set[int] = set()
     for form_id in sorted(by_form):
         mine = by_form[form_id]
-        total = _count(connection, tenant_id, form_id, len(mine))
+        total, changes = _count(connection, tenant_id, form_id, len(mine))
+        for change, index in enumerate(mine, changes - len(mine) + 1):
+            submissions[index].response["change"] = change
         limit = submissions[mine[-1]].limit
         over = 0 if limit is None else min(max(total - limit, 0), len(mine))
         if over:
@@ -153,9 +158,9 @@ def _within_limits(
     return [index for index in indexes if index not in refused]
 
 
-def _count(connection: Connection, tenant_id: str, form_id: str, more: int) -> int:
-    total = connection.scalar(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more})
-    return int(total or 0)
+def _count(connection: Connection, tenant_id: str, form_id: str, more: int) -> tuple[int, int]:
+    row = connection.execute(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more}).one_or_none()
+    return (0, 0) if row is None else (row.responses, row.changes)
 
 
 def _insert(connection: Connection, submissions: Sequence[Submission]) -> None:
