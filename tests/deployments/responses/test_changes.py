@@ -21,7 +21,7 @@ TOGETHER = 60
 async def numbers(database: Database) -> dict[str, int]:
     async with database.unscoped_read() as unit:
         rows = await unit.session.execute(select(col(Response.id), col(Response.change)))
-        return dict(rows.tuples().all())
+        return {row.id: row.change for row in rows}
 
 
 async def changes(database: Database) -> int:
