@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -121,6 +122,7 @@ async def chromium(folder: Path, *, language: str = "en-US") -> AsyncIterator[Pa
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stderr is not None
     try:
@@ -137,7 +139,8 @@ async def chromium(folder: Path, *, language: str = "en-US") -> AsyncIterator[Pa
                     await page.command(f"{domain}.enable")
                 yield page
     finally:
-        process.kill()
+        # The browser's own children hold its standard error, too, and the wait is for the end of all of them.
+        os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     await reading
 

@@ -1,6 +1,7 @@
 """Fixtures of every level: a fresh, migrated database on each dialect, and a NATS server."""
 
 import asyncio
+import faulthandler
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -28,6 +29,14 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+_EXIT_S = 120
+
+
+def pytest_unconfigure() -> None:
+    """A process that does not end after its tests says where it is, and ends."""
+    faulthandler.dump_traceback_later(_EXIT_S, exit=True)
+
 
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
