@@ -29,6 +29,7 @@ class Response(SQLModel, table=True):
     submitted_by: str
     submitted_at: datetime = moment()
     deleted_at: datetime | None = moment(default=None)
+    suspicion: str | None = None
     change: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 

@@ -12,6 +12,7 @@ from db.models.events import Event
 from db.models.forms import FormCounter
 from db.models.imports import ImportedRow
 from db.models.responses import IdempotencyKey, Response
+from db.repositories.admission import NO_WISH, Admissions, ClaimTaken, QuotaFull, Wish
 from db.session import bind_tenant
 
 _INSERT_RESPONSE = insert(Response)
@@ -26,7 +27,7 @@ _COUNT = (
     )
     .values(
         responses=col(FormCounter.responses) + bindparam("more"),
-        changes=col(FormCounter.changes) + bindparam("more"),
+        changes=col(FormCounter.changes) + bindparam("changed"),
     )
     .returning(col(FormCounter.responses), col(FormCounter.changes))
 )
@@ -34,13 +35,18 @@ _COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated response ready to be stored: its rows, the form's limit and the client's key."""
+    """A validated response ready to be stored: its rows, the form's limit, what it claims and the client's key.
+
+    What does not count takes no place in the form's limit.
+    """
 
     tenant_id: str
     form_id: str
     response: dict[str, Any]
     event: dict[str, Any]
     limit: int | None = None
+    wish: Wish = NO_WISH
+    counts: bool = True
     key: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
 
@@ -62,7 +68,7 @@ class LimitReached(Exception):
     """The form holds as many responses as it may."""
 
 
-Outcome = Stored | Replayed | LimitReached
+Outcome = Stored | Replayed | LimitReached | ClaimTaken | QuotaFull
 
 
 def store_submissions(connection: Connection, submissions: Sequence[Submission]) -> list[Outcome | Exception]:
@@ -78,8 +84,10 @@ def store_submissions(connection: Connection, submissions: Sequence[Submission])
     for tenant_id in sorted(by_tenant):
         bind_tenant(connection, tenant_id)
         fresh = _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
-        accepted = _within_limits(connection, tenant_id, submissions, fresh, outcomes)
+        accepted, admissions = _within_limits(connection, tenant_id, submissions, fresh, outcomes)
         _insert(connection, [submissions[index] for index in accepted])
+        for each in admissions:
+            each.write()
     return outcomes
 
 
@@ -138,28 +146,78 @@ def _within_limits(
     submissions: Sequence[Submission],
     indexes: list[int],
     outcomes: list[Outcome | Exception],
-) -> list[int]:
+) -> tuple[list[int], list[Admissions]]:
     by_form: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
         by_form[submissions[index].form_id].append(index)
-    refused: set[int] = set()
+    accepted: set[int] = set()
+    admissions: list[Admissions] = []
     for form_id in sorted(by_form):
         mine = by_form[form_id]
-        total, changes = _count(connection, tenant_id, form_id, len(mine))
-        for change, index in enumerate(mine, changes - len(mine) + 1):
-            submissions[index].response["change"] = change
-        limit = submissions[mine[-1]].limit
-        over = 0 if limit is None else min(max(total - limit, 0), len(mine))
-        if over:
-            _count(connection, tenant_id, form_id, -over)
-            for index in mine[-over:]:
-                outcomes[index] = LimitReached()
-            refused.update(mine[-over:])
-    return [index for index in indexes if index not in refused]
+        if all(submissions[index].counts and not submissions[index].wish for index in mine):
+            accepted.update(_taken(connection, tenant_id, form_id, submissions, mine, outcomes))
+            continue
+        # Holds the counter, so what is read of the form afterwards stays true.
+        held = _count(connection, tenant_id, form_id, 0, 0)
+        wishes = [submissions[index].wish for index in mine]
+        admissions.append(Admissions(connection, tenant_id, form_id, wishes))
+        accepted.update(_admitted(connection, admissions[-1], held, submissions, mine, outcomes))
+    return [index for index in indexes if index in accepted], admissions
 
 
-def _count(connection: Connection, tenant_id: str, form_id: str, more: int) -> tuple[int, int]:
-    row = connection.execute(_COUNT, {"tenant": tenant_id, "form": form_id, "more": more}).one_or_none()
+def _taken(
+    connection: Connection,
+    tenant_id: str,
+    form_id: str,
+    submissions: Sequence[Submission],
+    mine: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    """Those that find room, by one statement when all do."""
+    total, changes = _count(connection, tenant_id, form_id, len(mine), len(mine))
+    for change, index in enumerate(mine, changes - len(mine) + 1):
+        submissions[index].response["change"] = change
+    limit = submissions[mine[-1]].limit
+    over = 0 if limit is None else min(max(total - limit, 0), len(mine))
+    if not over:
+        return mine
+    _count(connection, tenant_id, form_id, -over, -over)
+    for index in mine[-over:]:
+        outcomes[index] = LimitReached()
+    return mine[:-over]
+
+
+def _admitted(
+    connection: Connection,
+    admissions: Admissions,
+    held: tuple[int, int],
+    submissions: Sequence[Submission],
+    mine: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    """Those that find room and are granted their wishes, one after the other."""
+    total, changes = held
+    accepted: list[int] = []
+    places = 0
+    for index in mine:
+        submission = submissions[index]
+        full = submission.counts and submission.limit is not None and total + places >= submission.limit
+        refusal = LimitReached() if full else admissions.refusal(submission.wish)
+        if refusal is not None:
+            outcomes[index] = refusal
+            continue
+        admissions.grant(submission.wish, submission.response["id"])
+        places += submission.counts
+        accepted.append(index)
+        submission.response["change"] = changes + len(accepted)
+    first = submissions[mine[0]]
+    _count(connection, first.tenant_id, first.form_id, places, len(accepted))
+    return accepted
+
+
+def _count(connection: Connection, tenant_id: str, form_id: str, more: int, changed: int) -> tuple[int, int]:
+    values = {"tenant": tenant_id, "form": form_id, "more": more, "changed": changed}
+    row = connection.execute(_COUNT, values).one_or_none()
     return (0, 0) if row is None else (row.responses, row.changes)
 
 
