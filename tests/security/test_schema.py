@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tests.serve_app.one_process import OneProcess, one_process, settings_for
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "5")
 SEED = os.environ.get("SCHEMA_SEED", "1")
+
+_DEADLINE_S = 540.0
 
 # With these the tool would end the credential or the tenant that it works with.
 SPARED = {"tenant:own", "api_keys:write", "users:write"}
@@ -59,9 +62,17 @@ async def _run(platform: OneProcess, key: str, folder: Path) -> tuple[int, str]:
         *("--no-color", "--continue-on-failure"),
         *(part for option in options.items() for part in option),
         cwd=folder,
+        # Nobody measures the tool itself, and under coverage's tracer of greenlets it has been seen to turn for ever.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await tool.communicate()
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            output, _ = await tool.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            tool.kill()
+        await tool.wait()
     lines = (line[:300] for line in output.decode(errors="replace").splitlines())
     return tool.returncode or 0, "\n".join(lines)
