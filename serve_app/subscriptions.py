@@ -1,6 +1,7 @@
 """Who reacts to what, on one page: every subscription with its durable name, every kind of job."""
 
 from db.session import Database
+from deployments.forms import purging
 from deployments.forms.deployment import Forms
 from deployments.identity import handlers as identity
 from deployments.imports import handlers as imports
@@ -49,6 +50,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *identity.job_kinds(database, settings.identity(), vault),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
+        *purging.job_kinds(database, objects),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

@@ -10,7 +10,10 @@ from db.models.columns import belongs_to, document, key, moment
 
 
 class Form(SQLModel, table=True):
-    """A form with its draft definition. `revision` counts changes, for optimistic concurrency."""
+    """A form with its draft definition. `revision` counts changes, for optimistic concurrency.
+
+    With `deleted_at` it is in the trash; with `purge_started_at` its rows are being deleted and nothing brings it back.
+    """
 
     __tablename__ = "form"
     __table_args__ = (
@@ -21,6 +24,12 @@ class Form(SQLModel, table=True):
             unique=True,
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_form_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
         ),
     )
 
@@ -37,6 +46,19 @@ class Form(SQLModel, table=True):
     created_at: datetime = moment()
     updated_at: datetime = moment()
     deleted_at: datetime | None = moment(default=None)
+    purge_started_at: datetime | None = moment(default=None)
+
+
+class FormSlug(SQLModel, table=True):
+    """A slug that a form had before: links with it still lead there, until another form takes it."""
+
+    __tablename__ = "form_slug"
+    __table_args__ = (belongs_to("form", "form_id"), Index("ix_form_slug_form", "tenant_id", "form_id"))
+
+    tenant_id: str = key()
+    slug: str = key()
+    form_id: str
+    left_at: datetime = moment()
 
 
 class FormVersion(SQLModel, table=True):
@@ -52,6 +74,7 @@ class FormVersion(SQLModel, table=True):
     definition: dict[str, Any] = document()
     published_by: str
     published_at: datetime = moment()
+    notes: str | None = None
 
 
 class FormCounter(SQLModel, table=True):
@@ -68,3 +91,18 @@ class FormCounter(SQLModel, table=True):
     form_id: str = key()
     responses: int = 0
     changes: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
+class FormTemplate(SQLModel, table=True):
+    """A form to begin with, kept by a tenant."""
+
+    __tablename__ = "form_template"
+
+    tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id", ondelete="CASCADE"),))
+    id: str = key()
+    title: str
+    description: str
+    definition: dict[str, Any] = document()
+    settings: dict[str, Any] = document()
+    created_by: str
+    created_at: datetime = moment()

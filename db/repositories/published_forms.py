@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.forms import Form, FormVersion
+from db.models.forms import Form, FormSlug, FormVersion
 from db.models.identity import Tenant
 
 
@@ -35,8 +35,23 @@ class PublishedFormRepository:
         self._tenant_id = tenant_id
 
     async def current(self, *, slug: str | None = None, form_id: str | None = None) -> PublishedSnapshot | None:
-        """The published version of the form with this slug or id; None when there is none."""
+        """The published version of the form with this slug or id; None when there is none.
+
+        Where no form has the slug, it is the form that had it last.
+        """
         named = col(Form.slug) == slug if form_id is None else col(Form.id) == form_id
+        found = await self._current(named)
+        if found is None and form_id is None:
+            former = select(col(FormSlug.form_id)).where(
+                col(FormSlug.tenant_id) == self._tenant_id, col(FormSlug.slug) == slug
+            )
+            taken = select(col(Form.id)).where(
+                col(Form.tenant_id) == self._tenant_id, col(Form.slug) == slug, col(Form.deleted_at).is_(None)
+            )
+            found = await self._current(and_(col(Form.id).in_(former), ~exists(taken)))
+        return found
+
+    async def _current(self, named: ColumnElement[bool]) -> PublishedSnapshot | None:
         statement = (
             select(Form, FormVersion, Tenant)
             .join(

@@ -12,8 +12,28 @@ class VersionNotFound(NotFound):
     code, title = "form.version_not_found", "The form has no such version"
 
 
+class TemplateNotFound(NotFound):
+    code, title = "template.not_found", "There is no such template"
+
+
 class SlugTaken(Conflict):
     code, title = "form.slug_taken", "Another form has this slug"
+
+
+class NeverPublished(Conflict):
+    code, title = "form.never_published", "The form has no published version"
+
+
+class NotInTrash(Conflict):
+    code, title = "form.not_in_trash", "The form is not in the trash"
+
+
+class TooManyTemplates(Conflict):
+    code, title = "template.too_many", "The tenant holds as many templates as it may"
+
+
+class TemplateBuiltIn(Conflict):
+    code, title = "template.built_in", "A template that comes with the platform cannot be deleted"
 
 
 class FormQuotaReached(QuotaReached):

@@ -160,7 +160,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": _schema(operation.request, "validation", schemas)}
         if operation.example is not None:
             content["example"] = operation.example
-        described["requestBody"] = {"required": True, "content": {operation.media_type: content}}
+        described["requestBody"] = {"required": not operation.optional_body, "content": {operation.media_type: content}}
     return described
 
 

@@ -87,7 +87,7 @@ class Operation:
     form will do, and with `per_form` a grant for any, since the context then looks at the form. `selects_tenant` is for
     public operations without a tenant in the path that act in the one which header or host name select. `rate` is the
     class of its rate limits if any, `max_body` names the limit in EdgeSettings, `errors` are the status codes of its
-    own beside those that all can answer with.
+    own beside those that all can answer with. With `optional_body` no body stands for an empty object.
     """
 
     id: str
@@ -101,6 +101,7 @@ class Operation:
     handler: Handler
     request: Any = None
     body: Body = Body.JSON
+    optional_body: bool = False
     media_type: str = "application/json"
     rate: RouteClass | None = "api"
     max_body: Literal["max_body", "max_form_body", "max_upload"] = "max_body"

@@ -37,7 +37,7 @@ class Scene:
             *("/api/v1/forms", form, f"{form}/versions", f"{form}/responses", f"{form}/grants", "/api/v1/users"),
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports", "/api/v1/sso/connections"),
-            "/api/v1/invitations",
+            *("/api/v1/invitations", "/api/v1/templates", f"{form}/draft"),
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -72,6 +72,8 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     ids["form_id"] = (await _made(owner, "/api/v1/forms", form))["id"]
     its = f"/api/v1/forms/{ids['form_id']}"
     await _made(owner, f"{its}/publish", None)
+    template = {"form_id": ids["form_id"], "title": mark, "description": mark}
+    ids["template_id"] = (await _made(owner, "/api/v1/templates", template))["id"]
     ids["response_id"] = (await _made(owner, f"{its}/responses", {"answers": {"name": mark}}))["id"]
     hook = {"url": f"https://{mark}.example.com/hook", "events": ["response.submitted"]}
     ids["webhook_id"] = (await _made(owner, "/api/v1/webhooks", hook))["id"]

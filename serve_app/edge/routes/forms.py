@@ -1,16 +1,27 @@
 """Defining, publishing and showing forms."""
 
+from hashlib import sha256
+
+from pydantic import Field
+
 from deployments.forms.contracts import (
     CreateForm,
+    DefinitionDiff,
     DefinitionReport,
+    DuplicateForm,
     Form,
+    FormDraft,
     FormSummary,
     FormVersion,
+    ListForms,
+    OrderedPurge,
     PublishedForm,
+    PublishForm,
+    RestoreForm,
     UpdateForm,
     ValidateDefinition,
 )
-from deployments.kit.contract import Page
+from deployments.kit.contract import Contract, Page
 from deployments.kit.errors import NotFound
 from serve_app.edge.operations import IF_MATCH, IF_NONE_MATCH, Access, Exchange, Operation, PageQuery, Reply
 from serve_app.edge.revisions import entity_tag, matches, revision_of
@@ -33,18 +44,36 @@ _EXAMPLE = {
 }
 
 
+class DiffQuery(Contract):
+    """What to compare with."""
+
+    base: int | None = Field(
+        default=None, alias="from", ge=1, le=2**31 - 1, description="The older version, if not the one before."
+    )
+
+
 async def create_form(x: Exchange) -> Reply:
-    form = await x.apis.forms.create(x.principal, x.body)
+    return made(await x.apis.forms.create(x.principal, x.body))
+
+
+def made(form: Form) -> Reply:
+    """The answer to whoever made a form."""
     return Reply(form, headers=(("location", f"/api/v1/forms/{form.id}"), ("etag", entity_tag(form.revision))))
 
 
 async def list_forms(x: Exchange) -> Reply:
-    return Reply(await x.apis.forms.list_forms(x.principal, x.query.cursor, x.query.limit))
+    return Reply(await x.apis.forms.list_forms(x.principal, x.query))
 
 
 async def get_form(x: Exchange) -> Reply:
-    form = await x.apis.forms.get(x.principal, x.path["form_id"])
-    return Reply(form, headers=(("etag", entity_tag(form.revision)),))
+    return _shown(x, await x.apis.forms.get(x.principal, x.path["form_id"]))
+
+
+def _shown(x: Exchange, form: Form | FormDraft) -> Reply:
+    headers = (("etag", entity_tag(form.revision)), ("cache-control", "private, no-cache"))
+    if matches(x.header("if-none-match"), entity_tag(form.revision)):
+        return Reply(status=304, headers=headers)
+    return Reply(form, headers=headers)
 
 
 async def update_form(x: Exchange) -> Reply:
@@ -52,7 +81,10 @@ async def update_form(x: Exchange) -> Reply:
     revision = revision_of(x.header("if-match"))
     if revision is not None:
         command = command.model_copy(update={"if_match": revision})
-    form = await x.apis.forms.update(x.principal, x.path["form_id"], command)
+    return _changed(await x.apis.forms.update(x.principal, x.path["form_id"], command))
+
+
+def _changed(form: Form) -> Reply:
     return Reply(form, headers=(("etag", entity_tag(form.revision)),))
 
 
@@ -61,19 +93,64 @@ async def delete_form(x: Exchange) -> Reply:
     return Reply()
 
 
+async def get_draft(x: Exchange) -> Reply:
+    return _shown(x, await x.apis.forms.get_draft(x.principal, x.path["form_id"]))
+
+
+async def discard_draft(x: Exchange) -> Reply:
+    revision = revision_of(x.header("if-match"))
+    return _changed(await x.apis.forms.discard_draft(x.principal, x.path["form_id"], revision))
+
+
+async def diff_draft(x: Exchange) -> Reply:
+    query: DiffQuery = x.query
+    return Reply(await x.apis.forms.diff_draft(x.principal, x.path["form_id"], query.base))
+
+
 async def publish_form(x: Exchange) -> Reply:
-    return Reply(await x.apis.forms.publish(x.principal, x.path["form_id"]))
+    command: PublishForm = x.body
+    revision = revision_of(x.header("if-match"))
+    if revision is not None:
+        command = command.model_copy(update={"if_match": revision})
+    return Reply(await x.apis.forms.publish(x.principal, x.path["form_id"], command))
 
 
 async def list_versions(x: Exchange) -> Reply:
-    return Reply(await x.apis.forms.list_versions(x.principal, x.path["form_id"]))
+    query: PageQuery = x.query
+    return Reply(await x.apis.forms.list_versions(x.principal, x.path["form_id"], query.cursor, query.limit))
 
 
 async def get_version(x: Exchange) -> Reply:
+    return Reply(await x.apis.forms.get_version(x.principal, x.path["form_id"], _number(x)))
+
+
+async def diff_version(x: Exchange) -> Reply:
+    query: DiffQuery = x.query
+    return Reply(await x.apis.forms.diff_version(x.principal, x.path["form_id"], _number(x), query.base))
+
+
+def _number(x: Exchange) -> int:
     number = x.path["version"]
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise NotFound
-    return Reply(await x.apis.forms.get_version(x.principal, x.path["form_id"], int(number)))
+    return int(number)
+
+
+async def duplicate_form(x: Exchange) -> Reply:
+    return made(await x.apis.forms.duplicate(x.principal, x.path["form_id"], x.body))
+
+
+async def archive_form(x: Exchange) -> Reply:
+    return _changed(await x.apis.forms.archive(x.principal, x.path["form_id"]))
+
+
+async def restore_form(x: Exchange) -> Reply:
+    return _changed(await x.apis.forms.restore(x.principal, x.path["form_id"], x.body))
+
+
+async def purge_form(x: Exchange) -> Reply:
+    job = await x.apis.forms.purge(x.principal, x.path["form_id"])
+    return Reply(job, headers=(("location", f"/api/v1/jobs/{job.job_id}"),))
 
 
 async def validate_definition(x: Exchange) -> Reply:
@@ -82,8 +159,8 @@ async def validate_definition(x: Exchange) -> Reply:
 
 async def get_public_form(x: Exchange) -> Reply:
     form = await x.apis.forms.get_published(x.principal, x.path["slug"])
-    # Whether the form is open changes without a new version.
-    tag = entity_tag(form.version, "open" if form.open else "closed")
+    # Settings change without a new version, and whether the form is open without anybody.
+    tag = entity_tag(form.version, sha256(form.model_dump_json().encode()).hexdigest()[:16])
     headers = (("etag", tag), ("cache-control", "public, no-cache"))
     if matches(x.header("if-none-match"), tag):
         return Reply(status=304, headers=headers)
@@ -116,7 +193,7 @@ OPERATIONS = (
         tag="Forms",
         scope="forms:read",
         handler=list_forms,
-        query=PageQuery,
+        query=ListForms,
         response=Page[FormSummary],
     ),
     Operation(
@@ -128,13 +205,16 @@ OPERATIONS = (
         scope="forms:read",
         handler=get_form,
         response=Form,
+        headers=(IF_NONE_MATCH,),
+        errors=(304,),
     ),
     Operation(
         id="update_form",
         method="PATCH",
         path="/api/v1/forms/{form_id}",
         summary="Change a form",
-        description="Settings are merged key by key and hold at once; a definition replaces the draft.",
+        description="Settings are merged key by key and hold at once; a definition replaces the draft. Links with a "
+        "former slug go on leading to the form until another form takes it.",
         tag="Forms",
         scope="forms:write",
         handler=update_form,
@@ -148,7 +228,9 @@ OPERATIONS = (
         id="delete_form",
         method="DELETE",
         path="/api/v1/forms/{form_id}",
-        summary="Delete a form",
+        summary="Move a form to the trash",
+        description="For 30 days it can be restored; then it is deleted for good with its responses and files. "
+        "Its slug is free at once.",
         tag="Forms",
         scope="forms:write",
         handler=delete_form,
@@ -159,11 +241,105 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/forms/{form_id}/publish",
         summary="Publish the draft as a new version",
+        description="An unchanged draft is no new version. An archived form takes answers again.",
         tag="Forms",
         scope="forms:write",
         handler=publish_form,
+        request=PublishForm,
+        optional_body=True,
         response=FormVersion,
-        errors=(409, 422),
+        headers=(IF_MATCH,),
+        errors=(409, 412, 422),
+    ),
+    Operation(
+        id="get_form_draft",
+        method="GET",
+        path="/api/v1/forms/{form_id}/draft",
+        summary="The draft of a form",
+        tag="Forms",
+        scope="forms:read",
+        handler=get_draft,
+        response=FormDraft,
+        headers=(IF_NONE_MATCH,),
+        errors=(304,),
+    ),
+    Operation(
+        id="discard_form_draft",
+        method="DELETE",
+        path="/api/v1/forms/{form_id}/draft",
+        summary="Go back to the published version",
+        description="The draft's definition and title become those of the published version.",
+        tag="Forms",
+        scope="forms:write",
+        handler=discard_draft,
+        response=Form,
+        headers=(IF_MATCH,),
+        errors=(409, 412, 422),
+    ),
+    Operation(
+        id="diff_form_draft",
+        method="GET",
+        path="/api/v1/forms/{form_id}/draft/diff",
+        summary="What the draft changes",
+        description="Compared with the published version, or with the version `from`.",
+        tag="Forms",
+        scope="forms:read",
+        handler=diff_draft,
+        query=DiffQuery,
+        response=DefinitionDiff,
+    ),
+    Operation(
+        id="duplicate_form",
+        method="POST",
+        path="/api/v1/forms/{form_id}/duplicate",
+        summary="Copy a form",
+        description="The copy is a draft with the same definition and settings.",
+        tag="Forms",
+        scope="forms:write",
+        handler=duplicate_form,
+        request=DuplicateForm,
+        response=Form,
+        status=201,
+        errors=(409,),
+    ),
+    Operation(
+        id="archive_form",
+        method="POST",
+        path="/api/v1/forms/{form_id}/archive",
+        summary="Archive a form",
+        description="It takes no more answers, and those it has stay readable.",
+        tag="Forms",
+        scope="forms:write",
+        handler=archive_form,
+        response=Form,
+    ),
+    Operation(
+        id="restore_form",
+        method="POST",
+        path="/api/v1/forms/{form_id}/restore",
+        summary="Bring a form back from the trash or the archive",
+        description="From the trash it comes as it was when it went there. 409 `form.slug_taken` when another form has "
+        "its slug by now: then give it another one.",
+        tag="Forms",
+        scope="forms:write",
+        handler=restore_form,
+        request=RestoreForm,
+        optional_body=True,
+        response=Form,
+        errors=(409,),
+    ),
+    Operation(
+        id="purge_form",
+        method="POST",
+        path="/api/v1/forms/{form_id}/purge",
+        summary="Delete a form in the trash for good",
+        description="A job deletes it with its responses, files and events. Nothing brings it back from now on.",
+        tag="Forms",
+        scope="tenant:own",
+        handler=purge_form,
+        response=OrderedPurge,
+        status=202,
+        errors=(409,),
     ),
     Operation(
         id="list_form_versions",
@@ -173,6 +349,7 @@ OPERATIONS = (
         tag="Forms",
         scope="forms:read",
         handler=list_versions,
+        query=PageQuery,
         response=Page[FormVersion],
     ),
     Operation(
@@ -184,6 +361,18 @@ OPERATIONS = (
         scope="forms:read",
         handler=get_version,
         response=FormVersion,
+    ),
+    Operation(
+        id="diff_form_version",
+        method="GET",
+        path="/api/v1/forms/{form_id}/versions/{version}/diff",
+        summary="What a version changed",
+        description="Compared with the version before, or with the version `from`. Pointers lead into the newer one.",
+        tag="Forms",
+        scope="forms:read",
+        handler=diff_version,
+        query=DiffQuery,
+        response=DefinitionDiff,
     ),
     Operation(
         id="validate_definition",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.session import Database
-from deployments.forms.contracts import CreateForm, UpdateForm, ValidateDefinition
+from deployments.forms.contracts import CreateForm, ListForms, UpdateForm, ValidateDefinition
 from deployments.forms.deployment import Forms
 from deployments.forms.errors import (
     FormNotFound,
@@ -161,7 +161,7 @@ class TestGet:
         ):
             with pytest.raises(FormNotFound):
                 await call
-        assert (await forms.list_forms(other, None, 20)).data == []
+        assert (await forms.list_forms(other, ListForms())).data == []
 
     async def test_a_deleted_form_is_gone_and_its_slug_free(self, database: Database) -> None:
         principal = await make_tenant(database)
@@ -181,7 +181,7 @@ class TestGet:
         seen: list[str] = []
         cursor = None
         while True:
-            page = await forms.list_forms(principal, cursor, 2)
+            page = await forms.list_forms(principal, ListForms(cursor=cursor, limit=2))
             seen += [form.id for form in page.data]
             cursor = page.meta.next_cursor
             if cursor is None:
@@ -190,7 +190,7 @@ class TestGet:
 
     async def test_a_forged_cursor_is_refused(self, database: Database) -> None:
         with pytest.raises(Invalid):
-            await Forms(database).list_forms(await make_tenant(database), "bm9uc2Vuc2U", 2)
+            await Forms(database).list_forms(await make_tenant(database), ListForms(cursor="bm9uc2Vuc2U"))
 
     async def test_a_form_outside_its_window_says_that_it_is_closed(self, database: Database) -> None:
         principal = await make_tenant(database)
@@ -207,7 +207,7 @@ class TestValidate:
         report = await forms.validate(principal, ValidateDefinition(definition={"pages": []}))
         assert not report.valid
         assert report.errors
-        assert (await forms.list_forms(principal, None, 20)).data == []
+        assert (await forms.list_forms(principal, ListForms())).data == []
 
 
 def test_a_slug_is_a_plain_name() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from deployments.forms.contracts import CreateForm, Form, FormSettings, PublishedForm, UpdateForm
+from deployments.forms.contracts import CreateForm, Form, FormSettings, ListForms, PublishedForm, UpdateForm
 from deployments.identity.contracts import Me, Tenant, TenantProfile, TenantSettings
 from deployments.imports.contracts import StartedImport, StartImport
 from deployments.kit.contract import Page, PageMeta
@@ -88,9 +88,9 @@ class FakeForms:
     async def delete(self, principal: Principal, form_id: str) -> None:
         self.commands.append((principal, form_id))
 
-    async def list_forms(self, principal: Principal, cursor: str | None, limit: int) -> Page[Any]:
-        self.commands.append((principal, cursor, limit))
-        return Page(data=[], meta=PageMeta(limit=limit, next_cursor=None))
+    async def list_forms(self, principal: Principal, query: ListForms) -> Page[Any]:
+        self.commands.append((principal, query))
+        return Page(data=[], meta=PageMeta(limit=query.limit, next_cursor=None))
 
     async def get_published(self, principal: Principal, slug: str) -> PublishedForm:
         return PublishedForm(

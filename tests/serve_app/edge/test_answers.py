@@ -8,6 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from deployments.forms.contracts import ListForms
 from deployments.kit.errors import Conflict, Fault, TooManyRequests, Unavailable
 from tests.serve_app.edge.fakes import Fakes, running
 
@@ -75,7 +76,7 @@ async def test_lists_are_not_stored(owner: httpx.AsyncClient, fakes: Fakes) -> N
     response = await owner.get("/api/v1/forms?limit=7&cursor=abc")
     assert response.json() == {"data": [], "meta": {"limit": 7, "next_cursor": None, "total": None}}
     assert response.headers["cache-control"] == "private, no-store"
-    assert fakes.forms.commands[0][1:] == ("abc", 7)
+    assert fakes.forms.commands[0][1:] == (ListForms(cursor="abc", limit=7),)
 
 
 async def test_an_unknown_address(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.forms.contracts import ListForms
 from deployments.identity.contracts import Refresh
 from deployments.kit.principal import Principal
 from serve_app.edge.apis import Apis
@@ -35,9 +36,15 @@ CASES: list[tuple[str, str, Any, str, list[Any]]] = [
     ("list_tenant_exports", "?limit=3", None, "tenancy.list_exports", ["tenant_id1", None, 3]),
     ("list_erasure_receipts", "?cursor=c", None, "tenancy.list_receipts", ["c", 20]),
     ("get_erasure_receipt", "", None, "tenancy.get_receipt", ["tenant_id1"]),
-    ("publish_form", "", None, "forms.publish", ["form_id1"]),
+    ("publish_form", "", {"notes": "new"}, "forms.publish", ["form_id1", ...]),
+    ("list_forms", "?status=trashed&sort=title", None, "forms.list_forms", [ListForms(status="trashed", sort="title")]),
+    ("diff_form_draft", "?from=2", None, "forms.diff_draft", ["form_id1", 2]),
+    ("diff_form_version", "?from=3", None, "forms.diff_version", ["form_id1", 7, 3]),
+    ("list_templates", "?limit=3&cursor=c", None, "forms.list_templates", ["c", 3]),
+    ("get_template", "", None, "forms.get_template", ["template_id1"]),
+    ("delete_template", "", None, "forms.delete_template", ["template_id1"]),
     ("delete_form", "", None, "forms.delete", ["form_id1"]),
-    ("list_form_versions", "", None, "forms.list_versions", ["form_id1"]),
+    ("list_form_versions", "", None, "forms.list_versions", ["form_id1", None, 20]),
     ("get_form_version", "", None, "forms.get_version", ["form_id1", 7]),
     ("validate_definition", "", {"definition": []}, "forms.validate", [...]),
     ("get_response", "", None, "responses.get", ["response_id1"]),

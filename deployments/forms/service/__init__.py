@@ -1,0 +1,1 @@
+"""The rules of forms: drafts change freely, published versions never."""
