@@ -103,10 +103,10 @@ def _read_part(path: Path, views: Mapping[str, View]) -> Operand:
         value = answers.get(field_id)
         if type(value) is dict:
             return seen(value.get(part))
-        if type(value) is not list:
+        if type(value) is not list or not value or type(value[0]) is not dict:
             return None
         # The answers that the items of a group give to one of its fields.
-        given = [item[part] for item in value if type(item) is dict and part in item]
+        given = [item[part] for item in value if part in item]
         return [seen(answer if view is None else view(answer)) for answer in given]
 
     return read

@@ -4,6 +4,7 @@ A whole result up to 2^53 is an int, so that JSON writes it as JavaScript does; 
 """
 
 import re
+from collections.abc import Iterable
 from math import floor, isfinite
 from typing import Any, Final
 
@@ -31,6 +32,14 @@ def normal(value: float) -> int | float | None:
     if not isfinite(value):
         return None
     return int(value) if value.is_integer() and -EXACT <= value <= EXACT else value
+
+
+def sum_of(values: Iterable[float]) -> float:
+    """The sum from the left, each step a double; no better, because the browser does the same."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def whole(value: Any) -> int | None:

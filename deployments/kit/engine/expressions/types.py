@@ -56,18 +56,8 @@ def infer(node: Node, type_of: TypeOf) -> str:
         return _FREE[op]
     if ARITHMETIC.issuperset(op) or op == "negative":
         return _all(node, types, frozenset((NUMBER,)), NUMBER, "calculates with numbers, not with a {}")
-    if op in ("==", "!=", "<", "<=", ">", ">="):
-        return _comparison(node, *types)
-    if op in ("in", "contains"):
-        return _containment(node, *(types if op == "in" else reversed(types)))
-    if op in ("if", "coalesce"):
-        return _common(node, types[1:] if op == "if" else types)
-    if op in ("sum", "avg", "min", "max"):
-        return _aggregate(node, types)
-    if op == "join":
-        _fits(node, types[0].removeprefix(LIST), _SCALARS, "joins texts, not a {}")
-        _fits(node, types[1], _TEXTS, "joins with a text, not with a {}")
-        return TEXT
+    if op in _RULES:
+        return _RULES[op](node, types)
     wanted, result = _SIGNATURES[op]
     for found, accepted in zip(types, wanted * len(types), strict=False):
         _fits(node, found, accepted, "does not take a {}")
@@ -113,7 +103,8 @@ def _alike(left: str, right: str) -> bool:
     return left in _TEXTS and right in _TEXTS and TEXT in (left, right)
 
 
-def _comparison(node: Node, left: str, right: str) -> str:
+def _comparison(node: Node, types: list[str]) -> str:
+    left, right = types
     if not _alike(left, right):
         raise TypeFault(f"'{node.op}' compares a {left} with a {right}", node.position)
     if node.op not in ("==", "!="):
@@ -121,7 +112,8 @@ def _comparison(node: Node, left: str, right: str) -> str:
     return TRUTH
 
 
-def _containment(node: Node, item: str, whole: str) -> str:
+def _containment(node: Node, types: list[str]) -> str:
+    item, whole = types if node.op == "in" else reversed(types)
     found = whole.startswith(LIST) and _alike(item, whole.removeprefix(LIST))
     if not (_loose(whole) or found or (whole in _TEXTS and (item in _TEXTS or _loose(item)))):
         raise TypeFault(f"'{node.op}' looks for a {item} in a {whole}", node.position)
@@ -144,6 +136,12 @@ def _aggregate(node: Node, types: list[str]) -> str:
         return _all(node, items, frozenset((NUMBER,)), NUMBER, "takes numbers, not a {}")
     _all(node, items, frozenset((*_TEXTS, NUMBER)), NUMBER, "takes numbers or texts, not a {}")
     return _common(node, items)
+
+
+def _join(node: Node, types: list[str]) -> str:
+    _fits(node, types[0].removeprefix(LIST), _SCALARS, "joins texts, not a {}")
+    _fits(node, types[1], _TEXTS, "joins with a text, not with a {}")
+    return TEXT
 
 
 _NAMES: Final = {"negative": "-"}
@@ -177,4 +175,12 @@ _SIGNATURES: Final[Mapping[str, tuple[tuple[frozenset[str], ...], str]]] = {
     "days": ((_D,), NUMBER),
     "years": ((_D,), NUMBER),
     "add_days": ((_D, _N), DATE),
+}
+_RULES: Final[Mapping[str, Callable[[Node, list[str]], str]]] = {
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _comparison),
+    **dict.fromkeys(("in", "contains"), _containment),
+    **dict.fromkeys(("sum", "avg", "min", "max"), _aggregate),
+    "if": lambda node, types: _common(node, types[1:]),
+    "coalesce": _common,
+    "join": _join,
 }
