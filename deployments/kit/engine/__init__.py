@@ -2,15 +2,19 @@
 
 from deployments.kit.engine.columns import Column
 from deployments.kit.engine.compatibility import incompatible_changes
+from deployments.kit.engine.decision import Decision
 from deployments.kit.engine.definition import Definition, definition_schema
 from deployments.kit.engine.faults import InvalidDefinition
+from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.form import CompiledForm, compile_form, merged_columns
 from deployments.kit.engine.parsing import parse_definition
 
 __all__ = [
     "Column",
     "CompiledForm",
+    "Decision",
     "Definition",
+    "FileRules",
     "InvalidDefinition",
     "compile_form",
     "definition_schema",

@@ -1,9 +1,11 @@
 """What a new version of a published form may not change."""
 
+from collections.abc import Iterator
+
 from deployments.kit.engine.definition import Definition
 from deployments.kit.engine.faults import MAX_FAULTS
 from deployments.kit.engine.fields import Field
-from deployments.kit.engine.outline import Outline
+from deployments.kit.engine.outline import Entry, Outline
 from deployments.kit.errors import Fault
 
 _TEXT_TYPES = ("short_text", "long_text")
@@ -13,19 +15,25 @@ def incompatible_changes(old: Definition, new: Definition) -> tuple[Fault, ...]:
     """The faults of `new` as the next version of the published `old`; pointers go into `new`.
 
     A field keeps its type, so that its answers keep their meaning. The exception: a field whose answers are texts
-    (texts, e-mail, date, ...) may become a text. Fields may be added and removed.
+    (texts, e-mail, date, ...) may become a text. It stays in its group, or outside of groups, so that it keeps its
+    column. Fields may be added and removed.
     """
-    types = {field.id: field for field in old.fields}
-    faults = (
-        Fault(
-            f"{place}/type",
-            "definition.type_changed",
-            f"The published field '{field.id}' has the type {before.type}.",
-        )
-        for place, field in Outline.of(new).elements
-        if (before := types.get(field.id)) is not None and not _may_become(before, field.type)
-    )
+    published = {entry.element.id: entry for entry in Outline.of(old).elements if isinstance(entry.element, Field)}
+    faults: list[Fault] = []
+    for entry in Outline.of(new).elements:
+        before = published.get(entry.element.id)
+        if before is not None and isinstance(before.element, Field):
+            faults.extend(_changes(before, entry, before.element))
     return tuple(faults)[:MAX_FAULTS]
+
+
+def _changes(before: Entry, after: Entry, field: Field) -> Iterator[Fault]:
+    if not _may_become(field, after.element.type):
+        detail = f"The published field '{field.id}' has the type {field.type}."
+        yield Fault(f"{after.place}/type", "definition.type_changed", detail)
+    elif (before.group and before.group.id) != (after.group and after.group.id):
+        where = "outside of groups" if before.group is None else f"in the group '{before.group.id}'"
+        yield Fault(f"{after.place}/id", "definition.moved", f"The published field '{field.id}' stands {where}.")
 
 
 def _may_become(before: Field, after: str) -> bool:

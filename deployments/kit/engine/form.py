@@ -1,24 +1,24 @@
 """A published version, ready to check answers: everything that can be decided before an answer comes, is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
 from deployments.kit.engine.columns import Column, merge
+from deployments.kit.engine.compiler import Compiler, Display, Item, Rule
+from deployments.kit.engine.decision import Decision
 from deployments.kit.engine.definition import Definition
-from deployments.kit.engine.expressions import Condition, Expression, View, parse_expression
+from deployments.kit.engine.expressions import CLOCK
 from deployments.kit.engine.faults import MAX_FAULTS, pointer
-from deployments.kit.engine.fields import Field
-from deployments.kit.engine.fields.field import Validator
-from deployments.kit.engine.visibility import visibility_order
+from deployments.kit.engine.fields.files import FileRules
+from deployments.kit.engine.logic import logic_of
+from deployments.kit.engine.plan import Plan, plan
+from deployments.kit.engine.steps import Step, run
 from deployments.kit.errors import Fault
 
 _NOT_AN_OBJECT: Final = Fault("/answers", "type", "The answers must be an object.")
-_MAY_BE_EMPTY: Final = frozenset((str, list, dict, type(None)))
-
-Step = tuple[str, Validator, Condition | None, frozenset[str], Fault | None, Condition | None]
-"""Field id, validator, visible_if and the fields it reads, the fault when a required answer is absent, required_if."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,53 +27,91 @@ class CompiledForm:
 
     definition: Definition
     columns: tuple[Column, ...]
+    file_fields: Mapping[str, FileRules]
+    """What each field of files allows, by its id; those inside of groups, too."""
+    _plan: Plan
     _steps: tuple[Step, ...]
     _ids: frozenset[str]
+    _marks: tuple[str, ...]
+    _timed: bool
+    _rules: tuple[Rule, ...]
+    _displays: tuple[Display, ...]
+    _items: Mapping[str, Item]
 
-    def check(  # noqa: C901 - one flat loop, because it is the hot path
-        self, answers: object, *, partial: bool = False
+    def check(
+        self, answers: object, *, partial: bool = False, now: datetime | None = None
     ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """The normalised answers and all faults, at most 100.
 
         Any JSON value may be given; nothing is raised. null, "", [], {} and blank texts count as absent. Answers to
-        hidden fields are dropped unchecked, unless a faulty answer hides them: then they are checked too, so that every
-        fault is told at once. Answers with a fault are left out. `partial` does not ask for required
-        answers. Normalised answers are JSON and check to themselves.
+        hidden fields, and on pages that are not reached, are dropped unchecked, unless a faulty answer hides them: then
+        they are checked too, so that every fault is told at once. Answers with a fault are left out. Calculated values
+        are put in, whatever is given for them. `partial` does not ask for required answers, nor for the rules over
+        several. `now` is the time for `today()` and `now()`, by default the current one. Normalised answers are JSON
+        and check to themselves.
         """
         if type(answers) is not dict:
             return {}, (_NOT_AN_OBJECT,)
         values: dict[str, Any] = {}
         faults: list[Fault] = []
-        asked: list[tuple[Condition, Fault]] = []
-        doubtful: set[str] = set()
-        get = answers.get
-        for field_id, validate, visible, reads, missing, required in self._steps:
-            raw = get(field_id)
-            if visible is not None and not visible(values):
-                if doubtful and not doubtful.isdisjoint(reads):
-                    doubtful.add(field_id)
-                    _check_if_given(raw, validate, faults)
-                continue
-            if raw or type(raw) not in _MAY_BE_EMPTY:
-                before = len(faults)
-                value = validate(raw, faults)
-                if value is not None:
-                    values[field_id] = value
-                    continue
-                if len(faults) != before:
-                    doubtful.add(field_id)
-                    if len(faults) >= MAX_FAULTS:
-                        break
-                    continue
-            if missing is not None and not partial:
-                if required is None:
-                    faults.append(missing)
-                else:
-                    asked.append((required, missing))
-        # Only now every answer that a required_if may read is known.
-        faults.extend(missing for required, missing in asked if required(values))
+        if self._timed:
+            values[CLOCK] = _moment(now)
+        doubtful = run(self._steps, answers, values, faults, partial=partial)
+        if self._rules and not partial:
+            faults.extend(rule.fault(values) for rule in self._rules if rule.is_broken(values, doubtful))
+        for mark in self._marks:
+            values.pop(mark, None)
         faults.extend(self._unknown(answers))
         return values, tuple(faults[:MAX_FAULTS])
+
+    def decide(self, answers: Mapping[str, Any], now: datetime | None = None) -> Decision:
+        """What of the form is shown, reached and required after these answers, which may be incomplete and wrong.
+
+        Faulty answers count as absent. It is what `decide` in `serve_app/web/form/logic.js` says of answers in their
+        normal form.
+        """
+        values: dict[str, Any] = {CLOCK: _moment(now)}
+        doubtful = run(self._steps, answers, values, [], partial=True)
+        visible: set[str] = set()
+        required: set[str] = set()
+        calculated: dict[str, Any] = {}
+        for display in self._displays:
+            display.decide(values, visible, required, calculated)
+        for key, item in self._items.items():
+            if key in visible:
+                item.decide(answers.get(key), values, visible, required, calculated)
+        pages = tuple(
+            page.id
+            for page, mark in zip(self.definition.pages, self._plan.reached, strict=True)
+            if mark is None or mark in values
+        )
+        faults = tuple(rule.fault(values) for rule in self._rules if rule.is_broken(values, doubtful))
+        return Decision(frozenset(visible), pages, frozenset(required), calculated, faults)
+
+    def logic(self) -> dict[str, Any]:
+        """What the browser needs to decide the same (`serve_app/web/form/logic.js`), as JSON."""
+        return logic_of(self.definition, self._plan)
+
+    def files(self, answers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        """The id of the field and of the file, for every file that the normalised answers name."""
+        if not self.file_fields:
+            return ()
+        return tuple(
+            (field_id, file_id)
+            for field_id, value in _flat(answers)
+            if field_id in self.file_fields
+            for file_id in value
+        )
+
+    def unique(self, answers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        """For every normalised answer that no other response may give too: the field's id, and the answer as a text.
+
+        Texts that differ only in letter case, blanks or the way they are encoded are the same.
+        """
+        found = (
+            (field.id, field.canonical(answers[field.id])) for field in self.definition.fields if field.id in answers
+        )
+        return tuple((field_id, text) for field_id, text in found if text is not None)
 
     def _unknown(self, answers: dict[Any, Any]) -> Iterable[Fault]:
         if self._ids.issuperset(answers):
@@ -82,28 +120,22 @@ class CompiledForm:
         return (Fault(pointer("answers", key), "unknown_field", "The form has no such field.") for key in unknown)
 
 
-def _check_if_given(raw: object, validate: Validator, faults: list[Fault]) -> None:
-    if raw or type(raw) not in _MAY_BE_EMPTY:
-        validate(raw, faults)
-
-
 def compile_form(definition: Definition) -> CompiledForm:
     """Compiles a definition that `parse_definition` returned; do it once for a published version."""
-    fields = {field.id: field for field in definition.fields}
-    views: dict[str, View] = {field.id: field.view for field in definition.fields}
-    visibility = {
-        name: None if field.visible_if is None else parse_expression(field.visible_if) for name, field in fields.items()
-    }
-    conditions = {
-        name: None if expression is None else expression.compile(views) for name, expression in visibility.items()
-    }
+    parts = plan(definition)
+    compiler = Compiler(definition, parts)
     return CompiledForm(
         definition=definition,
         columns=tuple(column for field in definition.fields for column in field.export_columns()),
-        _steps=tuple(
-            _step(fields[name], conditions[name], visibility[name], views) for name in visibility_order(visibility)
-        ),
-        _ids=frozenset(fields),
+        file_fields=compiler.file_fields(),
+        _plan=parts,
+        _steps=compiler.steps(),
+        _ids=frozenset(field.id for field in definition.fields),
+        _marks=compiler.marks(),
+        _timed=compiler.timed,
+        _rules=compiler.rules(),
+        _displays=compiler.displays(),
+        _items=compiler.items,
     )
 
 
@@ -116,11 +148,14 @@ def merged_columns(forms: Sequence[CompiledForm]) -> tuple[Column, ...]:
     return merge(form.columns for form in forms)
 
 
-def _step(field: Field, visible: Condition | None, expression: Expression | None, views: dict[str, View]) -> Step:
-    required_if = None
-    if field.required_if is not None and not field.required:
-        required_if = parse_expression(field.required_if).compile(views)
-    asked = field.required or required_if is not None
-    missing = field.fault("required", "An answer is required.") if asked else None
-    reads = frozenset(() if expression is None else (path.field_id for path in expression.paths))
-    return field.id, field.compile(), visible, reads, missing, required_if
+def _moment(now: datetime | None) -> str:
+    return (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _flat(answers: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for key, value in answers.items():
+        yield key, value
+        if type(value) is list:
+            for item in value:
+                if type(item) is dict:
+                    yield from item.items()

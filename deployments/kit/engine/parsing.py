@@ -75,4 +75,12 @@ def _fault(error: ErrorDetails) -> Fault:
 
 def _place(loc: tuple[Any, ...]) -> tuple[Any, ...]:
     # pydantic puts the element's type after its index.
-    return loc[:4] + loc[5:] if loc[::2][:2] == ("pages", "elements") else loc
+    place: list[Any] = []
+    skip = False
+    for token in loc:
+        if skip:
+            skip = False
+        else:
+            skip = type(token) is int and place[-1:] == ["elements"]
+            place.append(token)
+    return tuple(part for part in place if part != "[key]")

@@ -1,22 +1,14 @@
-"""The types of elements that a form may have. A new type is one class, named in its family's `TYPES`."""
+"""The types of elements that a form may have."""
 
 from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Discriminator
 
-from deployments.kit.engine.fields import boolean, choice, matrix, numeric, ranking, statement, temporal, text
+from deployments.kit.engine.fields import group, section
 from deployments.kit.engine.fields.field import Element, Field
+from deployments.kit.engine.fields.leaves import LEAF_TYPES
 
-ELEMENT_TYPES: tuple[type[Element], ...] = (
-    *text.TYPES,
-    *numeric.TYPES,
-    *temporal.TYPES,
-    *boolean.TYPES,
-    *choice.TYPES,
-    *ranking.TYPES,
-    *matrix.TYPES,
-    *statement.TYPES,
-)
+ELEMENT_TYPES: tuple[type[Element], ...] = (*LEAF_TYPES, *group.TYPES, *section.TYPES)
 
 if TYPE_CHECKING:
     AnyElement = Element

@@ -1,8 +1,10 @@
 """Yes or no, and consent. Answers are JSON booleans."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.expressions import View
+from deployments.kit.engine.expressions.types import TRUTH
 from deployments.kit.engine.fields.field import Field, Validator
 from deployments.kit.errors import Fault
 
@@ -10,7 +12,12 @@ _TEXTS = {True: "Yes", False: "No"}
 
 
 class BooleanField(Field):
-    """What yes/no and consent share; exported as Yes and No."""
+    """What yes/no and consent share; exported as Yes and No. Worth 1 and 0."""
+
+    value_type: ClassVar[str] = TRUTH
+
+    def worth(self) -> View:
+        return int
 
     def compile(self) -> Validator:
         not_boolean = self.fault("type", "This must be true or false.")

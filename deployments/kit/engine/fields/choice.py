@@ -6,13 +6,16 @@ Answers of `choice` and `dropdown`: `"corn"`; with `allow_other` also `{"other":
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field as Attribute
 
 from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.expressions import View
+from deployments.kit.engine.expressions.numbers import normal, sum_of
+from deployments.kit.engine.expressions.types import TEXT, list_of
 from deployments.kit.engine.fields.field import Field, Model, Validator, bounds_fault
-from deployments.kit.engine.fields.option import MAX_OPTIONS, Options, duplicate_faults, labels, option_ids
+from deployments.kit.engine.fields.option import MAX_OPTIONS, Options, duplicate_faults, labels, option_ids, scores
 from deployments.kit.engine.fields.text import compile_text
 from deployments.kit.errors import Fault
 
@@ -25,6 +28,18 @@ class OptionsField(Field):
 
     options: Options
     allow_other: bool = False
+
+    def worth(self) -> View:
+        worths, view = scores(self.options), self.view
+
+        def add_up(value: Any) -> Any:
+            chosen = view(value)
+            return normal(sum_of(worths.get(item, 0) for item in (chosen if type(chosen) is list else (chosen,))))
+
+        return add_up
+
+    def browser_scores(self) -> dict[str, float]:
+        return scores(self.options)
 
     def faults(self) -> Iterator[Fault]:
         yield from duplicate_faults(self.options, "options")
@@ -76,6 +91,8 @@ class OptionsField(Field):
 class SingleChoiceField(OptionsField):
     """What choice and dropdown share: one option."""
 
+    browser_view: ClassVar[str | None] = "choice"
+
     def compile(self) -> Validator:
         ids = option_ids(self.options)
         unknown = self.fault("option.unknown", "This is none of the options.")
@@ -126,6 +143,7 @@ class ChoicesValidation(Model):
 class MultiChoiceField(OptionsField):
     """Any number of options."""
 
+    value_type, browser_view = list_of(TEXT), "choices"
     type: Literal["multi_choice"]
     validation: ChoicesValidation = ChoicesValidation()
 

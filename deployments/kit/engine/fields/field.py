@@ -2,12 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from deployments.kit.engine.columns import Column, value_column
-from deployments.kit.engine.expressions import MAX_LENGTH
+from deployments.kit.engine.expressions import MAX_LENGTH, View
+from deployments.kit.engine.expressions.types import TEXT
 from deployments.kit.engine.faults import pointer
 from deployments.kit.errors import Fault
 
@@ -18,6 +19,10 @@ Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
 Prose = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")]
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH, pattern=r"^[^\x00]*$")]
+
+
+_TEXTS: Final = ("title", "description", "min_label", "max_label")
+_LISTS: Final = ("options", "rows", "columns")
 
 
 class Model(BaseModel):
@@ -39,12 +44,26 @@ class Element(Model):
         """What is wrong beyond the shape, with pointers relative to the element."""
         yield from ()
 
+    def texts(self) -> dict[str, Any]:
+        """The texts that a translation may replace: by property, options by their ids."""
+        named = {name: getattr(self, name, None) for name in _TEXTS}
+        lists = {name: getattr(self, name, None) for name in _LISTS}
+        found: dict[str, Any] = {name: text for name, text in named.items() if text is not None}
+        found.update({name: {item.id: item.label for item in items} for name, items in lists.items() if items})
+        return found
+
 
 class Field(Element):
     """An element with an answer. `personal` marks personal data; `required_if` requires it on a condition."""
 
     text_like: ClassVar[bool] = False
     """Whether every normalised answer is a text, so that a text field may take the place of this type."""
+    value_type: ClassVar[str] = TEXT
+    """What an answer is in expressions (`expressions.types`)."""
+    part_type: ClassVar[str] = TEXT
+    """What each part of an answer is in expressions."""
+    browser_view: ClassVar[str | None] = None
+    """How the browser finds what `view` returns (`serve_app/web/form/logic.js`); None: it is the answer itself."""
 
     required: bool = False
     required_if: Condition | None = None
@@ -65,6 +84,22 @@ class Field(Element):
     def parts(self) -> frozenset[str]:
         """The parts of the answer that expressions may name after `answers.<id>.`."""
         return frozenset()
+
+    def type_of_part(self, part: str) -> str:
+        """What that part of an answer is in expressions."""
+        return self.part_type
+
+    def worth(self) -> View | None:
+        """What a normalised answer is worth in `score(answers.<id>)`, None when the type has no scores."""
+        return None
+
+    def browser_scores(self) -> dict[str, float]:
+        """The scores of options by their ids, for the browser; empty when an answer is its own score."""
+        return {}
+
+    def canonical(self, value: Any) -> str | None:
+        """The text by which a `unique` answer is compared with others, None when it need not be unique."""
+        return None
 
     def fault(self, code: str, detail: str, *tokens: object) -> Fault:
         """A fault of this field's answer, or of the part of it at `tokens`."""

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 # Nearly every address looks like this, and the library would take it as it is. Whatever does not is the library's
@@ -36,12 +37,21 @@ def normal_url(text: str) -> str | None:
     return text if _URL.fullmatch(text) else None
 
 
-def normal_phone(text: str) -> str | None:
-    """The number as written, without surrounding blanks."""
+def normal_phone(text: str, country: str | None) -> str | None:
+    """The number in E.164; as written when neither it nor `country` says whose it is."""
     text = text.strip()
     if _PHONE.fullmatch(text) is None:
         return None
-    return text if _MIN_DIGITS <= sum(map(str.isdigit, text)) <= _MAX_DIGITS else None
+    if country is None and not text.startswith("+"):
+        return text if _MIN_DIGITS <= sum(map(str.isdigit, text)) <= _MAX_DIGITS else None
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    # Possible, not valid: the plans of numbers change more often than libraries are updated.
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _short_labels(address: str) -> bool:

@@ -6,9 +6,12 @@ column ids. Rows without an answer are left out.
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.expressions import View
+from deployments.kit.engine.expressions.numbers import normal, sum_of
+from deployments.kit.engine.expressions.types import MAP, TEXT, list_of
 from deployments.kit.engine.fields.choice import compile_options
 from deployments.kit.engine.fields.field import Field, Validator
 from deployments.kit.engine.fields.option import (
@@ -18,6 +21,7 @@ from deployments.kit.engine.fields.option import (
     duplicate_faults,
     labels,
     option_ids,
+    scores,
 )
 from deployments.kit.errors import Fault
 
@@ -25,7 +29,9 @@ MAX_CELLS: Final = MAX_OPTIONS
 
 
 class TableField(Field):
-    """What the matrices share: rows to answer, columns to choose from."""
+    """What the matrices share: rows to answer, columns to choose from; worth the scores of the columns chosen."""
+
+    value_type: ClassVar[str] = MAP
 
     rows: Options
     columns: Options
@@ -36,6 +42,18 @@ class TableField(Field):
 
     def parts(self) -> frozenset[str]:
         return option_ids(self.rows)
+
+    def worth(self) -> View:
+        worths = scores(self.columns)
+
+        def add_up(value: Any) -> Any:
+            chosen = (item for row in value.values() for item in (row if type(row) is list else (row,)))
+            return normal(sum_of(worths.get(item, 0) for item in chosen))
+
+        return add_up
+
+    def browser_scores(self) -> dict[str, float]:
+        return scores(self.columns)
 
     @abstractmethod
     def compile_row(self, row_id: str) -> Validator:
@@ -101,6 +119,7 @@ class MatrixField(TableField):
 class MatrixMultiField(TableField):
     """Any number of columns per row; at most 1,000 cells, because each is a column of the export."""
 
+    part_type = list_of(TEXT)
     type: Literal["matrix_multi"]
 
     def faults(self) -> Iterator[Fault]:

@@ -8,6 +8,9 @@ from pydantic import Field as Attribute
 from pydantic import PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from deployments.kit.engine.expressions import View
+from deployments.kit.engine.expressions.numbers import normal, number_text
+from deployments.kit.engine.expressions.types import NUMBER
 from deployments.kit.engine.fields.field import Field, Label, Model, Validator, bounds_fault
 from deployments.kit.errors import Fault
 
@@ -28,21 +31,32 @@ Bound = Annotated[int | float, PlainValidator(_bound), WithJsonSchema({"type": "
 
 
 class NumberValidation(Model):
-    """`min` and `max` are inclusive; `max_decimals` bounds the digits after the point."""
+    """`min` and `max` are inclusive; `max_decimals` bounds the digits after the point; `unique` allows each once."""
 
     min: Bound | None = None
     max: Bound | None = None
     max_decimals: int | None = Attribute(default=None, ge=0, le=10)
+    unique: bool = False
 
 
 class IntegerValidation(Model):
-    """`min` and `max` are inclusive."""
+    """`min` and `max` are inclusive; `unique` allows each number once."""
 
     min: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
     max: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
+    unique: bool = False
 
 
-class DecimalField(Field):
+class NumericField(Field):
+    """What all numeric types share."""
+
+    value_type: ClassVar[str] = NUMBER
+
+    def worth(self) -> View:
+        return lambda value: value
+
+
+class DecimalField(NumericField):
     """What number and currency share."""
 
     default_decimals: ClassVar[int | None] = None
@@ -56,6 +70,12 @@ class DecimalField(Field):
         rules = self.validation
         decimals = self.default_decimals if rules.max_decimals is None else rules.max_decimals
         return compile_number(self, rules.min, rules.max, decimals=decimals)
+
+    def canonical(self, value: Any) -> str | None:
+        if not self.validation.unique:
+            return None
+        # 3.0 is the same number as 3.
+        return str(value) if type(value) is int else number_text(normal(value) or 0)
 
 
 class NumberField(DecimalField):
@@ -72,7 +92,7 @@ class CurrencyField(DecimalField):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
-class IntegerField(Field):
+class IntegerField(NumericField):
     """A whole number of at most 64 bits."""
 
     type: Literal["integer"]
@@ -84,8 +104,11 @@ class IntegerField(Field):
     def compile(self) -> Validator:
         return compile_number(self, self.validation.min, self.validation.max, whole=True)
 
+    def canonical(self, value: Any) -> str | None:
+        return str(value) if self.validation.unique else None
 
-class RatingField(Field):
+
+class RatingField(NumericField):
     """A rating from 1 to `max`."""
 
     type: Literal["rating"]
@@ -95,7 +118,7 @@ class RatingField(Field):
         return compile_number(self, 1, self.max, whole=True)
 
 
-class ScaleField(Field):
+class ScaleField(NumericField):
     """A step of a scale from `min` to `max`, whose ends may have labels."""
 
     type: Literal["scale"]
@@ -111,7 +134,7 @@ class ScaleField(Field):
         return compile_number(self, self.min, self.max, whole=True)
 
 
-class NpsField(Field):
+class NpsField(NumericField):
     """The answer to "how likely are you to recommend us", from 0 to 10 (Net Promoter Score)."""
 
     type: Literal["nps"]

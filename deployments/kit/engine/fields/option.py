@@ -1,7 +1,7 @@
 """Options to choose from: ids that stay, labels that may change."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field as Attribute
 from pydantic import Strict, StringConstraints
@@ -10,15 +10,20 @@ from deployments.kit.engine.fields.field import Label, Model
 from deployments.kit.errors import Fault
 
 MAX_OPTIONS = 1_000
+MAX_SCORE: Final = 1_000_000_000
 
 OptionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 
 
+Score = Annotated[float, Attribute(ge=-MAX_SCORE, le=MAX_SCORE)]
+
+
 class Option(Model):
-    """One thing to choose: `id` is stored, `label` is shown and exported."""
+    """One thing to choose: `id` is stored, `label` is shown and exported, `score` is what `score()` adds up."""
 
     id: OptionId
     label: Label
+    score: Score | None = None
 
 
 # JSON has lists, the model is immutable: only here a list is taken for a tuple.
@@ -28,6 +33,11 @@ Options = Annotated[tuple[Option, ...], Strict(False), Attribute(min_length=1, m
 def option_ids(options: Iterable[Option]) -> frozenset[str]:
     """The ids of `options`."""
     return frozenset(option.id for option in options)
+
+
+def scores(options: Iterable[Option]) -> dict[str, float]:
+    """The score of each option id; 0 for those that name none."""
+    return {option.id: option.score or 0 for option in options}
 
 
 def labels(options: Iterable[Option]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.expressions.types import MAP, NUMBER
 from deployments.kit.engine.fields.choice import ChoicesValidation, compile_count, compile_options
 from deployments.kit.engine.fields.field import Field, Validator, bounds_fault
 from deployments.kit.engine.fields.option import MAX_OPTIONS, Options, duplicate_faults, option_ids
@@ -17,6 +18,7 @@ from deployments.kit.errors import Fault
 class RankingField(Field):
     """An order of options; `validation` bounds how many are ranked."""
 
+    value_type, part_type, browser_view = MAP, NUMBER, "ranks"
     type: Literal["ranking"]
     options: Options
     allow_ties: bool = False

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import StringConstraints
 
+from deployments.kit.engine.expressions.types import DATE, DATETIME, TIME
 from deployments.kit.engine.fields.field import Field, Model, Validator, bounds_fault
 from deployments.kit.errors import Fault
 
@@ -17,10 +18,11 @@ Moment = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 class TemporalValidation(Model):
-    """`min` and `max` are inclusive and written as the answers are."""
+    """`min` and `max` are inclusive and written as the answers are; `unique` allows each once."""
 
     min: Moment | None = None
     max: Moment | None = None
+    unique: bool = False
 
 
 class TemporalField(Field):
@@ -68,10 +70,14 @@ class TemporalField(Field):
 
         return check
 
+    def canonical(self, value: Any) -> str | None:
+        return value if self.validation.unique else None
+
 
 class DateField(TemporalField):
     """A calendar date, `YYYY-MM-DD`."""
 
+    value_type = DATE
     format_code, format_detail = "format.date", "Enter a date as YYYY-MM-DD."
     type: Literal["date"]
 
@@ -90,6 +96,7 @@ class DateField(TemporalField):
 class TimeField(TemporalField):
     """A time of day, `HH:MM` or `HH:MM:SS`; seconds of zero are left out."""
 
+    value_type = TIME
     format_code, format_detail = "format.time", "Enter a time as HH:MM."
     type: Literal["time"]
 
@@ -107,6 +114,7 @@ class TimeField(TemporalField):
 class DateTimeField(TemporalField):
     """A moment with its offset from UTC (RFC 3339); normalised to whole seconds of UTC, `YYYY-MM-DDTHH:MM:SSZ`."""
 
+    value_type = DATETIME
     format_code, format_detail = (
         "format.datetime",
         "Enter a date and time with an offset, as 2025-01-31T09:30:00Z.",

