@@ -1,7 +1,7 @@
 """What a form admits once or so often: the rows that make it exact under concurrency."""
 
-from sqlalchemy import Index
-from sqlmodel import SQLModel
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field, SQLModel
 
 from db.models.columns import belongs_to, key
 
@@ -25,6 +25,19 @@ class ResponseClaim(SQLModel, table=True):
     kind: str = key()
     value: str = key()
     response_id: str
+
+
+class FormAdmission(SQLModel, table=True):
+    """By which rules a form's claims and counts were made, and up to which change of the form they are complete."""
+
+    __tablename__ = "form_admission"
+    __table_args__ = (belongs_to("form", "form_id"),)
+
+    tenant_id: str = key()
+    form_id: str = key()
+    digest: str
+    revision: int
+    seen: int = Field(sa_type=BigInteger)
 
 
 class QuotaCounter(SQLModel, table=True):

@@ -20,6 +20,7 @@ class PublishedSnapshot:
     title: str
     slug: str
     version: int
+    revision: int
     definition: dict[str, Any]
     settings: dict[str, Any]
     status: str
@@ -74,6 +75,7 @@ class PublishedFormRepository:
             title=version.title,
             slug=form.slug,
             version=version.version,
+            revision=form.revision,
             definition=version.definition,
             settings=form.settings,
             status=form.status,

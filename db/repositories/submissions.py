@@ -12,7 +12,7 @@ from db.models.events import Event
 from db.models.forms import FormCounter
 from db.models.imports import ImportedRow
 from db.models.responses import IdempotencyKey, Response
-from db.repositories.admission import NO_WISH, Admissions, ClaimTaken, QuotaFull, Wish
+from db.repositories.admission import NO_WISH, Admissions, ClaimTaken, QuotaFull, Regime, RegimeOutdated, Wish
 from db.session import bind_tenant
 
 _INSERT_RESPONSE = insert(Response)
@@ -35,9 +35,10 @@ _COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated response ready to be stored: its rows, the form's limit, what it claims and the client's key.
+    """A validated response ready to be stored: its rows, the form's limit and the client's key.
 
-    What does not count takes no place in the form's limit.
+    `regime` are the form's rules for what it admits once or so often, where it has any, and `wish` what they ask of
+    this response. What does not count takes no place in the form's limit.
     """
 
     tenant_id: str
@@ -45,6 +46,7 @@ class Submission:
     response: dict[str, Any]
     event: dict[str, Any]
     limit: int | None = None
+    regime: Regime | None = None
     wish: Wish = NO_WISH
     counts: bool = True
     key: dict[str, Any] | None = None
@@ -68,7 +70,7 @@ class LimitReached(Exception):
     """The form holds as many responses as it may."""
 
 
-Outcome = Stored | Replayed | LimitReached | ClaimTaken | QuotaFull
+Outcome = Stored | Replayed | LimitReached | ClaimTaken | QuotaFull | RegimeOutdated
 
 
 def store_submissions(connection: Connection, submissions: Sequence[Submission]) -> list[Outcome | Exception]:
@@ -86,8 +88,8 @@ def store_submissions(connection: Connection, submissions: Sequence[Submission])
         fresh = _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
         accepted, admissions = _within_limits(connection, tenant_id, submissions, fresh, outcomes)
         _insert(connection, [submissions[index] for index in accepted])
-        for each in admissions:
-            each.write()
+        for each, changes in admissions:
+            each.write(changes)
     return outcomes
 
 
@@ -146,22 +148,21 @@ def _within_limits(
     submissions: Sequence[Submission],
     indexes: list[int],
     outcomes: list[Outcome | Exception],
-) -> tuple[list[int], list[Admissions]]:
+) -> tuple[list[int], list[tuple[Admissions, int]]]:
     by_form: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
         by_form[submissions[index].form_id].append(index)
     accepted: set[int] = set()
-    admissions: list[Admissions] = []
+    admissions: list[tuple[Admissions, int]] = []
     for form_id in sorted(by_form):
         mine = by_form[form_id]
-        if all(submissions[index].counts and not submissions[index].wish for index in mine):
+        if all(submissions[index].counts and submissions[index].regime is None for index in mine):
             accepted.update(_taken(connection, tenant_id, form_id, submissions, mine, outcomes))
             continue
-        # Holds the counter, so what is read of the form afterwards stays true.
-        held = _count(connection, tenant_id, form_id, 0, 0)
-        wishes = [submissions[index].wish for index in mine]
-        admissions.append(Admissions(connection, tenant_id, form_id, wishes))
-        accepted.update(_admitted(connection, admissions[-1], held, submissions, mine, outcomes))
+        found, admission = _admitted(connection, tenant_id, form_id, submissions, mine, outcomes)
+        accepted.update(found)
+        if admission is not None:
+            admissions.append(admission)
     return [index for index in indexes if index in accepted], admissions
 
 
@@ -189,30 +190,55 @@ def _taken(
 
 def _admitted(
     connection: Connection,
-    admissions: Admissions,
-    held: tuple[int, int],
+    tenant_id: str,
+    form_id: str,
     submissions: Sequence[Submission],
     mine: list[int],
     outcomes: list[Outcome | Exception],
-) -> list[int]:
-    """Those that find room and are granted their wishes, one after the other."""
-    total, changes = held
+) -> tuple[list[int], tuple[Admissions, int] | None]:
+    """Those that find room and are admitted, one after the other; what is left to be written, and at which change."""
+    # Holds the counter, so what is read of the form afterwards stays true.
+    total, changes = _count(connection, tenant_id, form_id, 0, 0)
+    regimes = [regime for index in mine if (regime := submissions[index].regime) is not None]
+    newest = max(regimes, key=lambda regime: regime.revision, default=None)
+    admissions: Admissions | None = None
+    if newest is not None:
+        try:
+            admissions = Admissions(connection, tenant_id, form_id, newest, changes)
+        except RegimeOutdated as error:
+            for index in mine:
+                outcomes[index] = error
+            return [], None
+        admissions.expect([submissions[index].wish for index in mine])
     accepted: list[int] = []
     places = 0
     for index in mine:
         submission = submissions[index]
-        full = submission.counts and submission.limit is not None and total + places >= submission.limit
-        refusal = LimitReached() if full else admissions.refusal(submission.wish)
+        refusal = _refusal(submission, newest, admissions, total + places)
         if refusal is not None:
             outcomes[index] = refusal
             continue
-        admissions.grant(submission.wish, submission.response["id"])
+        if admissions is not None and submission.counts:
+            admissions.grant(submission.wish, submission.response["id"])
         places += submission.counts
         accepted.append(index)
         submission.response["change"] = changes + len(accepted)
-    first = submissions[mine[0]]
-    _count(connection, first.tenant_id, first.form_id, places, len(accepted))
-    return accepted
+    _count(connection, tenant_id, form_id, places, len(accepted))
+    return accepted, None if admissions is None else (admissions, changes + len(accepted))
+
+
+def _refusal(
+    submission: Submission, newest: Regime | None, admissions: Admissions | None, held: int
+) -> LimitReached | ClaimTaken | QuotaFull | RegimeOutdated | None:
+    if not submission.counts:
+        return None
+    if submission.limit is not None and held >= submission.limit:
+        return LimitReached()
+    if admissions is None or newest is None:
+        return None
+    if submission.regime is None or submission.regime.digest != newest.digest:
+        return RegimeOutdated()
+    return admissions.refusal(submission.wish)
 
 
 def _count(connection: Connection, tenant_id: str, form_id: str, more: int, changed: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """What can go wrong with responses."""
 
-from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
 
 class FormNotFound(NotFound):
@@ -21,6 +21,22 @@ class FormClosed(Forbidden):
 
 class FormFull(Forbidden):
     code, title = "quota.responses", "The form holds as many responses as it may"
+
+
+class QuotaReached(Forbidden):
+    code, title = "form.quota_full", "Enough people have given this answer"
+
+
+class LoginRequired(Unauthenticated):
+    code, title = "form.login_required", "The form is for people who have logged in"
+
+
+class AlreadyAnswered(Conflict):
+    code, title = "response.already_answered", "You have answered this form already"
+
+
+class AnswerTaken(Invalid):
+    code, title = "response.invalid", "The answers are not valid"
 
 
 class TenantSuspended(Forbidden):

@@ -11,6 +11,7 @@ from typing import Any
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.responses.admission import Admission
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
 _FRESH_S = 0.5
@@ -31,6 +32,7 @@ class PublishedForm:
     closes_at: datetime | None
     archived: bool
     suspended: bool
+    admission: Admission
     tenant_settings: Mapping[str, Any]
 
     def require_open(self, now: datetime) -> None:
@@ -102,6 +104,7 @@ class PublishedForms:
             closes_at=_moment(snapshot.settings.get("closes_at")),
             archived=snapshot.status != "published",
             suspended=snapshot.tenant_status != "active",
+            admission=Admission.of(rules, snapshot.settings, snapshot.revision),
             tenant_settings=snapshot.tenant_settings,
         )
 

@@ -169,7 +169,17 @@ def new_submission(
             "response_id": response_id,
             "imported_at": event.timestamp,
         }
-    return Submission(principal.tenant_id, form.form_id, response, row_of(event), limit=form.limit, imported=imported)
+    return Submission(
+        principal.tenant_id,
+        form.form_id,
+        response,
+        row_of(event),
+        limit=form.limit,
+        # What was given elsewhere is taken over as it is; the form's rules count it afterwards.
+        regime=form.admission.regime if import_key is None else None,
+        wish=form.admission.wish(principal.subject, answers) if import_key is None else NO_WISH,
+        imported=imported,
+    )
 
 
 def _parse(body: bytes) -> tuple[Any, dict[str, Any]]:

@@ -3,19 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from db.models.admission import QuotaCounter, ResponseClaim
 from db.models.forms import FormCounter
 from db.models.responses import Response
-from db.repositories.admission import ClaimTaken, QuotaFull, Wish, recount, release
-from db.repositories.submissions import LimitReached, Outcome, Stored, Submission, store_submissions
-from db.session import Database, bind_tenant
+from db.repositories.admission import NO_WISH, ClaimTaken, QuotaFull, Regime, Wish
+from db.repositories.responses import ResponseRepository
+from db.repositories.submissions import LimitReached, Outcome, Submission, store_submissions
+from db.session import Database
 from db.types import new_id, utc_now
 from eventing.events.envelope import Origin
 from eventing.events.forms import FormDeleted
@@ -25,7 +27,13 @@ from tests.factories import make_form, make_tenant
 PARALLEL = 200
 
 
-def submission(form_id: str, wish: Wish, *, limit: int | None = None, counts: bool = True) -> Submission:
+def regime(revision: int = 1, digest: str = "first", held: Wish = NO_WISH) -> Regime:
+    return Regime(revision, digest, lambda _subject, answers: replace(held, quotas=answers.get("quotas", held.quotas)))
+
+
+def submission(
+    form_id: str, wish: Wish, *, limit: int | None = None, counts: bool = True, by: Regime | None = None
+) -> Submission:
     now = utc_now()
     event = make_event(FormDeleted(form_id=form_id), tenant_id="acme", actor="anonymous", origin=Origin())
     response: dict[str, Any] = {
@@ -33,14 +41,16 @@ def submission(form_id: str, wish: Wish, *, limit: int | None = None, counts: bo
         "id": new_id("rsp"),
         "form_id": form_id,
         "version": 1,
-        "status": "complete",
+        "status": "complete" if counts else "quarantined",
         "answers": {},
         "meta": {},
         "submitted_by": "anonymous",
         "submitted_at": now,
         "deleted_at": None,
     }
-    return Submission("acme", form_id, response, row_of(event), limit=limit, wish=wish, counts=counts)
+    return Submission(
+        "acme", form_id, response, row_of(event), limit=limit, regime=by or regime(), wish=wish, counts=counts
+    )
 
 
 async def store(database: Database, submissions: Sequence[Submission]) -> list[Outcome | Exception]:
@@ -125,30 +135,41 @@ async def test_what_does_not_count_takes_no_place(database: Database, form_id: s
     assert (counter.responses, counter.changes) == (1, 4)
 
 
-async def test_what_was_held_is_given_back(database: Database, form_id: str) -> None:
+async def test_what_is_in_the_trash_holds_nothing(database: Database, form_id: str) -> None:
+    """Whoever trashes a response gives it a new change number, and nothing else."""
     wish = Wish(claims=(("answer.email", "digest"),), quotas={"corn": 1})
-    first, second = submission(form_id, wish), submission(form_id, wish)
+    first, second, third = (submission(form_id, wish) for _ in range(3))
     assert kinds(await store(database, [first])) == {"Stored": 1}
-    await database.transact(lambda connection: _released(connection, form_id, [first.response["id"]]))
-    assert await quotas(database) == {"corn": 0}
-    assert isinstance((await store(database, [second]))[0], Stored)
+    await trash(database, first.response["id"])
+    assert kinds(await store(database, [second, third])) == {"Stored": 1, "ClaimTaken": 1}
+    assert await quotas(database) == {"corn": 1}
+    assert await claims(database) == {"answer.email": 1, "quota.corn": 1}
 
 
-async def test_a_recount_forgets_what_was_held(database: Database, form_id: str) -> None:
-    """A quota that is added later counts the responses that are there."""
-    old = [submission(form_id, Wish(quotas={"old": None})) for _ in range(3)]
-    await store(database, old)
-    held = [(each.response["id"], Wish(claims=(("answer.email", "same"),), quotas={"new": 1})) for each in old]
-
-    def again(connection: Connection) -> None:
-        bind_tenant(connection, "acme")
-        recount(connection, "acme", form_id, held)
-
-    await database.transact(again)
-    assert await quotas(database) == {"new": 3}
-    assert await claims(database) == {"quota.new": 3, "answer.email": 1}
+async def test_new_rules_count_what_is_there(database: Database, form_id: str) -> None:
+    """A quota that is added later counts the responses of before; those who still have the old rules are told."""
+    await store(database, [submission(form_id, Wish(quotas={"old": 1_000})) for _ in range(600)])
+    newer = regime(2, "second", Wish(claims=(("answer.email", "same"),), quotas={"new": 601}))
+    outcomes = await store(database, [submission(form_id, Wish(quotas={"new": 601}), by=newer) for _ in range(2)])
+    assert kinds(outcomes) == {"Stored": 1, "QuotaFull": 1}
+    assert await quotas(database) == {"new": 601}
+    assert await claims(database) == {"quota.new": 601, "answer.email": 1}
+    assert kinds(await store(database, [submission(form_id, Wish())])) == {"RegimeOutdated": 1}
 
 
-def _released(connection: Connection, form_id: str, response_ids: list[str]) -> None:
-    bind_tenant(connection, "acme")
-    release(connection, "acme", form_id, response_ids)
+async def test_what_came_while_there_were_no_rules_is_counted(database: Database, form_id: str) -> None:
+    wish = Wish(quotas={"corn": 10})
+    counted = regime(held=wish)
+    await store(database, [submission(form_id, wish, by=counted)])
+    free = [replace(submission(form_id, NO_WISH), regime=None) for _ in range(3)]
+    assert kinds(await store(database, free)) == {"Stored": 3}
+    await store(database, [submission(form_id, wish, by=counted)])
+    assert await quotas(database) == {"corn": 5}
+
+
+async def trash(database: Database, response_id: str) -> None:
+    async with database.write("acme") as unit:
+        repository = ResponseRepository(unit.session, "acme")
+        row = await repository.find(response_id, for_update=True)
+        assert row is not None
+        await repository.delete(row, utc_now())

@@ -41,9 +41,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "form_id", "quota_id", name=op.f("pk_quota_counter")),
     )
     protect("quota_counter")
+    op.create_table(
+        "form_admission",
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(*_FORM, name=op.f("fk_form_admission_form"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("tenant_id", "form_id", name=op.f("pk_form_admission")),
+    )
+    protect("form_admission")
 
 
 def downgrade() -> None:
+    op.drop_table("form_admission")
     op.drop_table("quota_counter")
     op.drop_table("response_claim")
     op.drop_column("response", "suspicion")

@@ -2,6 +2,7 @@
 
 from deployments.kit.engine.columns import Column
 from deployments.kit.engine.compatibility import incompatible_changes
+from deployments.kit.engine.conditions import AnswerCondition, compile_condition
 from deployments.kit.engine.decision import Decision
 from deployments.kit.engine.definition import Definition, definition_schema
 from deployments.kit.engine.faults import InvalidDefinition
@@ -10,12 +11,14 @@ from deployments.kit.engine.form import CompiledForm, compile_form, merged_colum
 from deployments.kit.engine.parsing import parse_definition
 
 __all__ = [
+    "AnswerCondition",
     "Column",
     "CompiledForm",
     "Decision",
     "Definition",
     "FileRules",
     "InvalidDefinition",
+    "compile_condition",
     "compile_form",
     "definition_schema",
     "incompatible_changes",

@@ -156,6 +156,10 @@ class Compiler:
         """What each field of files allows."""
         return {field.id: field.rules() for field in self._fields if isinstance(field, UploadField)}
 
+    def condition(self, expression: Expression) -> Condition:
+        """A condition on the answers outside of groups."""
+        return self._condition(expression)
+
     def _expressions(self) -> Iterator[Expression]:
         yield from self._checks.values()
         for part in self._plan.all_parts():

@@ -113,6 +113,12 @@ class CompiledForm:
         )
         return tuple((field_id, text) for field_id, text in found if text is not None)
 
+    @property
+    def unique_fields(self) -> tuple[str, ...]:
+        """The fields that want an answer which no other response gives."""
+        rules = ((field.id, getattr(field, "validation", None)) for field in self.definition.fields)
+        return tuple(field_id for field_id, validation in rules if getattr(validation, "unique", False))
+
     def _unknown(self, answers: dict[Any, Any]) -> Iterable[Fault]:
         if self._ids.issuperset(answers):
             return ()
