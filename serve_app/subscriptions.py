@@ -12,6 +12,7 @@ from deployments.notifications.letters import SendLetter
 from deployments.notifications.sms import text_transport_for
 from deployments.notifications.texts import SendText
 from deployments.notifications.transport import transport_for
+from deployments.responses import handlers as responses_handlers
 from deployments.responses.deployment import Responses
 from deployments.tenancy import erasing, exporting
 from deployments.tenancy.handlers import TellOwners
@@ -49,6 +50,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *identity.job_kinds(database, settings.identity(), vault),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
+        *responses_handlers.job_kinds(database),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

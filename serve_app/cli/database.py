@@ -14,6 +14,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.identity.service import pruning
+from deployments.responses import pruning as response_pruning
 from deployments.tenancy.erasing import ensure_search
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
@@ -55,6 +56,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
         await ensure_search(database)
         await pruning.order(database)
+        await response_pruning.order(database)
         return generated
     finally:
         await database.close()
