@@ -35,6 +35,7 @@ def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=settings.wait_s,
         json_serializer=json_dumps,
+        hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
         connect_args={"timeout": settings.wait_s, "isolation_level": None},
     )
     _configure_sqlite(engine.sync_engine, writer=writer)
@@ -47,6 +48,7 @@ def sqlite_thread_engine(settings: DatabaseSettings, *, writer: bool) -> Engine:
         make_url(settings.url).set(drivername="sqlite+pysqlite"),
         poolclass=SingletonThreadPool,
         json_serializer=json_dumps,
+        hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
         connect_args={"timeout": settings.wait_s, "isolation_level": None, "check_same_thread": False},
     )
     _configure_sqlite(engine, writer=writer)
@@ -80,6 +82,7 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
         pool_timeout=settings.wait_s,
         pool_pre_ping=True,
         json_serializer=json_dumps,
+        hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
         connect_args={
             "timeout": settings.wait_s,
             "server_settings": {

@@ -30,7 +30,7 @@ def _federation(database: Database, settings: Settings) -> Federation:
 _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "identity": lambda database, settings: Identity(database, settings.identity(), Vault(settings.secret())),
     "forms": lambda database, _: Forms(database),
-    "responses": lambda database, _: Responses(database),
+    "responses": lambda database, settings: Responses(database, settings.responses()),
     "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),
     "imports": lambda database, settings: Imports(database, ObjectStore(settings.object_store())),
     "audit": lambda database, _: Audit(database),

@@ -12,6 +12,7 @@ from deployments.federation.settings import FederationSettings
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.vault import derive_key
+from deployments.responses.settings import ResponsesSettings
 from eventing.settings import EventingSettings
 from serve_app.edge.settings import EdgeSettings
 
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     )
     tenant_grace_days: int = Field(
         default=30, ge=0, le=3650, description="How long a deleted tenant can be resumed before it may be erased."
+    )
+    partial_life_days: int = Field(
+        default=30, ge=1, le=365, description="Days that a partial response is kept after it was last saved."
     )
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
     signing_algorithm: Literal["HS256", "ES256", "EdDSA"] = Field(
@@ -131,6 +135,10 @@ class Settings(BaseSettings):
             access_token_life_s=self.access_token_life_s,
             public_url=self.origin(),
         )
+
+    def responses(self) -> ResponsesSettings:
+        """Responses' part."""
+        return ResponsesSettings(partial_life_days=self.partial_life_days)
 
     def edge(self) -> EdgeSettings:
         """The edge's part."""

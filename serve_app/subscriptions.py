@@ -13,6 +13,7 @@ from deployments.notifications.letters import SendLetter
 from deployments.notifications.sms import text_transport_for
 from deployments.notifications.texts import SendText
 from deployments.notifications.transport import transport_for
+from deployments.responses import handlers as responses_handlers
 from deployments.responses.deployment import Responses
 from deployments.tenancy import erasing, exporting
 from deployments.tenancy.handlers import TellOwners
@@ -51,6 +52,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
         *purging.job_kinds(database, objects),
+        *responses_handlers.job_kinds(database),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -100,6 +100,17 @@ class PublishedFormRepository:
         if up_to is not None:
             statement = statement.where(col(FormVersion.version) <= up_to)
         return (await self._session.scalars(statement)).all()
+
+    async def newest(self, form_id: str) -> int:
+        """The number of the latest published version of the form; 0 when there is none."""
+        statement = select(func.max(col(FormVersion.version))).where(
+            col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
+        )
+        return await self._session.scalar(statement) or 0
+
+    async def version(self, form_id: str, number: int) -> FormVersion | None:
+        """A published version of the form."""
+        return await self._session.get(FormVersion, (self._tenant_id, form_id, number))
 
     async def exists(self, form_id: str) -> bool:
         """Whether the tenant has this form and it is not in the trash."""

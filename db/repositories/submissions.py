@@ -11,6 +11,7 @@ from sqlmodel import col
 from db.models.events import Event
 from db.models.forms import FormCounter
 from db.models.imports import ImportedRow
+from db.models.response_life import ResumeToken
 from db.models.responses import IdempotencyKey, Response
 from db.repositories.admission import NO_WISH, Admissions, ClaimTaken, QuotaFull, Regime, RegimeOutdated, Wish
 from db.session import bind_tenant
@@ -51,6 +52,15 @@ class Submission:
     counts: bool = True
     key: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
+    completes: "Completion | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The row is there, as a partial response: at which change it was read, and what the call is known by later."""
+
+    change: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,11 @@ class LimitReached(Exception):
     """The form holds as many responses as it may."""
 
 
-Outcome = Stored | Replayed | LimitReached | ClaimTaken | QuotaFull | RegimeOutdated
+class Overtaken(Exception):
+    """The partial response was changed since it was read, or is gone."""
+
+
+Outcome = Stored | Replayed | LimitReached | Overtaken | ClaimTaken | QuotaFull | RegimeOutdated
 
 
 def store_submissions(connection: Connection, submissions: Sequence[Submission]) -> list[Outcome | Exception]:
@@ -86,7 +100,8 @@ def store_submissions(connection: Connection, submissions: Sequence[Submission])
     for tenant_id in sorted(by_tenant):
         bind_tenant(connection, tenant_id)
         fresh = _without_known_keys(connection, tenant_id, submissions, by_tenant[tenant_id], outcomes)
-        accepted, admissions = _within_limits(connection, tenant_id, submissions, fresh, outcomes)
+        current = _not_overtaken(connection, tenant_id, submissions, fresh, outcomes)
+        accepted, admissions = _within_limits(connection, tenant_id, submissions, current, outcomes)
         _insert(connection, [submissions[index] for index in accepted])
         for each, changes in admissions:
             each.write(changes)
@@ -140,6 +155,41 @@ def _find_keys(
 def find_key(connection: Connection, tenant_id: str, scope: str, key: str) -> Replayed | None:
     """What was answered under a client's key, if it was used."""
     return (_find_keys(connection, tenant_id, [(scope, key)])).get((scope, key))
+
+
+def _not_overtaken(
+    connection: Connection,
+    tenant_id: str,
+    submissions: Sequence[Submission],
+    indexes: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    """Lock the partial responses that are completed, before the counters as everybody does; leave out what is stale."""
+    read = {submissions[i].response["id"] for i in indexes if submissions[i].completes is not None}
+    if not read:
+        return indexes
+    rows = connection.execute(
+        select(col(Response.id), col(Response.change))
+        .where(
+            col(Response.tenant_id) == tenant_id,
+            col(Response.id).in_(read),
+            col(Response.status) == "partial",
+            col(Response.deleted_at).is_(None),
+        )
+        .order_by(col(Response.id))
+        .with_for_update()
+    )
+    changes = {row.id: row.change for row in rows}
+    current: list[int] = []
+    for index in indexes:
+        submission = submissions[index]
+        # Removed, so that of two completions in one group the second is overtaken by the first.
+        completes = submission.completes
+        if completes is None or changes.pop(submission.response["id"], None) == completes.change:
+            current.append(index)
+        else:
+            outcomes[index] = Overtaken()
+    return current
 
 
 def _within_limits(
@@ -250,12 +300,32 @@ def _count(connection: Connection, tenant_id: str, form_id: str, more: int, chan
 def _insert(connection: Connection, submissions: Sequence[Submission]) -> None:
     if not submissions:
         return
-    connection.execute(_INSERT_RESPONSE, [submission.response for submission in submissions])
+    # Those with the same columns together: nearly always all of them, in one statement.
+    rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for submission in submissions:
+        if submission.completes is None:
+            rows.setdefault(tuple(submission.response), []).append(submission.response)
+        else:
+            _complete(connection, submission.response, submission.completes)
+    for alike in rows.values():
+        connection.execute(_INSERT_RESPONSE, alike)
     connection.execute(_INSERT_EVENT, [submission.event for submission in submissions])
     if keys := [submission.key for submission in submissions if submission.key is not None]:
         connection.execute(_INSERT_KEY, keys)
     if imported := [submission.imported for submission in submissions if submission.imported is not None]:
         connection.execute(_INSERT_IMPORTED, imported)
+
+
+def _complete(connection: Connection, row: dict[str, Any], completion: Completion) -> None:
+    tenant_id, response_id = row["tenant_id"], row["id"]
+    connection.execute(
+        update(Response).where(col(Response.tenant_id) == tenant_id, col(Response.id) == response_id).values(row)
+    )
+    connection.execute(
+        update(ResumeToken)
+        .where(col(ResumeToken.tenant_id) == tenant_id, col(ResumeToken.response_id) == response_id)
+        .values(fingerprint=completion.fingerprint)
+    )
 
 
 def known_rows(connection: Connection, tenant_id: str, form_id: str, keys: Sequence[str]) -> set[str]:

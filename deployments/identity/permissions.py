@@ -28,7 +28,8 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "forms:write": Permission("Create, change, publish and delete forms.", _EDITOR),
     "forms:share": Permission("Say who may use a single form.", _EDITOR),
     "responses:read": Permission("See responses, comments and exports.", _VIEWER),
-    "responses:write": Permission("Submit, import and delete responses.", _EDITOR),
+    "responses:write": Permission("Submit, import, change and delete responses.", _EDITOR),
+    "responses:read_personal": Permission("See the answers of fields with personal data.", _EDITOR),
     "jobs:read": Permission("See jobs and their results.", _VIEWER),
     "jobs:write": Permission("Cancel and retry jobs.", _ANALYST),
     "events:read": Permission("See events.", _ANALYST),
@@ -56,7 +57,9 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 """Permissions by role, the least role first. A guest may use the forms that were shared with them and nothing else."""
 
-_SHARED: Final = frozenset({"forms:read", "forms:write", "responses:read", "responses:write"})
+_SHARED: Final = frozenset(
+    {"forms:read", "forms:write", "responses:read", "responses:write", "responses:read_personal"}
+)
 
 GRANTS: Final = {role: ROLES[role] & _SHARED for role in ("viewer", "analyst", "editor")}
 """What a grant of a role gives somebody for a single form."""

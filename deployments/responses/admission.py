@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import orjson
 
-from db.repositories.admission import NO_WISH, ClaimTaken, QuotaFull, Regime, Wish
+from db.repositories.admission import ClaimTaken, QuotaFull, Regime, Wish
+from db.repositories.submissions import Submission
 from deployments.kit.answer_quotas import AnswerQuota, elements_of
 from deployments.kit.engine import AnswerCondition, CompiledForm, compile_condition
 from deployments.kit.errors import DomainError, Fault
@@ -37,7 +38,6 @@ class Admission:
     quotas: tuple[CountedQuota, ...]
     gates: Mapping[str, int]
     login_required: bool
-    once: bool
     regime: Regime | None
 
     @classmethod
@@ -55,7 +55,6 @@ class Admission:
             quotas=quotas,
             gates={each.quota.id: each.quota.limit for each in quotas if each.quota.action == "close"},
             login_required=bool(settings.get("login_required")),
-            once=once,
             regime=regime,
         )
 
@@ -64,12 +63,12 @@ class Admission:
         if self.login_required and principal.kind == "anonymous":
             raise LoginRequired
 
-    def wish(self, subject: str, answers: Mapping[str, Any]) -> Wish:
-        """What a response of this subject with these normalised answers needs to be admitted."""
+    def applied(self, submission: Submission, subject: str) -> Submission:
+        """The submission of a subject with what it needs to be admitted."""
         if self.regime is None:
-            return NO_WISH
-        held = _wish(self.rules, self.quotas, self.once, subject, answers)
-        return Wish(held.claims, held.quotas, self.gates)
+            return submission
+        held = self.regime.held(subject, submission.response["answers"])
+        return replace(submission, regime=self.regime, wish=Wish(held.claims, held.quotas, self.gates))
 
     def refusal(self, error: ClaimTaken | QuotaFull) -> DomainError:
         """What the caller is told."""

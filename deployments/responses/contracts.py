@@ -8,6 +8,23 @@ from pydantic import Field
 
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
+from deployments.responses.life_contracts import (
+    AssignResponse,
+    BulkChange,
+    ChangeTags,
+    Comment,
+    EditResponse,
+    PartialResponse,
+    PutComment,
+    PutReview,
+    ResponseDiff,
+    ResponseVersion,
+    RevertResponse,
+    ReviewState,
+    StartedBulk,
+    TagCount,
+    Timings,
+)
 
 MAX_LIMIT = 1000
 
@@ -30,16 +47,22 @@ class SubmitResponse:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedResponse:
-    """The stored response. `replayed`: an earlier call with the same key had stored it already."""
+    """The stored response. `replayed`: an earlier call with the same key had stored it already.
+
+    A partial one has a `resume_token`, which is known to nobody else and works until `expires_at`.
+    """
 
     id: str
     status: Literal["complete", "partial"]
     version: int
     submitted_at: datetime
     replayed: bool = False
+    resume_token: str | None = None
+    expires_at: datetime | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SubmittedResponse, (self.id, self.status, self.version, self.submitted_at, self.replayed)
+        values = (self.id, self.status, self.version, self.submitted_at, self.replayed)
+        return SubmittedResponse, (*values, self.resume_token, self.expires_at)
 
 
 class SubmissionBody(Contract):
@@ -47,6 +70,12 @@ class SubmissionBody(Contract):
 
     answers: dict[str, Any] = Field(description="Answers by field id.")
     meta: dict[str, Any] = Field(default_factory=dict, description="Anything the client wants to keep beside them.")
+    status: Literal["complete", "partial"] = Field(
+        default="complete",
+        description="`partial` saves answers without asking for the required ones; see `resume_token`.",
+    )
+    started_at: datetime | None = Field(default=None, description="When the person began, by the client's clock.")
+    timings: Timings | None = None
 
 
 class Receipt(Contract):
@@ -56,6 +85,10 @@ class Receipt(Contract):
     status: Literal["complete", "partial"]
     version: int
     submitted_at: datetime
+    resume_token: str | None = Field(
+        default=None, description="Of a partial response: what `/api/v1/public/responses/{resume_token}` takes. Secret."
+    )
+    expires_at: datetime | None = Field(default=None, description="How long the token works; each save renews it.")
 
 
 class Response(Contract):
@@ -68,7 +101,35 @@ class Response(Contract):
     answers: dict[str, Any]
     meta: dict[str, Any]
     submitted_by: str
-    submitted_at: datetime
+    submitted_at: datetime = Field(description="Of a partial response: when it was begun.")
+    revision: int = Field(default=1, description="Counts the versions of the answers.")
+    updated_at: datetime | None = Field(default=None, description="When anything was last changed.")
+    started_at: datetime | None = None
+    seconds: float | None = Field(default=None, description="From the start to the submission.")
+    timings: dict[str, int] | None = Field(default=None, description="Milliseconds by page id.")
+    review: ReviewState = "none"
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    assignee: str | None = Field(default=None, description="The person who is to deal with it.")
+    tags: list[str] = Field(default_factory=list)
+    masked: list[str] = Field(
+        default_factory=list, description="Answered fields with personal data that are null for you."
+    )
+
+
+class ResponseDetails(Response):
+    """A response with everything that was said about it."""
+
+    comments: list[Comment]
+    replayed: bool = Field(default=False, exclude=True)
+
+
+class TrashedResponse(Response):
+    """A response in the trash, and when it will be purged."""
+
+    deleted_at: datetime
+    deleted_by: str
+    purge_at: datetime
 
 
 class ListResponses(Contract):
@@ -116,11 +177,83 @@ class ResponsesApi(Protocol):
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse: ...
 
-    async def get(self, principal: Principal, response_id: str) -> Response: ...
+    async def resume(self, principal: Principal, token: str) -> PartialResponse:
+        """What was saved under a token. Raises PartialNotFound, AlreadyCompleted."""
+        ...
+
+    async def save_partial(
+        self, principal: Principal, token: str, body: bytes, idempotency_key: str | None
+    ) -> PartialResponse:
+        """Merge answers into what was saved, or complete it. Raises PartialNotFound, AlreadyCompleted, InvalidAnswers,
+        FormClosed, FormFull and the failures of the key."""
+        ...
+
+    async def get(self, principal: Principal, response_id: str) -> ResponseDetails: ...
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]: ...
 
-    async def delete(self, principal: Principal, response_id: str) -> None: ...
+    async def edit(
+        self, principal: Principal, response_id: str, command: EditResponse, idempotency_key: str | None
+    ) -> ResponseDetails:
+        """The response with changed answers. Raises ResponseNotFound, RevisionOutdated, InvalidAnswers, NotComplete and
+        the failures of the key."""
+        ...
+
+    async def revert(
+        self, principal: Principal, response_id: str, command: RevertResponse, idempotency_key: str | None
+    ) -> ResponseDetails:
+        """The response with the answers of an earlier revision, as a new one."""
+        ...
+
+    async def list_versions(
+        self, principal: Principal, response_id: str, cursor: str | None, limit: int
+    ) -> Page[ResponseVersion]: ...
+
+    async def get_version(self, principal: Principal, response_id: str, revision: int) -> ResponseVersion: ...
+
+    async def diff(self, principal: Principal, response_id: str, before: int | None, after: int | None) -> ResponseDiff:
+        """What changed between two revisions; by default between the latest two."""
+        ...
+
+    async def review(self, principal: Principal, response_id: str, command: PutReview) -> ResponseDetails: ...
+
+    async def assign(self, principal: Principal, response_id: str, command: AssignResponse) -> ResponseDetails: ...
+
+    async def change_tags(self, principal: Principal, response_id: str, command: ChangeTags) -> ResponseDetails: ...
+
+    async def list_tags(self, principal: Principal, form_id: str) -> Page[TagCount]: ...
+
+    async def list_comments(self, principal: Principal, response_id: str) -> Page[Comment]: ...
+
+    async def add_comment(self, principal: Principal, response_id: str, command: PutComment) -> Comment: ...
+
+    async def edit_comment(
+        self, principal: Principal, response_id: str, comment_id: str, command: PutComment
+    ) -> Comment: ...
+
+    async def delete_comment(self, principal: Principal, response_id: str, comment_id: str) -> None: ...
+
+    async def delete(self, principal: Principal, response_id: str) -> None:
+        """Put a response in the trash."""
+        ...
+
+    async def list_trash(
+        self, principal: Principal, form_id: str, cursor: str | None, limit: int
+    ) -> Page[TrashedResponse]: ...
+
+    async def restore(self, principal: Principal, response_id: str) -> ResponseDetails:
+        """Take a response out of the trash. Raises ResponseNotFound, FormFull."""
+        ...
+
+    async def purge(self, principal: Principal, response_id: str) -> None:
+        """Remove a response in the trash for good."""
+        ...
+
+    async def start_bulk(
+        self, principal: Principal, form_id: str, command: BulkChange, idempotency_key: str | None
+    ) -> StartedBulk:
+        """Order a job that changes many responses. Raises FormNotFound and the failures of the key."""
+        ...
 
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome: ...
 

@@ -2,11 +2,9 @@
 
 from datetime import datetime
 
-from db.models import responses as tables
 from db.repositories.published_forms import PublishedFormRepository
 from db.repositories.responses import ResponseRepository
-from db.session import Database, UnitOfWork
-from db.types import utc_now
+from db.session import Database
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.errors import Invalid
 from deployments.kit.features import require_feature, settings_of
@@ -21,29 +19,37 @@ from deployments.responses.contracts import (
     SubmitResponse,
     SubmittedResponse,
 )
-from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.desk import ResponseDesk
+from deployments.responses.errors import FormNotFound
 from deployments.responses.export import export_chunk
 from deployments.responses.importing import import_rows
-from deployments.responses.published import PublishedForms
+from deployments.responses.life_contracts import PartialResponse
+from deployments.responses.partials import Partials
+from deployments.responses.presenting import to_responses
+from deployments.responses.resuming import Resuming
+from deployments.responses.settings import ResponsesSettings
 from deployments.responses.submitting import Submitting
-from eventing.events.responses import ResponseDeleted
-from eventing.outbox import record
 
 
-class Responses:
-    """Taking, reading and exporting responses; satisfies `ResponsesApi`."""
+class Responses(ResponseDesk):
+    """Taking, reading, changing and exporting responses; satisfies `ResponsesApi`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._forms = PublishedForms(database)
-        self._submitting = Submitting(database, self._forms)
+    def __init__(self, database: Database, settings: ResponsesSettings | None = None) -> None:
+        super().__init__(database)
+        settings = settings or ResponsesSettings()
+        self._submitting = Submitting(database, self._forms, Partials(database, settings, self._keys))
+        self._resuming = Resuming(database, self._forms, self._submitting, settings, self._keys)
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
         return await self._submitting.submit(principal, command)
 
-    async def get(self, principal: Principal, response_id: str) -> Response:
-        async with self._database.read(principal.tenant_id) as unit:
-            return _to_response(await _find(unit, principal, "responses:read", response_id))
+    async def resume(self, principal: Principal, token: str) -> PartialResponse:
+        return await self._resuming.resume(principal, token)
+
+    async def save_partial(
+        self, principal: Principal, token: str, body: bytes, idempotency_key: str | None
+    ) -> PartialResponse:
+        return await self._resuming.save(principal, token, body, idempotency_key)
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
         after = _position(query)
@@ -55,21 +61,13 @@ class Responses:
                 query.form_id, after=after, limit=query.limit + 1, newest_first=query.sort == "-submitted_at"
             )
             total = await repository.count(query.form_id) if query.include_total else None
+            hidden = await self._personal.hidden(unit, principal, query.form_id)
+            data = await to_responses(unit, rows[: query.limit], hidden)
         next_cursor = None
         if len(rows) > query.limit:
             last = rows[query.limit - 1]
             next_cursor = encode_cursor(_sort_key(query), [last.submitted_at.isoformat(), last.id])
-        return Page[Response](
-            data=[_to_response(row) for row in rows[: query.limit]],
-            meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total),
-        )
-
-    async def delete(self, principal: Principal, response_id: str) -> None:
-        async with self._database.write(principal.tenant_id) as unit:
-            row = await _find(unit, principal, "responses:write", response_id, for_update=True)
-            await ResponseRepository(unit.session, unit.tenant).delete(row, utc_now())
-            fact = ResponseDeleted(response_id=row.id, form_id=row.form_id)
-            record(unit, fact, actor=principal.subject, origin=principal.origin)
+        return Page[Response](data=data, meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total))
 
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome:
         form = await self._forms.get(principal.tenant_id, form_id=form_id)
@@ -80,21 +78,12 @@ class Responses:
         async with self._database.read(principal.tenant_id) as unit:
             if cursor is None:  # an export that has begun is not broken off
                 require_feature(await settings_of(unit), "exports")
-            return await export_chunk(unit, form_id, cursor)
+            hidden = await self._personal.hidden(unit, principal, form_id)
+            return await export_chunk(unit, form_id, cursor, hidden)
 
     async def close(self) -> None:
         """Store what was taken."""
         await self._submitting.drain()
-
-
-async def _find(
-    unit: UnitOfWork, principal: Principal, scope: str, response_id: str, *, for_update: bool = False
-) -> tables.Response:
-    row = await ResponseRepository(unit.session, unit.tenant).find(response_id, for_update=for_update)
-    # A grant is for a form: whether the response is one of it shows only now.
-    if row is None or not principal.may(scope, row.form_id):
-        raise ResponseNotFound
-    return row
 
 
 def _sort_key(query: ListResponses) -> str:
@@ -109,16 +98,3 @@ def _position(query: ListResponses) -> tuple[datetime, str] | None:
         return datetime.fromisoformat(at), last_id
     except ValueError as error:
         raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort") from error
-
-
-def _to_response(row: tables.Response) -> Response:
-    return Response(
-        id=row.id,
-        form_id=row.form_id,
-        version=row.version,
-        status=row.status,  # type: ignore[arg-type]  # checked by the contract
-        answers=row.answers,
-        meta=row.meta,
-        submitted_by=row.submitted_by,
-        submitted_at=row.submitted_at,
-    )

@@ -1,6 +1,6 @@
 """What can go wrong with responses."""
 
-from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated
 
 
 class FormNotFound(NotFound):
@@ -49,3 +49,49 @@ class IdempotencyMismatch(Invalid):
 
 class SubmissionConflict(Conflict):
     code, title = "response.conflict", "The response could not be stored beside a concurrent one"
+
+
+class IdempotencyRunning(Conflict):
+    code, title = "idempotency.running", "A request with this idempotency key is being worked on"
+
+
+class PartialNotFound(NotFound):
+    """One answer for tokens that never were, that have expired, and whose response or form is gone."""
+
+    code, title = "response.not_found", "There is no such response"
+
+
+class AlreadyCompleted(Conflict):
+    code, title = "response.completed", "The response has been submitted"
+
+
+class NotComplete(Conflict):
+    code, title = "response.partial", "The response has not been submitted yet"
+
+
+class RevisionOutdated(PreconditionFailed):
+    code, title = "response.outdated", "The response was changed meanwhile"
+
+
+class RevisionNotFound(NotFound):
+    code, title = "response.revision_not_found", "There is no such revision"
+
+
+class CommentNotFound(NotFound):
+    code, title = "comment.not_found", "There is no such comment"
+
+
+class CommentForeign(Forbidden):
+    code, title = "comment.foreign", "The comment is somebody else's"
+
+
+class CommentFixed(Conflict):
+    code, title = "comment.review", "The remark of a decision stays as it is"
+
+
+class TooManyComments(Conflict):
+    code, title = "comment.too_many", "The response has as many comments as it may"
+
+
+class InvalidChange(Invalid):
+    code, title = "response.invalid_change", "The change cannot be made"

@@ -1,8 +1,7 @@
 """A form's responses as CSV (RFC 4180), in pieces, oldest first, with columns that stay the same over versions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from db.models.responses import Response
 from db.repositories.published_forms import PublishedFormRepository
@@ -13,6 +12,7 @@ from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.tabular import csv_line
 from deployments.responses.contracts import ExportChunk
 from deployments.responses.errors import FormNotFound
+from deployments.responses.masking import NOTHING, masked
 
 _SORT = "export"
 _ROWS = 1000
@@ -26,8 +26,13 @@ _FIXED: tuple[tuple[str, Callable[[Response], str]], ...] = (
 )
 
 
-async def export_chunk(unit: UnitOfWork, form_id: str, cursor: str | None) -> ExportChunk:
-    """The next rows of the form. The cursor fixes the columns, so a publication midway does not bend the table."""
+async def export_chunk(
+    unit: UnitOfWork, form_id: str, cursor: str | None, hidden: Collection[str] = NOTHING
+) -> ExportChunk:
+    """The next rows of the form. The cursor fixes the columns, so a publication midway does not bend the table.
+
+    Cells of the `hidden` fields are empty.
+    """
     after: tuple[datetime, str] | None = None
     up_to: int | None = None
     if cursor is not None:
@@ -40,7 +45,7 @@ async def export_chunk(unit: UnitOfWork, form_id: str, cursor: str | None) -> Ex
     rows = await ResponseRepository(unit.session, unit.tenant).page(
         form_id, after=after, limit=_ROWS + 1, newest_first=False
     )
-    lines = [_line(columns, row) for row in rows[:_ROWS]]
+    lines = [_line(columns, row, hidden) for row in rows[:_ROWS]]
     if cursor is None:
         lines.insert(0, _BOM + csv_line([*(name for name, _ in _FIXED), *(column.title for column in columns)]))
     next_cursor = None
@@ -50,6 +55,6 @@ async def export_chunk(unit: UnitOfWork, form_id: str, cursor: str | None) -> Ex
     return ExportChunk(content="".join(lines).encode(), next_cursor=next_cursor)
 
 
-def _line(columns: Sequence[Column], row: Response) -> str:
-    answers: Mapping[str, Any] = row.answers
+def _line(columns: Sequence[Column], row: Response, hidden: Collection[str]) -> str:
+    answers, _ = masked(row.answers, hidden)
     return csv_line([*(cell(row) for _, cell in _FIXED), *(column.cell(answers) for column in columns)])

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
-from db.session import Database
+from db.session import Database, UnitOfWork
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.responses.admission import Admission
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
@@ -67,6 +67,25 @@ class PublishedForms:
         if form is None:
             raise FormNotFound
         return form
+
+    async def renewed(self, tenant_id: str, form_id: str) -> PublishedForm:
+        """The form as it is now, whatever is remembered. Raises FormNotFound."""
+        form = await self._load((tenant_id, None, form_id))
+        if form is None:
+            raise FormNotFound
+        return form
+
+    async def rules(self, unit: UnitOfWork, form_id: str, version: int) -> CompiledForm | None:
+        """The rules of a version of a form of the unit's tenant; None when it was never published."""
+        key = (unit.tenant, form_id, version)
+        rules = self._rules.get(key)
+        if rules is None:
+            row = await PublishedFormRepository(unit.session, unit.tenant).version(form_id, version)
+            if row is None:
+                return None
+            rules = compile_form(parse_definition(row.definition))
+            _remember(self._rules, key, rules)
+        return rules
 
     async def _load_once(self, name: Name) -> PublishedForm | None:
         task = self._loading.get(name)

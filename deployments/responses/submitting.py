@@ -1,15 +1,15 @@
 """From the bytes of a request to a stored response: parse, check, and store in a group."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-import orjson
 from sqlalchemy.exc import IntegrityError
 
 from db.group_commit import GroupCommit
+from db.repositories.admission import ClaimTaken, QuotaFull, RegimeOutdated
 from db.repositories.submissions import (
     LimitReached,
     Outcome,
@@ -20,17 +20,20 @@ from db.repositories.submissions import (
 )
 from db.session import Database
 from db.types import new_id, utc_now
-from deployments.kit.errors import BadRequest, DomainError, Fault
+from deployments.kit.errors import DomainError
 from deployments.kit.features import require_feature
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import QuotaNotices
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
+from deployments.responses.draft import Draft, clocked, read_draft, timing_faults
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
+from deployments.responses.keys import body_fingerprint, submit_scope
+from deployments.responses.partials import Partials
 from deployments.responses.published import PublishedForm, PublishedForms
 from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 
-_MAX_META_BYTES = 8192
+_ATTEMPTS = 3
 _QUOTA = "max_responses_per_form"
 _EVENTS = frozenset({EVENTS_TOPIC})
 
@@ -38,9 +41,10 @@ _EVENTS = frozenset({EVENTS_TOPIC})
 class Submitting:
     """Takes submissions of all tenants and commits them in groups."""
 
-    def __init__(self, database: Database, forms: PublishedForms) -> None:
+    def __init__(self, database: Database, forms: PublishedForms, partials: Partials) -> None:
         self._database = database
         self._forms = forms
+        self._partials = partials
         self._quotas = QuotaNotices(database)
         self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store)
 
@@ -48,19 +52,40 @@ class Submitting:
         """The stored response, once it is durable. Raises every fault of the answers at once."""
         form = await self._forms.get(principal.tenant_id, slug=command.slug, form_id=command.form_id)
         try:
-            submission = _submission(principal, command, form)
+            require_visitable(principal, form)
+            form.admission.require_known(principal)
+            draft = read_draft(command.body)
+            if draft.status == "partial":
+                return await self._partials.start(principal, command, form, draft)
+            submission = _submission(principal, command, form, draft)
         except DomainError:
             # A repeated call gets its first answer, even when the form has closed or changed since.
             if (earlier := await self._earlier(principal, command, form)) is not None:
                 return earlier
             raise
-        try:
-            stored = await self._stored(submission)
-        except FormFull:
-            if form.limit == form.tenant_settings.get(_QUOTA):
-                await self._quotas.tell(principal.tenant_id, _QUOTA)
-            raise
-        return _receipt(submission, stored)
+        return await self.store(submission, form, principal.subject)
+
+    async def store(self, submission: Submission, form: PublishedForm, subject: str) -> SubmittedResponse:
+        """The submission of a subject, once it is durable.
+
+        Raises FormFull, IdempotencyMismatch, what the form's rules refuse it with, and Overtaken for a completion.
+        """
+        for _ in range(_ATTEMPTS):
+            admitted = form.admission.applied(submission, subject)
+            try:
+                stored = await self._stored(admitted)
+            except RegimeOutdated:
+                form = await self._forms.renewed(submission.tenant_id, submission.form_id)
+                form.require_open(utc_now())
+                continue
+            except (ClaimTaken, QuotaFull) as error:
+                raise form.admission.refusal(error) from error
+            except FormFull:
+                if form.limit == form.tenant_settings.get(_QUOTA):
+                    await self._quotas.tell(submission.tenant_id, _QUOTA)
+                raise
+            return _receipt(admitted, stored)
+        raise SubmissionConflict
 
     async def drain(self) -> None:
         """Wait until everything that was taken is stored."""
@@ -90,42 +115,57 @@ class Submitting:
             return None
         async with self._database.read(principal.tenant_id) as unit:
             connection = await unit.session.connection()
-            scope = _key_scope(principal, form)
+            scope = submit_scope(principal, form.form_id)
             found = await connection.run_sync(find_key, principal.tenant_id, scope, command.idempotency_key)
-        if found is None or found.fingerprint != _fingerprint(command.body):
+        if found is None or found.fingerprint != body_fingerprint(command.body):
             return None
         return _replay(found)
 
 
-def _submission(principal: Principal, command: SubmitResponse, form: PublishedForm) -> Submission:
-    now = utc_now()
-    form.require_open(now)
+def require_visitable(principal: Principal, form: PublishedForm) -> None:
+    """Raise FormClosed, TenantSuspended or FeatureDisabled unless the form takes answers of this caller now."""
+    form.require_open(utc_now())
     if principal.kind == "anonymous":
         require_feature(form.tenant_settings, "public_forms")
-    answers, meta = _parse(command.body)
-    checked, faults = form.rules.check(answers)
+
+
+def _submission(principal: Principal, command: SubmitResponse, form: PublishedForm, draft: Draft) -> Submission:
+    now = utc_now()
+    checked, faults = form.rules.check(draft.answers)
+    if draft.timings is not None:
+        faults = (*faults, *timing_faults(form.rules, draft.timings))
     if faults:
         raise InvalidAnswers(faults=faults)
-    submission = new_submission(principal, form, checked, meta, now)
+    submission = new_submission(principal, form, checked, draft.meta, now)
+    if draft.started_at is not None or draft.timings is not None:
+        submission.response.update(clocked(draft.started_at, draft.timings, now))
     if command.idempotency_key is None:
         return submission
-    response = submission.response
-    key = {
-        "tenant_id": principal.tenant_id,
-        "scope": _key_scope(principal, form),
-        "key": command.idempotency_key,
-        "fingerprint": _fingerprint(command.body),
+    key = key_row(
+        submission.response,
+        submit_scope(principal, form.form_id),
+        command.idempotency_key,
+        body_fingerprint(command.body),
+    )
+    return replace(submission, key=key)
+
+
+def key_row(response: Mapping[str, Any], scope: str, key: str, fingerprint: str) -> dict[str, Any]:
+    """The row that keeps a submission's receipt for those who send it again."""
+    submitted_at: datetime = response["submitted_at"]
+    return {
+        "tenant_id": response["tenant_id"],
+        "scope": scope,
+        "key": key,
+        "fingerprint": fingerprint,
         "result": {
             "id": response["id"],
             "status": response["status"],
             "version": response["version"],
-            "submitted_at": now.isoformat(),
+            "submitted_at": submitted_at.isoformat(),
         },
-        "created_at": now,
+        "created_at": submitted_at,
     }
-    return Submission(
-        submission.tenant_id, submission.form_id, response, submission.event, limit=submission.limit, key=key
-    )
 
 
 def new_submission(
@@ -175,61 +215,15 @@ def new_submission(
         response,
         row_of(event),
         limit=form.limit,
-        # What was given elsewhere is taken over as it is; the form's rules count it afterwards.
-        regime=form.admission.regime if import_key is None else None,
-        wish=form.admission.wish(principal.subject, answers) if import_key is None else NO_WISH,
         imported=imported,
     )
-
-
-def _parse(body: bytes) -> tuple[Any, dict[str, Any]]:
-    if not body:
-        raise BadRequest.at("", "body.missing", "the request has no body")
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest.at("", "json.syntax", f"the body is not JSON: {error}") from error
-    faults: list[Fault] = []
-    if not isinstance(document, dict):
-        raise InvalidAnswers(faults=(Fault("", "type", "the body must be an object"),))
-    if "answers" not in document:
-        faults.append(Fault("/answers", "required", "the answers are missing"))
-    meta = document.get("meta") or {}
-    if not isinstance(meta, dict):
-        faults.append(Fault("/meta", "type", "meta must be an object"))
-    elif meta and (fault := _meta_fault(meta)):
-        faults.append(fault)
-    faults.extend(
-        Fault("/" + name.replace("~", "~0").replace("/", "~1"), "unknown_property", "there is no such property")
-        for name in document
-        if name not in {"answers", "meta"}
-    )
-    if faults:
-        raise InvalidAnswers(faults=tuple(faults[:100]))
-    return document["answers"], meta
-
-
-def _meta_fault(meta: dict[str, Any]) -> Fault | None:
-    text = orjson.dumps(meta)
-    if len(text) > _MAX_META_BYTES:
-        return Fault("/meta", "length.max", f"meta may have {_MAX_META_BYTES} bytes")
-    # PostgreSQL's jsonb cannot hold the character.
-    return Fault("/meta", "text.nul", "meta contains a NUL character") if b"\\u0000" in text else None
-
-
-def _fingerprint(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-def _key_scope(principal: Principal, form: PublishedForm) -> str:
-    return f"submit:{form.form_id}:{principal.subject}"
 
 
 def _receipt(submission: Submission, outcome: Outcome) -> SubmittedResponse:
     if isinstance(outcome, Replayed):
         if submission.key is None or submission.key["fingerprint"] != outcome.fingerprint:
             raise IdempotencyMismatch
-        if outcome.result["id"] != submission.response["id"]:
+        if outcome.result != submission.key["result"]:
             return _replay(outcome)
     row = submission.response
     return SubmittedResponse(

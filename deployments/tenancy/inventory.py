@@ -17,6 +17,7 @@ LEFT_OUT: Final = {
     "link_token.token_hash": "who has it can look for the token",
     "recovery_code.code_hash": "who has it can look for the code",
     "refresh_token.token_hash": "who has it can look for the token",
+    "resume_token.token_hash": "who has it can look for the token",
     "second_factor.secret": "sealed by the platform, useless elsewhere",
     "signing_key.sealed": "sealed by the platform, useless elsewhere",
     "sso_connection.client_secret": "sealed by the platform, useless elsewhere",

@@ -15,6 +15,7 @@ from db.settings import DatabaseSettings
 from deployments.forms import purging
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.identity.service import pruning
+from deployments.responses import pruning as response_pruning
 from deployments.tenancy.erasing import ensure_search
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
@@ -57,6 +58,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         await ensure_search(database)
         await pruning.order(database)
         await purging.order(database)
+        await response_pruning.order(database)
         return generated
     finally:
         await database.close()

@@ -37,6 +37,7 @@ from serve_app.edge.tenants import Tenants
 
 log = structlog.get_logger(__name__)
 
+_BEARER_SEGMENT = "{resume_token}"
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -223,7 +224,8 @@ class Pipeline:
             "request_id": correlation_id(request),
             "operation": operation.id,
             "method": request.method,
-            "path": request.path[:512],
+            # Whoever has a resume token may read what was saved under it.
+            "path": operation.path if _BEARER_SEGMENT in operation.path else request.path[:512],
             "status": status,
             "duration_ms": round(duration * 1000, 1),
         }

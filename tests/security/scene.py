@@ -38,6 +38,8 @@ class Scene:
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports", "/api/v1/sso/connections"),
             *("/api/v1/invitations", "/api/v1/templates", f"{form}/draft"),
+            "/api/v1/invitations",
+            *(f"{form}/responses/trash", f"{form}/responses/tags", f"/api/v1/responses/{self.ids['response_id']}"),
         )
         answers = [await self.owner.get(path) for path in paths]
         assert [answer.status_code for answer in answers] == [200] * len(paths)
@@ -75,6 +77,11 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     template = {"form_id": ids["form_id"], "title": mark, "description": mark}
     ids["template_id"] = (await _made(owner, "/api/v1/templates", template))["id"]
     ids["response_id"] = (await _made(owner, f"{its}/responses", {"answers": {"name": mark}}))["id"]
+    ids["revision"] = "1"
+    comments = f"/api/v1/responses/{ids['response_id']}/comments"
+    ids["comment_id"] = (await _made(owner, comments, {"text": mark}))["id"]
+    begun = await _made(owner, f"{its}/responses", {"answers": {"name": mark}, "status": "partial"})
+    ids["resume_token"] = begun["resume_token"]
     hook = {"url": f"https://{mark}.example.com/hook", "events": ["response.submitted"]}
     ids["webhook_id"] = (await _made(owner, "/api/v1/webhooks", hook))["id"]
     ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]

@@ -34,8 +34,9 @@ from eventing.events.identity import TenantCreated, TenantUpdated
 from eventing.events.tenancy import TenantDeleted, TenantResumed, TenantSuspended
 from eventing.outbox import record
 
-# Whoever owned one of these would receive what is meant for everybody, or look like the platform in a host name.
-_RESERVED: Final = frozenset({"admin", "api", "default", "platform", "system", "www"})
+# Whoever owned one of these would receive what is meant for everybody, look like the platform in a host name, or have
+# forms at addresses that mean something else.
+_RESERVED: Final = frozenset({"admin", "api", "default", "platform", "responses", "system", "www"})
 _OWN_SETTINGS: Final = frozenset({"allowed_origins", "locale"})
 
 

@@ -1,6 +1,7 @@
 """Taking, reading and exporting responses."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 from pydantic import Field
@@ -11,12 +12,14 @@ from deployments.responses.contracts import (
     ListResponses,
     Receipt,
     Response,
+    ResponseDetails,
     SubmissionBody,
     SubmitResponse,
     SubmittedResponse,
 )
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Access, Body, Exchange, Operation, Reply
 from serve_app.edge.parsing import idempotency_key
+from serve_app.edge.revisions import entity_tag
 
 _REPLAYED = (("idempotent-replayed", "true"),)
 _EXAMPLE = {"answers": {"name": "Ada", "email": "ada@example.com"}, "meta": {}}
@@ -44,12 +47,14 @@ async def submit(x: Exchange) -> Reply:
 
 
 def _receipt(submitted: SubmittedResponse) -> Reply:
-    document = {
+    document: dict[str, Any] = {
         "id": submitted.id,
         "status": submitted.status,
         "version": submitted.version,
         "submitted_at": submitted.submitted_at,
     }
+    if submitted.status == "partial":
+        document |= {"resume_token": submitted.resume_token, "expires_at": submitted.expires_at}
     headers = _REPLAYED if submitted.replayed else ()
     return Reply(orjson.dumps(document, option=orjson.OPT_UTC_Z), headers=headers)
 
@@ -61,7 +66,8 @@ async def list_responses(x: Exchange) -> Reply:
 
 
 async def get_response(x: Exchange) -> Reply:
-    return Reply(await x.apis.responses.get(x.principal, x.path["response_id"]))
+    response = await x.apis.responses.get(x.principal, x.path["response_id"])
+    return Reply(response, headers=(("etag", entity_tag(response.revision)),))
 
 
 async def delete_response(x: Exchange) -> Reply:
@@ -114,7 +120,8 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/public/{tenant}/{slug}/responses",
         summary="Submit a response as a visitor",
-        description="Answered after the response is stored. With an `Idempotency-Key` it is stored once.",
+        description="Answered after the response is stored. With an `Idempotency-Key` it is stored once. "
+        "A partial one gets a `resume_token` to go on with.",
         tag="Public",
         scope=Access.PUBLIC,
         rate="submit",
@@ -158,18 +165,18 @@ OPERATIONS = (
         per_form=True,
         method="GET",
         path="/api/v1/responses/{response_id}",
-        summary="A response",
+        summary="A response, with what was said about it",
         tag="Responses",
         scope="responses:read",
         handler=get_response,
-        response=Response,
+        response=ResponseDetails,
     ),
     Operation(
         id="delete_response",
         per_form=True,
         method="DELETE",
         path="/api/v1/responses/{response_id}",
-        summary="Delete a response",
+        summary="Put a response in the trash",
         tag="Responses",
         scope="responses:write",
         handler=delete_response,

@@ -13,6 +13,7 @@ PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
 PUBLIC |= {"verify_email", "forgot_password", "reset_password", "look_up_invitation", "accept_invitation"}
 PUBLIC |= {"request_code", "verify_code", "show_second_factor", "send_second_factor_code"}
 PUBLIC |= {"start_second_factor_setup", "confirm_second_factor_setup"}
+PUBLIC |= {"resume_response", "save_partial_response"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
 SIGNED_IN |= {"resend_verification", "change_email", "join_form"}
 SIGNED_IN |= {"list_factors", "start_totp", "confirm_totp", "remove_totp", "renew_recovery_codes"}

@@ -1,0 +1,213 @@
+"""What people do with single responses: opens the unit of work, calls the rules, returns contracts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from db.models.responses import Response as ResponseRow
+from db.repositories.response_comments import ResponseCommentRepository
+from db.repositories.response_tags import ResponseTagRepository
+from db.repositories.response_trash import ResponseTrashRepository
+from db.session import Database, UnitOfWork
+from deployments.kit.contract import Page, PageMeta
+from deployments.kit.principal import Principal
+from deployments.responses import bulk, commenting, editing, reviewing, trash
+from deployments.responses.contracts import ResponseDetails, TrashedResponse
+from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.finding import READ, WRITE, find, find_trashed, require_form
+from deployments.responses.keys import KeyedCall, Keys, fingerprint
+from deployments.responses.life_contracts import (
+    MAX_COMMENTS,
+    AssignResponse,
+    BulkChange,
+    ChangeTags,
+    Comment,
+    EditResponse,
+    PutComment,
+    PutReview,
+    ResponseDiff,
+    ResponseVersion,
+    RevertResponse,
+    StartedBulk,
+    TagCount,
+)
+from deployments.responses.masking import PersonalFields
+from deployments.responses.positions import at_moment, at_revision, moment_cursor, revision_cursor
+from deployments.responses.presenting import to_comment, to_details, to_trashed, to_version
+from deployments.responses.published import PublishedForms
+
+_MOST_TAGS = 1_000
+
+
+class ResponseDesk:
+    """Everything that is done with a response after it was submitted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._forms = PublishedForms(database)
+        self._personal = PersonalFields()
+        self._keys = Keys()
+
+    async def get(self, principal: Principal, response_id: str) -> ResponseDetails:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await self._details(unit, principal, await find(unit, principal, READ, response_id))
+
+    # Answers and their versions.
+
+    async def edit(
+        self, principal: Principal, response_id: str, command: EditResponse, idempotency_key: str | None
+    ) -> ResponseDetails:
+        call = _keyed(principal, "edit", response_id, idempotency_key, command.model_dump(mode="json"))
+        async with self._keys.running(call), self._changing(principal, response_id) as (unit, row):
+            if await call.earlier(unit) is not None:
+                return _replayed(await self._details(unit, principal, row))
+            rules = await self._forms.rules(unit, row.form_id, command.version or row.version)
+            hidden = await self._personal.hidden(unit, principal, row.form_id)
+            await editing.edit(unit, principal, row, command, rules, hidden)
+            await call.keep(unit, {"revision": row.revision})
+            return await self._details(unit, principal, row)
+
+    async def revert(
+        self, principal: Principal, response_id: str, command: RevertResponse, idempotency_key: str | None
+    ) -> ResponseDetails:
+        call = _keyed(principal, "revert", response_id, idempotency_key, command.model_dump(mode="json"))
+        async with self._keys.running(call), self._changing(principal, response_id) as (unit, row):
+            if await call.earlier(unit) is not None:
+                return _replayed(await self._details(unit, principal, row))
+            await editing.revert(unit, principal, row, command)
+            await call.keep(unit, {"revision": row.revision})
+            return await self._details(unit, principal, row)
+
+    async def list_versions(
+        self, principal: Principal, response_id: str, cursor: str | None, limit: int
+    ) -> Page[ResponseVersion]:
+        before = at_revision(cursor, response_id)
+        async with self._database.read(principal.tenant_id) as unit:
+            row = await find(unit, principal, READ, response_id)
+            hidden = await self._personal.hidden(unit, principal, row.form_id)
+            rows = await editing.versions(unit, row, before, limit + 1)
+        more = revision_cursor(response_id, rows[limit - 1].revision) if len(rows) > limit else None
+        return Page[ResponseVersion](
+            data=[to_version(version, hidden) for version in rows[:limit]], meta=PageMeta(limit=limit, next_cursor=more)
+        )
+
+    async def get_version(self, principal: Principal, response_id: str, revision: int) -> ResponseVersion:
+        async with self._database.read(principal.tenant_id) as unit:
+            row = await find(unit, principal, READ, response_id)
+            hidden = await self._personal.hidden(unit, principal, row.form_id)
+            return to_version(await editing.version_of(unit, row, revision), hidden)
+
+    async def diff(self, principal: Principal, response_id: str, before: int | None, after: int | None) -> ResponseDiff:
+        async with self._database.read(principal.tenant_id) as unit:
+            row = await find(unit, principal, READ, response_id)
+            hidden = await self._personal.hidden(unit, principal, row.form_id)
+            return await editing.diff(unit, row, before, after, hidden)
+
+    # What a team makes of it.
+
+    async def review(self, principal: Principal, response_id: str, command: PutReview) -> ResponseDetails:
+        async with self._changing(principal, response_id) as (unit, row):
+            await reviewing.review(unit, principal, row, command)
+            return await self._details(unit, principal, row)
+
+    async def assign(self, principal: Principal, response_id: str, command: AssignResponse) -> ResponseDetails:
+        async with self._changing(principal, response_id) as (unit, row):
+            await reviewing.assign(unit, principal, row, command.user_id)
+            return await self._details(unit, principal, row)
+
+    async def change_tags(self, principal: Principal, response_id: str, command: ChangeTags) -> ResponseDetails:
+        async with self._changing(principal, response_id) as (unit, row):
+            await reviewing.change_tags(unit, principal, row, command)
+            return await self._details(unit, principal, row)
+
+    async def list_tags(self, principal: Principal, form_id: str) -> Page[TagCount]:
+        async with self._database.read(principal.tenant_id) as unit:
+            await require_form(unit, principal, READ, form_id)
+            counts = await ResponseTagRepository(unit.session, unit.tenant).counts(form_id, _MOST_TAGS)
+        return Page[TagCount](
+            data=[TagCount(tag=tag, count=count) for tag, count in counts],
+            meta=PageMeta(limit=_MOST_TAGS, next_cursor=None),
+        )
+
+    async def list_comments(self, principal: Principal, response_id: str) -> Page[Comment]:
+        async with self._database.read(principal.tenant_id) as unit:
+            row = await find(unit, principal, READ, response_id)
+            rows = await ResponseCommentRepository(unit.session, unit.tenant).of(row.id)
+        return Page[Comment](
+            data=[to_comment(comment) for comment in rows], meta=PageMeta(limit=MAX_COMMENTS, next_cursor=None)
+        )
+
+    async def add_comment(self, principal: Principal, response_id: str, command: PutComment) -> Comment:
+        async with self._changing(principal, response_id, READ) as (unit, row):
+            return to_comment(await commenting.remark(unit, principal, row, command.text))
+
+    async def edit_comment(
+        self, principal: Principal, response_id: str, comment_id: str, command: PutComment
+    ) -> Comment:
+        async with self._changing(principal, response_id, READ) as (unit, row):
+            return to_comment(await commenting.edit(unit, principal, row, comment_id, command.text))
+
+    async def delete_comment(self, principal: Principal, response_id: str, comment_id: str) -> None:
+        async with self._changing(principal, response_id, READ) as (unit, row):
+            await commenting.delete(unit, principal, row, comment_id)
+
+    # The trash.
+
+    async def delete(self, principal: Principal, response_id: str) -> None:
+        async with self._changing(principal, response_id) as (unit, row):
+            await trash.put(unit, principal, row)
+
+    async def list_trash(
+        self, principal: Principal, form_id: str, cursor: str | None, limit: int
+    ) -> Page[TrashedResponse]:
+        before = at_moment(cursor, form_id)
+        async with self._database.read(principal.tenant_id) as unit:
+            await require_form(unit, principal, READ, form_id)
+            hidden = await self._personal.hidden(unit, principal, form_id)
+            rows = await ResponseTrashRepository(unit.session, unit.tenant).page(form_id, before, limit + 1)
+            data = await to_trashed(unit, rows[:limit], hidden)
+        more = None
+        if len(rows) > limit:
+            more = moment_cursor(form_id, data[-1].deleted_at, data[-1].id)
+        return Page[TrashedResponse](data=data, meta=PageMeta(limit=limit, next_cursor=more))
+
+    async def restore(self, principal: Principal, response_id: str) -> ResponseDetails:
+        async with self._database.read(principal.tenant_id) as unit:
+            form_id = (await find_trashed(unit, principal, response_id)).form_id
+        try:
+            form = await self._forms.get(principal.tenant_id, form_id=form_id)
+        except FormNotFound as error:
+            raise ResponseNotFound from error
+        async with self._database.write(principal.tenant_id) as unit:
+            row = await find_trashed(unit, principal, response_id, for_update=True)
+            await trash.restore(unit, principal, row, form.limit)
+            return await self._details(unit, principal, row)
+
+    async def purge(self, principal: Principal, response_id: str) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            row = await find_trashed(unit, principal, response_id, for_update=True)
+            await trash.purge(unit, principal, [row])
+
+    async def start_bulk(
+        self, principal: Principal, form_id: str, command: BulkChange, idempotency_key: str | None
+    ) -> StartedBulk:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await bulk.start(unit, principal, form_id, command, idempotency_key)
+
+    @asynccontextmanager
+    async def _changing(
+        self, principal: Principal, response_id: str, scope: str = WRITE
+    ) -> AsyncIterator[tuple[UnitOfWork, ResponseRow]]:
+        """A transaction that has the response for itself."""
+        async with self._database.write(principal.tenant_id) as unit:
+            yield unit, await find(unit, principal, scope, response_id, for_update=True)
+
+    async def _details(self, unit: UnitOfWork, principal: Principal, row: ResponseRow) -> ResponseDetails:
+        return await to_details(unit, row, await self._personal.hidden(unit, principal, row.form_id))
+
+
+def _keyed(principal: Principal, act: str, response_id: str, key: str | None, command: object) -> KeyedCall:
+    return KeyedCall(principal.tenant_id, f"{act}:{response_id}:{principal.subject}", key, fingerprint(command))
+
+
+def _replayed(details: ResponseDetails) -> ResponseDetails:
+    return details.model_copy(update={"replayed": True})
