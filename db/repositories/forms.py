@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from db.models.admission import QuotaCounter
 from db.models.forms import Form, FormCounter, FormSlug, FormVersion
 from db.models.identity import Tenant
 from db.repositories.upsert import upsert
@@ -84,6 +85,13 @@ class FormRepository:
             col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == form_id
         )
         return await self._session.scalar(statement) or 0
+
+    async def quota_counts(self, form_id: str) -> dict[str, int]:
+        """How many responses counted towards each quota when the last one was submitted."""
+        statement = select(col(QuotaCounter.quota_id), col(QuotaCounter.responses)).where(
+            col(QuotaCounter.tenant_id) == self._tenant_id, col(QuotaCounter.form_id) == form_id
+        )
+        return {row.quota_id: row.responses for row in await self._session.execute(statement)}
 
     async def page(self, which: FormFilter, sort: str, after: tuple[Any, str] | None, limit: int) -> list[ListedForm]:
         """Forms in the order `created_at`, `updated_at` or `title`, turned round by `-`, after a position and id."""

@@ -214,6 +214,7 @@ class PublishedForm(Contract):
     definition: dict[str, Any]
     open: bool
     closed_reason: ClosedReason | None = None
+    login_required: bool = Field(default=False, description="Answers are taken at `/api/v1/me/forms/{slug}/responses`.")
     message: Passage | None = None
     opens_at: datetime | None
     closes_at: datetime | None

@@ -16,6 +16,7 @@ def misfits(settings: FormSettings, document: Mapping[str, Any]) -> tuple[Fault,
     """The faults of `settings` for a form with this definition document, which is valid."""
     return (
         *_window(settings),
+        *_persons(settings),
         *_languages(settings, document),
         *_autoresponder(settings, document),
         *_quotas(settings, document),
@@ -25,6 +26,12 @@ def misfits(settings: FormSettings, document: Mapping[str, Any]) -> tuple[Fault,
 def _window(settings: FormSettings) -> Iterator[Fault]:
     if settings.opens_at and settings.closes_at and settings.closes_at <= settings.opens_at:
         yield Fault("/settings/closes_at", "range.min", "the form must close after it opens")
+
+
+def _persons(settings: FormSettings) -> Iterator[Fault]:
+    if settings.one_response_per is not None and not settings.login_required:
+        detail = "nobody knows who answers unless login_required is set"
+        yield Fault("/settings/one_response_per", "settings.login_required", detail)
 
 
 def _languages(settings: FormSettings, document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -89,6 +89,12 @@ class FormSettings(Contract):
     max_responses: int | None = Field(default=None, ge=0, description="Null for no limit of the form's own.")
     opens_at: Moment | None = None
     closes_at: Moment | None = None
+    login_required: bool = Field(
+        default=False, description="Take answers only of people and keys of the tenant, not of visitors."
+    )
+    one_response_per: Literal["user"] | None = Field(
+        default=None, description="`user`: each person answers once; goes with `login_required`."
+    )
     quotas: list[AnswerQuota] = Field(default_factory=list, max_length=100)
     confirmation: Confirmation | None = None
     messages: Messages | None = None

@@ -21,6 +21,7 @@ async def published_form(unit: UnitOfWork, snapshot: PublishedSnapshot) -> Publi
         definition=snapshot.definition,
         open=reason is None,
         closed_reason=reason,
+        login_required=settings.login_required,
         message=None if reason is None else _message(settings, reason),
         opens_at=settings.opens_at,
         closes_at=settings.closes_at,
@@ -46,7 +47,9 @@ async def _closed_reason(unit: UnitOfWork, snapshot: PublishedSnapshot, settings
     limit = min((limit for limit in limits if limit is not None), default=None)
     if limit is not None and await forms_of(unit).responses(snapshot.form_id) >= limit:
         return "full"
-    return None
+    gates = {quota.id: quota.limit for quota in settings.quotas if quota.action == "close"}
+    held = await forms_of(unit).quota_counts(snapshot.form_id) if gates else {}
+    return "full" if any(held.get(quota_id, 0) >= limit for quota_id, limit in gates.items()) else None
 
 
 def _message(settings: FormSettings, reason: ClosedReason) -> Passage | None:

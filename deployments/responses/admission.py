@@ -14,7 +14,7 @@ from deployments.kit.engine import AnswerCondition, CompiledForm, compile_condit
 from deployments.kit.errors import DomainError, Fault
 from deployments.kit.principal import Principal
 from deployments.kit.texts import text_in
-from deployments.responses.errors import AlreadyAnswered, AnswerTaken, FormClosed, LoginRequired, QuotaReached
+from deployments.responses.errors import AlreadyAnswered, FormClosed, InvalidAnswers, LoginRequired, QuotaReached
 
 _PERSON: Final = "person"
 _ANSWER: Final = "answer."
@@ -76,7 +76,7 @@ class Admission:
             return self._full(error.quota_id)
         if _PERSON in error.kinds:
             return AlreadyAnswered()
-        return AnswerTaken(
+        return InvalidAnswers(
             faults=tuple(
                 Fault(f"/answers/{kind.removeprefix(_ANSWER)}", "unique", "Another response has given this answer.")
                 for kind in error.kinds

@@ -35,10 +35,6 @@ class AlreadyAnswered(Conflict):
     code, title = "response.already_answered", "You have answered this form already"
 
 
-class AnswerTaken(Invalid):
-    code, title = "response.invalid", "The answers are not valid"
-
-
 class TenantSuspended(Forbidden):
     code, title = "tenant.suspended", "The tenant is suspended"
 

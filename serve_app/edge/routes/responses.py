@@ -41,6 +41,11 @@ async def submit_public(x: Exchange) -> Reply:
     return _receipt(await x.apis.responses.submit(x.principal, command))
 
 
+async def submit_as_member(x: Exchange) -> Reply:
+    command = SubmitResponse(body=x.body, slug=x.path["slug"], idempotency_key=idempotency_key(x.request))
+    return _receipt(await x.apis.responses.submit(x.principal, command))
+
+
 async def submit(x: Exchange) -> Reply:
     command = SubmitResponse(body=x.body, form_id=x.path["form_id"], idempotency_key=idempotency_key(x.request))
     return _receipt(await x.apis.responses.submit(x.principal, command))
@@ -126,6 +131,24 @@ OPERATIONS = (
         scope=Access.PUBLIC,
         rate="submit",
         handler=submit_public,
+        request=SubmissionBody,
+        body=Body.RAW_JSON,
+        response=Receipt,
+        status=201,
+        headers=(IDEMPOTENCY_KEY,),
+        errors=(403, 404, 409),
+        example=_EXAMPLE,
+    ),
+    Operation(
+        id="submit_own_response",
+        method="POST",
+        path="/api/v1/me/forms/{slug}/responses",
+        summary="Submit a response as a member of the tenant",
+        description="For everybody who is logged in, whatever their role; the response names them.",
+        tag="Responses",
+        scope=Access.SIGNED_IN,
+        rate="submit",
+        handler=submit_as_member,
         request=SubmissionBody,
         body=Body.RAW_JSON,
         response=Receipt,

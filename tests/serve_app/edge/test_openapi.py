@@ -18,6 +18,7 @@ SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_sessio
 SIGNED_IN |= {"resend_verification", "change_email", "join_form"}
 SIGNED_IN |= {"list_factors", "start_totp", "confirm_totp", "remove_totp", "renew_recovery_codes"}
 SIGNED_IN |= {"add_email_factor", "remove_email_factor", "add_sms_factor", "remove_sms_factor"}
+SIGNED_IN |= {"submit_own_response"}
 SIGNED_IN |= {"put_phone", "verify_phone", "remove_phone"}
 
 
