@@ -15,6 +15,7 @@ from db.models.responses import IN_TRASH, Response
 
 COMPLETE: Final = "complete"
 PARTIAL: Final = "partial"
+QUARANTINED: Final = "quarantined"
 PURGED: Final = "purged"
 
 
@@ -60,7 +61,7 @@ class ResponseRepository:
     ) -> Sequence[Response]:
         """Responses of a form in order of submission, beyond `after` (a time and an id)."""
         at, id_ = col(Response.submitted_at), col(Response.id)
-        statement = self._mine.where(col(Response.form_id) == form_id).limit(limit)
+        statement = self._mine.where(col(Response.form_id) == form_id, col(Response.status) != QUARANTINED).limit(limit)
         statement = statement.order_by(at.desc(), id_.desc()) if newest_first else statement.order_by(at, id_)
         if after is not None:
             moment, last = after
@@ -73,7 +74,7 @@ class ResponseRepository:
 
     async def count(self, form_id: str) -> int:
         """How many responses the form has; costs a scan of its index."""
-        statement = self._mine.where(col(Response.form_id) == form_id)
+        statement = self._mine.where(col(Response.form_id) == form_id, col(Response.status) != QUARANTINED)
         return await self._session.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
     async def chosen(self, form_id: str, ids: Collection[str]) -> Sequence[Response]:

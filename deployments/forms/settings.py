@@ -8,6 +8,7 @@ from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from deployments.kit.answer_quotas import AnswerQuota
 from deployments.kit.contract import Contract
+from deployments.kit.spam_policy import SpamPolicy
 from deployments.kit.texts import Language, Line, Passage
 
 
@@ -96,6 +97,7 @@ class FormSettings(Contract):
         default=None, description="`user`: each person answers once; goes with `login_required`."
     )
     quotas: list[AnswerQuota] = Field(default_factory=list, max_length=100)
+    spam: SpamPolicy | None = Field(default=None, description="Signs of spam, beside the honeypot.")
     confirmation: Confirmation | None = None
     messages: Messages | None = None
     autoresponder: Autoresponder | None = None

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from functools import partial
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
@@ -16,9 +17,19 @@ from deployments.kit.principal import Principal
 from deployments.kit.texts import text_in
 from deployments.responses.errors import AlreadyAnswered, FormClosed, InvalidAnswers, LoginRequired, QuotaReached
 
+CONTENT: Final = "content"
+"""The kind of the claim on being the only response with these answers."""
+
 _PERSON: Final = "person"
 _ANSWER: Final = "answer."
 _USER: Final = "usr_"
+
+
+class _Claimed(NamedTuple):
+    """What a response claims beside its unique answers."""
+
+    person: bool
+    content: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,13 @@ class Admission:
         """The rules that the settings of a form make for a version of it."""
         quotas = _counted(rules, settings.get("quotas") or ())
         once = settings.get("one_response_per") == "user"
+        alike = bool((settings.get("spam") or {}).get("duplicates"))
         regime = None
-        if quotas or once or rules.unique_fields:
-            asked = [[[each.quota.id, each.text] for each in quotas], sorted(rules.unique_fields), once]
+        if quotas or once or alike or rules.unique_fields:
+            asked = [[[each.quota.id, each.text] for each in quotas], sorted(rules.unique_fields), once, alike]
             digest = _digest(orjson.dumps(asked).decode())
-            regime = Regime(revision, digest, lambda subject, answers: _wish(rules, quotas, once, subject, answers))
+            held = partial(_wish, rules, quotas, _Claimed(person=once, content=alike))
+            regime = Regime(revision, digest, held)
         return cls(
             rules=rules,
             quotas=quotas,
@@ -80,6 +93,7 @@ class Admission:
             faults=tuple(
                 Fault(f"/answers/{kind.removeprefix(_ANSWER)}", "unique", "Another response has given this answer.")
                 for kind in error.kinds
+                if kind.startswith(_ANSWER)
             )
         )
 
@@ -103,11 +117,13 @@ def _counted(rules: CompiledForm, settings: Any) -> tuple[CountedQuota, ...]:
 
 
 def _wish(
-    rules: CompiledForm, quotas: tuple[CountedQuota, ...], once: bool, subject: str, answers: Mapping[str, Any]
+    rules: CompiledForm, quotas: tuple[CountedQuota, ...], claimed: _Claimed, subject: str, answers: Mapping[str, Any]
 ) -> Wish:
     claims = tuple((_ANSWER + field_id, _digest(text)) for field_id, text in rules.unique(answers))
-    if once and subject.startswith(_USER):
+    if claimed.person and subject.startswith(_USER):
         claims = (*claims, (_PERSON, _digest(subject)))
+    if claimed.content:
+        claims = (*claims, (CONTENT, _digest(orjson.dumps(answers, option=orjson.OPT_SORT_KEYS).decode())))
     return Wish(claims, {each.quota.id: each.quota.limit for each in quotas if each.counts(answers)})
 
 

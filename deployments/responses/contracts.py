@@ -97,7 +97,7 @@ class Response(Contract):
     id: str
     form_id: str
     version: int
-    status: Literal["complete", "partial"]
+    status: Literal["complete", "partial", "quarantined"]
     answers: dict[str, Any]
     meta: dict[str, Any]
     submitted_by: str
@@ -112,6 +112,7 @@ class Response(Contract):
     reviewed_at: datetime | None = None
     assignee: str | None = Field(default=None, description="The person who is to deal with it.")
     tags: list[str] = Field(default_factory=list)
+    suspicion: list[str] = Field(default_factory=list, description="Why it was taken for spam, when it is quarantined.")
     masked: list[str] = Field(
         default_factory=list, description="Answered fields with personal data that are null for you."
     )
@@ -213,6 +214,14 @@ class ResponsesApi(Protocol):
 
     async def diff(self, principal: Principal, response_id: str, before: int | None, after: int | None) -> ResponseDiff:
         """What changed between two revisions; by default between the latest two."""
+        ...
+
+    async def quarantine(self, principal: Principal, response_id: str) -> ResponseDetails:
+        """Take a response for spam. Raises ResponseNotFound, Unquarantinable."""
+        ...
+
+    async def release(self, principal: Principal, response_id: str) -> ResponseDetails:
+        """Take a suspect for an honest response. Raises ResponseNotFound, NotReleasable, FormFull."""
         ...
 
     async def review(self, principal: Principal, response_id: str, command: PutReview) -> ResponseDetails: ...

@@ -10,7 +10,7 @@ from db.repositories.response_trash import ResponseTrashRepository
 from db.session import Database, UnitOfWork
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.principal import Principal
-from deployments.responses import bulk, commenting, editing, reviewing, trash
+from deployments.responses import bulk, commenting, editing, quarantine, reviewing, trash
 from deployments.responses.contracts import ResponseDetails, TrashedResponse
 from deployments.responses.errors import FormNotFound, ResponseNotFound
 from deployments.responses.finding import READ, WRITE, find, find_trashed, require_form
@@ -101,6 +101,21 @@ class ResponseDesk:
             row = await find(unit, principal, READ, response_id)
             hidden = await self._personal.hidden(unit, principal, row.form_id)
             return await editing.diff(unit, row, before, after, hidden)
+
+    # Spam.
+
+    async def quarantine(self, principal: Principal, response_id: str) -> ResponseDetails:
+        async with self._changing(principal, response_id) as (unit, row):
+            await quarantine.put(unit, principal, row)
+            return await self._details(unit, principal, row)
+
+    async def release(self, principal: Principal, response_id: str) -> ResponseDetails:
+        async with self._database.read(principal.tenant_id) as unit:
+            form_id = (await find(unit, principal, WRITE, response_id)).form_id
+        form = await self._forms.get(principal.tenant_id, form_id=form_id)
+        async with self._changing(principal, response_id) as (unit, row):
+            await quarantine.release(unit, principal, row, form.limit)
+            return await self._details(unit, principal, row)
 
     # What a team makes of it.
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.kit.engine import CompiledForm
 from deployments.kit.errors import BadRequest, Fault
@@ -15,7 +15,7 @@ from deployments.responses.life_contracts import Timings
 
 _MAX_META_BYTES: Final = 8192
 _MAX_FAULTS: Final = 100
-_NAMES: Final = frozenset({"answers", "meta", "status", "started_at", "timings"})
+_NAMES: Final = frozenset({"answers", "meta", "status", "started_at", "timings", "honeypot"})
 
 
 class Draft(NamedTuple):
@@ -26,6 +26,8 @@ class Draft(NamedTuple):
     status: Literal["complete", "partial"] = "complete"
     started_at: datetime | None = None
     timings: dict[str, int] | None = None
+    trapped: bool = False
+    """Whether the honeypot is filled: a field that people do not see."""
 
 
 class _Circumstances(BaseModel):
@@ -34,6 +36,7 @@ class _Circumstances(BaseModel):
     status: Literal["complete", "partial"] = "complete"
     started_at: datetime | None = None
     timings: Timings | None = None
+    honeypot: str | None = Field(default=None, max_length=10_000)
 
 
 class _SaveCircumstances(_Circumstances):
@@ -53,7 +56,14 @@ def read_draft(body: bytes) -> Draft:
     answers, meta = document["answers"], document.get("meta") or {}
     if circumstances is None:
         return Draft(answers, meta)
-    return Draft(answers, meta, circumstances.status, circumstances.started_at, circumstances.timings)
+    return Draft(
+        answers,
+        meta,
+        circumstances.status,
+        circumstances.started_at,
+        circumstances.timings,
+        bool(circumstances.honeypot),
+    )
 
 
 def read_saving(body: bytes) -> Draft:
@@ -68,7 +78,7 @@ def read_saving(body: bytes) -> Draft:
     if faults or circumstances is None:
         raise InvalidAnswers(faults=tuple(faults[:_MAX_FAULTS]))
     answers, meta = document.get("answers") or {}, document.get("meta") or {}
-    return Draft(answers, meta, circumstances.status, None, circumstances.timings)
+    return Draft(answers, meta, circumstances.status, None, circumstances.timings, bool(circumstances.honeypot))
 
 
 def meta_fault(meta: dict[str, Any]) -> Fault | None:

@@ -27,6 +27,14 @@ class QuotaReached(Forbidden):
     code, title = "form.quota_full", "Enough people have given this answer"
 
 
+class Unquarantinable(Conflict):
+    code, title = "response.not_complete", "Only a complete response can be taken for spam"
+
+
+class NotReleasable(Conflict):
+    code, title = "response.not_quarantined", "The response is not taken for spam"
+
+
 class LoginRequired(Unauthenticated):
     code, title = "form.login_required", "The form is for people who have logged in"
 

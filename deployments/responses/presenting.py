@@ -64,6 +64,7 @@ def to_response(row: responses.Response, tags: list[str], hidden: Collection[str
         reviewed_at=row.reviewed_at,
         assignee=row.assignee,
         tags=tags,
+        suspicion=(row.suspicion or "").split(),
         masked=names,
     )
 

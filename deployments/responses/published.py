@@ -11,6 +11,7 @@ from typing import Any
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database, UnitOfWork
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.spam_policy import SpamPolicy
 from deployments.responses.admission import Admission
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
@@ -33,6 +34,7 @@ class PublishedForm:
     archived: bool
     suspended: bool
     admission: Admission
+    spam: SpamPolicy | None
     tenant_settings: Mapping[str, Any]
 
     def require_open(self, now: datetime) -> None:
@@ -123,6 +125,7 @@ class PublishedForms:
             closes_at=_moment(snapshot.settings.get("closes_at")),
             archived=snapshot.status != "published",
             suspended=snapshot.tenant_status != "active",
+            spam=None if (spam := snapshot.settings.get("spam")) is None else SpamPolicy.model_validate(spam),
             admission=Admission.of(rules, snapshot.settings, snapshot.revision),
             tenant_settings=snapshot.tenant_settings,
         )

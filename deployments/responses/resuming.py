@@ -29,6 +29,7 @@ from deployments.responses.life_contracts import PartialResponse
 from deployments.responses.partials import token_hash
 from deployments.responses.published import PublishedForm, PublishedForms
 from deployments.responses.settings import ResponsesSettings
+from deployments.responses.spam import suspicions
 from deployments.responses.submitting import Submitting, key_row, require_visitable
 from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import make_event, row_of
@@ -146,8 +147,10 @@ class Resuming:
             if row.status == COMPLETE:
                 raise AlreadyCompleted
             submission = _completion(call, row, saved)
+            now, trapped = submission.response["submitted_at"], call.draft.trapped
+            signs = suspicions(call.form.spam, saved.answers, row.started_at, now, trapped=trapped)
             try:
-                receipt = await self._submitting.store(submission, call.form, call.principal.subject)
+                receipt = await self._submitting.store(submission, call.form, call.principal, signs)
             except Overtaken:
                 continue
             return PartialResponse(

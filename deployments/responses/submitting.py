@@ -24,12 +24,14 @@ from deployments.kit.errors import DomainError
 from deployments.kit.features import require_feature
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import QuotaNotices
+from deployments.responses.admission import CONTENT
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.draft import Draft, clocked, read_draft, timing_faults
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
 from deployments.responses.keys import body_fingerprint, submit_scope
 from deployments.responses.partials import Partials
 from deployments.responses.published import PublishedForm, PublishedForms
+from deployments.responses.spam import DUPLICATE, quarantined, suspicions
 from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 
@@ -58,20 +60,27 @@ class Submitting:
             if draft.status == "partial":
                 return await self._partials.start(principal, command, form, draft)
             submission = _submission(principal, command, form, draft)
+            now, answers = submission.response["submitted_at"], submission.response["answers"]
+            signs = suspicions(form.spam, answers, draft.started_at, now, trapped=draft.trapped)
         except DomainError:
             # A repeated call gets its first answer, even when the form has closed or changed since.
             if (earlier := await self._earlier(principal, command, form)) is not None:
                 return earlier
             raise
-        return await self.store(submission, form, principal.subject)
+        return await self.store(submission, form, principal, signs)
 
-    async def store(self, submission: Submission, form: PublishedForm, subject: str) -> SubmittedResponse:
-        """The submission of a subject, once it is durable.
+    async def store(
+        self, submission: Submission, form: PublishedForm, principal: Principal, signs: tuple[str, ...]
+    ) -> SubmittedResponse:
+        """The submission, once it is durable; apart from the others when it shows `signs` of spam.
 
         Raises FormFull, IdempotencyMismatch, what the form's rules refuse it with, and Overtaken for a completion.
         """
         for _ in range(_ATTEMPTS):
-            admitted = form.admission.applied(submission, subject)
+            if signs:
+                admitted = quarantined(submission, principal, signs)
+            else:
+                admitted = form.admission.applied(submission, principal.subject)
             try:
                 stored = await self._stored(admitted)
             except RegimeOutdated:
@@ -79,6 +88,9 @@ class Submitting:
                 form.require_open(utc_now())
                 continue
             except (ClaimTaken, QuotaFull) as error:
+                if isinstance(error, ClaimTaken) and error.kinds == (CONTENT,):
+                    signs = (DUPLICATE,)
+                    continue
                 raise form.admission.refusal(error) from error
             except FormFull:
                 if form.limit == form.tenant_settings.get(_QUOTA):
@@ -226,9 +238,8 @@ def _receipt(submission: Submission, outcome: Outcome) -> SubmittedResponse:
         if outcome.result != submission.key["result"]:
             return _replay(outcome)
     row = submission.response
-    return SubmittedResponse(
-        id=row["id"], status=row["status"], version=row["version"], submitted_at=row["submitted_at"]
-    )
+    # Who sends spam is not told what gave it away.
+    return SubmittedResponse(id=row["id"], status="complete", version=row["version"], submitted_at=row["submitted_at"])
 
 
 def _replay(found: Replayed) -> SubmittedResponse:

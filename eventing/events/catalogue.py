@@ -59,6 +59,8 @@ CATALOGUE: tuple[type[EventData], ...] = (
     responses.ResponseCommented,
     responses.ResponseDeleted,
     responses.ResponseRestored,
+    responses.ResponseQuarantined,
+    responses.ResponseReleased,
     responses.ResponsePurged,
     webhooks.WebhookFailed,
     webhooks.WebhookDisabled,

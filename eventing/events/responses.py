@@ -104,6 +104,27 @@ class ResponseDeleted(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseQuarantined(EventData):
+    """A response was taken for spam and is kept apart. `reasons` are the names of the signs."""
+
+    type: ClassVar[str] = "response.quarantined"
+    entity: ClassVar[str] = "response_id"
+    response_id: str
+    form_id: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseReleased(EventData):
+    """A response that had been taken for spam was released; `response.submitted` follows if there was none yet."""
+
+    type: ClassVar[str] = "response.released"
+    entity: ClassVar[str] = "response_id"
+    response_id: str
+    form_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRestored(EventData):
     """A response came back from the trash."""
 

@@ -73,6 +73,14 @@ async def diff(x: Exchange) -> Reply:
     return Reply(await x.apis.responses.diff(x.principal, x.path["response_id"], query.before, query.after))
 
 
+async def quarantine(x: Exchange) -> Reply:
+    return _details(await x.apis.responses.quarantine(x.principal, x.path["response_id"]))
+
+
+async def release(x: Exchange) -> Reply:
+    return _details(await x.apis.responses.release(x.principal, x.path["response_id"]))
+
+
 async def review(x: Exchange) -> Reply:
     return _details(await x.apis.responses.review(x.principal, x.path["response_id"], x.body))
 
@@ -199,6 +207,32 @@ OPERATIONS = (
         handler=diff,
         query=DiffQuery,
         response=ResponseDiff,
+    ),
+    Operation(
+        id="quarantine_response",
+        per_form=True,
+        method="POST",
+        path=f"{_RESPONSE}/quarantine",
+        summary="Take a response for spam",
+        description="It is kept apart: lists and exports leave it out, and it takes no place in the form's limit.",
+        tag=_TAG,
+        scope=_WRITE,
+        handler=quarantine,
+        response=ResponseDetails,
+        errors=(409,),
+    ),
+    Operation(
+        id="release_response",
+        per_form=True,
+        method="POST",
+        path=f"{_RESPONSE}/release",
+        summary="Release a response that was taken for spam",
+        description="What follows a submission, mails and webhooks, follows now.",
+        tag=_TAG,
+        scope=_WRITE,
+        handler=release,
+        response=ResponseDetails,
+        errors=(403, 409),
     ),
     Operation(
         id="review_response",
