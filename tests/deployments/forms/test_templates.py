@@ -81,9 +81,7 @@ class TestOwn:
         acme = await make_tenant(database)
         forms = Forms(database)
         form = await make_form(database, acme, publish=False)
-        own = [
-            (await forms.create_template(acme, CreateTemplate(form_id=form.id, title=f"T{n}"))).id for n in range(5)
-        ]
+        own = [(await forms.create_template(acme, CreateTemplate(form_id=form.id, title=f"T{n}"))).id for n in range(5)]
         seen: list[str] = []
         cursor = None
         while cursor or not seen:
