@@ -12,7 +12,10 @@ class Mail(SQLModel, table=True):
     """One mail to one recipient; unique per cause, so a redelivered event never mails twice."""
 
     __tablename__ = "mail"
-    __table_args__ = (Index("uq_mail_cause", "tenant_id", "cause", "recipient", unique=True),)
+    __table_args__ = (
+        Index("uq_mail_cause", "tenant_id", "cause", "recipient", unique=True),
+        Index("ix_mail_recipient", "tenant_id", "recipient", "created_at"),
+    )
 
     tenant_id: str = key()
     id: str = key()

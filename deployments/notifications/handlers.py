@@ -1,18 +1,21 @@
-"""Reactions of notifications: a submission becomes mails to the form's recipients."""
+"""Reactions of notifications: a submission becomes mails to the form's recipients, and one to who answered."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
 
 from db.models.notifications import Mail
 from db.repositories.mails import MailRepository
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
-from deployments.forms.contracts import Form, FormsApi
+from deployments.forms.contracts import Autoresponder, Form, FormsApi, FormSettings
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.kit.errors import Invalid, NotFound
 from deployments.kit.features import is_enabled, settings_of
 from deployments.kit.principal import Principal
-from deployments.notifications.message import build, message_id, render
+from deployments.kit.texts import text_in
+from deployments.notifications.message import Content, build, message_id, render
 from deployments.notifications.transport import MailDeferred, MailRejected, MailTransport
 from deployments.responses.contracts import Response, ResponsesApi
 from eventing.consumer import Subscription
@@ -21,12 +24,18 @@ from eventing.events.responses import ResponseSubmitted
 from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue_all
 
 SEND = "mail.send"
+REPLIES_A_DAY: Final = 5
+"""Most replies of a tenant to one address within 24 hours: anybody can enter anybody's address."""
+
 _TEMPLATE = "response_notification"
+_REPLY = "autoresponse"
 _KEPT = 256
+_DAY = timedelta(days=1)
 
 
 class NotifyRecipients:
-    """Turns `response.submitted` into one mail for each recipient that the form's settings name."""
+    """Turns `response.submitted` into one mail for each recipient that the form's settings name, and a reply to the
+    person who answered where they ask for one."""
 
     def __init__(self, forms: FormsApi) -> None:
         self._forms = forms
@@ -35,22 +44,30 @@ class NotifyRecipients:
         """The submissions somebody is to be told about; what was imported happened elsewhere, long ago."""
         if not is_enabled(await settings_of(unit), "mail"):
             return []
-        recipients = await self._recipients(unit.tenant, events)
-        return [event for event in events if recipients[event.form_id] and not event.data.get("imported")]
+        settings = await self._settings(unit.tenant, events)
+        return [event for event in events if not event.data.get("imported") and _tells(settings[event.form_id], event)]
 
     async def on_responses_submitted(self, unit: UnitOfWork, events: Sequence[Event]) -> None:
         """Ask for the mails. Once per event: the inbox row is in the same transaction."""
-        recipients = await self._recipients(unit.tenant, events)
+        settings = await self._settings(unit.tenant, events)
+        repository = MailRepository(unit.session, unit.tenant)
         mails: list[Mail] = []
         jobs: list[JobSpec] = []
+        replies: Counter[str] = Counter()
         for event in events:
             fact = event.read(ResponseSubmitted)
-            for recipient in recipients[fact.form_id]:
+            for template, recipient in _orders(settings[fact.form_id], fact):
+                if template == _REPLY:
+                    replies[recipient] += 1
+                    earlier = await repository.count_since(_REPLY, recipient, utc_now() - _DAY)
+                    if earlier + replies[recipient] > REPLIES_A_DAY:
+                        continue
                 mail = Mail(
                     tenant_id=unit.tenant,
                     id=new_id("mail"),
-                    template=_TEMPLATE,
-                    cause=event.id,
+                    template=template,
+                    # Somebody may be told of a response and have given it.
+                    cause=event.id if template == _TEMPLATE else f"{event.id}:{template}",
                     recipient=recipient,
                     subject="",
                     created_at=utc_now(),
@@ -59,24 +76,41 @@ class NotifyRecipients:
                 payload = {"mail_id": mail.id, "form_id": fact.form_id, "response_id": fact.response_id}
                 jobs.append(JobSpec(SEND, payload, created_by="system:notifications"))
         if mails:
-            await MailRepository(unit.session, unit.tenant).add_all(mails)
+            await repository.add_all(mails)
             await enqueue_all(unit, jobs)
 
-    async def _recipients(self, tenant_id: str, events: Sequence[Event]) -> dict[str | None, Sequence[str]]:
-        """Whom to tell, by form."""
+    async def _settings(self, tenant_id: str, events: Sequence[Event]) -> dict[str | None, FormSettings]:
+        """The settings of each form."""
         return {form_id: await self._of_form(tenant_id, form_id) for form_id in {event.form_id for event in events}}
 
-    async def _of_form(self, tenant_id: str, form_id: str | None) -> Sequence[str]:
+    async def _of_form(self, tenant_id: str, form_id: str | None) -> FormSettings:
         try:
             form = await self._forms.get(Principal.system(tenant_id, "notifications"), form_id or "")
         except NotFound:
-            return ()
-        return form.settings.notification_recipients if form.settings.send_notification else ()
+            return FormSettings()
+        return form.settings
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """What this context listens to."""
         types = (ResponseSubmitted.type,)
         return (Subscription("notifications", types, self.on_responses_submitted, select=self.select),)
+
+
+def _tells(settings: FormSettings, event: Event) -> bool:
+    # Most forms send no mail: their events need not be read.
+    wanted = settings.send_notification or settings.autoresponder is not None
+    return wanted and any(_orders(settings, event.read(ResponseSubmitted)))
+
+
+def _orders(settings: FormSettings, fact: ResponseSubmitted) -> Iterator[tuple[str, str]]:
+    """Template and recipient of each mail about a response."""
+    if settings.send_notification:
+        for recipient in settings.notification_recipients:
+            yield _TEMPLATE, recipient
+    reply = settings.autoresponder
+    address = fact.answers.get(reply.email_field) if reply is not None and reply.enabled else None
+    if isinstance(address, str):
+        yield _REPLY, address
 
 
 class SendMail:
@@ -108,14 +142,9 @@ class SendMail:
             response = await self._responses.get(principal, job.payload["response_id"])
         except NotFound:
             return Done(effect=_Outcome(mail_id, "dropped", "", "the response is gone"))
-        content = render(
-            _TEMPLATE,
-            {
-                "form_title": form.title,
-                "submitted_at": response.submitted_at,
-                "answers": await self._pairs(principal, form, response),
-            },
-        )
+        content = await self._content(principal, mail, form, response)
+        if content is None:
+            return Done(effect=_Outcome(mail_id, "dropped", "", "the form sends no replies any more"))
         try:
             message = build(
                 content,
@@ -130,6 +159,26 @@ class SendMail:
         except (MailRejected, Invalid) as error:
             raise GiveUp(error.detail, effect=_Outcome(mail_id, "failed", content.subject, error.detail)) from error
         return Done(effect=_Outcome(mail_id, "sent", content.subject, None))
+
+    async def _content(self, principal: Principal, mail: Mail, form: Form, response: Response) -> Content | None:
+        reply = form.settings.autoresponder
+        if mail.template == _REPLY:
+            return None if reply is None or not reply.enabled else await self._reply(principal, reply, form, response)
+        values = {
+            "form_title": form.title,
+            "submitted_at": response.submitted_at,
+            "answers": await self._pairs(principal, form, response),
+        }
+        return render(_TEMPLATE, values)
+
+    async def _reply(self, principal: Principal, reply: Autoresponder, form: Form, response: Response) -> Content:
+        """In the language that the visitor's page named, else in the form's first one."""
+        rules = await self._rules(principal, form, response.version)
+        chosen = response.meta.get("language")
+        wanted = [*([chosen] if isinstance(chosen, str) else []), *rules.definition.languages]
+        answers = await self._pairs(principal, form, response) if reply.include_answers else []
+        values = {"subject": text_in(reply.subject, wanted), "text": text_in(reply.text, wanted), "answers": answers}
+        return render(_REPLY, values, wanted[0])
 
     async def _pairs(self, principal: Principal, form: Form, response: Response) -> list[tuple[str, str]]:
         rules = await self._rules(principal, form, response.version)

@@ -29,7 +29,7 @@ from serve_app.edge.errors import framework_problem, problem
 from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
-from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json, stream_of
+from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
 from serve_app.edge.recent import Changes
 from serve_app.edge.resolution import Resolution
 from serve_app.edge.settings import EdgeSettings
@@ -196,12 +196,14 @@ class Pipeline:
         exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path, self._cookies)
         if operation.query is not None:
             exchange.query = parse_query(request, operation.query)
-        if operation.optional_body and operation.adapter is not None and stream_of(request) is None:
-            exchange.body = operation.adapter.validate_python({})
-        elif operation.body is not Body.STREAM:
-            if operation.request is not None:
+        if operation.body is not Body.STREAM:
+            if operation.request is not None and not operation.optional_body:
                 require_json(request)
             body = await read_body(request, limit, self._settings.deadline_s)
+            if operation.optional_body and body:
+                require_json(request)
+            elif operation.optional_body:
+                body = b"{}"
             exchange.body = body if operation.adapter is None else parse_json(body, operation.adapter)
         reply = await operation.handler(exchange)
         if reply.stream is not None:

@@ -1,4 +1,4 @@
-"""The life of forms: archive, trash and templates"""
+"""The life of forms: archive, trash and templates; replies to those who answered"""
 
 from collections.abc import Sequence
 
@@ -24,6 +24,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NOT NULL"),
         postgresql_where=sa.text("deleted_at IS NOT NULL"),
     )
+    op.create_index("ix_mail_recipient", "mail", ["tenant_id", "recipient", "created_at"])
     op.add_column("form_version", sa.Column("notes", sa.String(), nullable=True))
     op.create_table(
         "form_slug",
@@ -62,5 +63,6 @@ def downgrade() -> None:
     op.drop_table("form_template")
     op.drop_table("form_slug")
     op.drop_column("form_version", "notes")
+    op.drop_index("ix_mail_recipient", table_name="mail")
     op.drop_index("ix_form_deleted", table_name="form")
     op.drop_column("form", "purge_started_at")

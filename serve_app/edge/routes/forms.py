@@ -121,12 +121,14 @@ async def list_versions(x: Exchange) -> Reply:
 
 
 async def get_version(x: Exchange) -> Reply:
-    return Reply(await x.apis.forms.get_version(x.principal, x.path["form_id"], _number(x)))
+    number = _number(x)
+    return Reply(await x.apis.forms.get_version(x.principal, x.path["form_id"], number))
 
 
 async def diff_version(x: Exchange) -> Reply:
     query: DiffQuery = x.query
-    return Reply(await x.apis.forms.diff_version(x.principal, x.path["form_id"], _number(x), query.base))
+    number = _number(x)
+    return Reply(await x.apis.forms.diff_version(x.principal, x.path["form_id"], number, query.base))
 
 
 def _number(x: Exchange) -> int:
