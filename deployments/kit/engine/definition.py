@@ -128,4 +128,18 @@ class Definition(Model):
 
 def definition_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a definition."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Definition.model_json_schema()}
+    schema = Definition.model_json_schema()
+    _close(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _close(part: Any) -> None:
+    # What has no key of the right form is refused, which pydantic leaves unsaid.
+    if isinstance(part, list):
+        for item in part:
+            _close(item)
+    elif isinstance(part, dict):
+        if "patternProperties" in part:
+            part.setdefault("additionalProperties", False)
+        for item in part.values():
+            _close(item)

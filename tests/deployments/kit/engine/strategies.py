@@ -156,7 +156,7 @@ inside = expressions("truth", INSIDE)
 
 
 @st.composite
-def definitions(draw: st.DrawFn) -> dict[str, Any]:
+def definitions(draw: st.DrawFn) -> dict[str, Any]:  # noqa: C901 - each draw is one decision
     """A form with logic everywhere; some go in a circle."""
     maybe = st.booleans()
     rarely = st.integers(0, 5).map(lambda number: number == 0)
