@@ -74,6 +74,8 @@ class TestPublished:
         for name, part in {"Definition": SCHEMA, **SCHEMA["$defs"]}.items():
             assert part["description"], name
             assert part["additionalProperties"] is False, name
+            for key, described in part["properties"].items():
+                assert key == "type" or described["description"], f"{name}.{key}"
 
     def test_it_takes_what_is_stored(self) -> None:
         document = make_document(
