@@ -11,7 +11,7 @@ from deployments.kit.engine.fields import AnyElement, Element, Field
 from deployments.kit.engine.fields.field import Condition, Id, Label, Model, Prose
 from deployments.kit.engine.fields.group import GroupField
 from deployments.kit.engine.fields.section import Section
-from deployments.kit.engine.translations import Language, Translation, best_language, translated
+from deployments.kit.engine.translations import Buttons, Language, Translation, best_language, translated
 
 MAX_PAGES: Final = 50
 MAX_ELEMENTS: Final = 1_000
@@ -24,7 +24,9 @@ class Jump(Model):
     out."""
 
     condition: Condition | None = Attribute(default=None, alias="if")
+    """When the jump is taken; always when left out."""
     to: Id
+    """The id of a page below, or `end`."""
 
 
 class Page(Model):
@@ -36,12 +38,19 @@ class Page(Model):
     """
 
     id: Id
+    """Names the page; unique among pages."""
     title: Label | None = None
+    """The title of the page."""
     description: Prose | None = None
+    """More about the page."""
     visible_if: Condition | None = None
+    """The page is shown when this expression holds."""
     required_if: Condition | None = None
+    """An answer to each of its fields must be given when this expression holds."""
     elements: Annotated[tuple[AnyElement, ...], Strict(False), Attribute(max_length=MAX_ELEMENTS)]
+    """What is on the page."""
     next: Annotated[tuple[Jump, ...], Strict(False), Attribute(max_length=MAX_PAGES)] = ()
+    """Where the page leads; the first that holds counts."""
 
     def all_elements(self) -> Iterator[Element]:
         """The elements in their order; a section comes before those in it. What is in a group belongs to the group."""
@@ -58,18 +67,13 @@ class Rule(Model):
     """
 
     id: Id
+    """Names the rule; its fault has the code `rule.<id>`."""
     check: Condition
+    """The expression that must hold."""
     message: Label
+    """What to say when it does not."""
     fields: Annotated[tuple[Id, ...], Strict(False), Attribute(max_length=100)] = ()
-
-
-class Buttons(Model):
-    """What the buttons of the form say, where it is not the usual."""
-
-    start: Label | None = None
-    back: Label | None = None
-    next: Label | None = None
-    submit: Label | None = None
+    """The fields that it is about."""
 
 
 class Definition(Model):
@@ -79,12 +83,19 @@ class Definition(Model):
     """
 
     title: Label | None = None
+    """The title of the form."""
     description: Prose | None = None
+    """What the form is about."""
     languages: Annotated[tuple[Language, ...], Strict(False), Attribute(min_length=1, max_length=50)] = ("en",)
+    """Tags of the languages (BCP 47); the first is that of the texts."""
     buttons: Buttons = Buttons()
+    """What the buttons say."""
     pages: Annotated[tuple[Page, ...], Strict(False), Attribute(min_length=1, max_length=MAX_PAGES)]
+    """The pages in their order."""
     rules: Annotated[tuple[Rule, ...], Strict(False), Attribute(max_length=MAX_RULES)] = ()
+    """Conditions over several answers."""
     translations: Annotated[dict[Language, Translation], Attribute(default_factory=dict, max_length=50)]
+    """The texts in the other languages."""
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -128,4 +139,18 @@ class Definition(Model):
 
 def definition_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a definition."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Definition.model_json_schema()}
+    schema = Definition.model_json_schema()
+    _close(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _close(part: Any) -> None:
+    # What has no key of the right form is refused, which pydantic leaves unsaid.
+    if isinstance(part, list):
+        for item in part:
+            _close(item)
+    elif isinstance(part, dict):
+        if "patternProperties" in part:
+            part.setdefault("additionalProperties", False)
+        for item in part.values():
+            _close(item)

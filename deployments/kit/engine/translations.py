@@ -17,40 +17,60 @@ class PageTexts(Model):
     """The texts of a page."""
 
     title: Label | None = None
+    """The title."""
     description: Prose | None = None
+    """The description."""
 
 
 class ElementTexts(Model):
     """The texts of an element; of options, rows and columns by their ids."""
 
     title: Label | None = None
+    """The title."""
     description: Prose | None = None
+    """The description."""
     min_label: Label | None = None
+    """What the first step means."""
     max_label: Label | None = None
+    """What the last step means."""
     item_title: Label | None = None
+    """What an item is called."""
     options: Labels = Attribute(default_factory=dict)
+    """The labels of options by their ids."""
     rows: Labels = Attribute(default_factory=dict)
+    """The labels of rows by their ids."""
     columns: Labels = Attribute(default_factory=dict)
+    """The labels of columns by their ids."""
 
 
-class ButtonTexts(Model):
-    """What the buttons say."""
+class Buttons(Model):
+    """What the buttons of the form say, where it is not the usual."""
 
     start: Label | None = None
+    """Begins the form."""
     back: Label | None = None
+    """Leads to the page before."""
     next: Label | None = None
+    """Leads to the next page."""
     submit: Label | None = None
+    """Sends the answers."""
 
 
 class Translation(Model):
     """The texts of a form in one language; what is left out stays in the form's first language."""
 
     title: Label | None = None
+    """The title of the form."""
     description: Prose | None = None
-    buttons: ButtonTexts = ButtonTexts()
+    """What the form is about."""
+    buttons: Buttons = Buttons()
+    """What the buttons say."""
     pages: dict[Id, PageTexts] = Attribute(default_factory=dict)
+    """The texts of pages by their ids."""
     elements: dict[Id, ElementTexts] = Attribute(default_factory=dict)
+    """The texts of elements by their ids, those inside of groups and sections, too."""
     rules: dict[Id, Label] = Attribute(default_factory=dict)
+    """The messages of rules by their ids."""
 
 
 def best_language(languages: Sequence[str], wanted: str) -> str:

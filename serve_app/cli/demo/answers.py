@@ -18,7 +18,12 @@ def answers_to(definition: dict[str, Any], chance: random.Random) -> dict[str, A
 
 def _elements(definition: dict[str, Any]) -> Iterator[Element]:
     for page in definition["pages"]:
-        yield from page["elements"]
+        for element in page["elements"]:
+            if element["type"] == "section":
+                if "visible_if" not in element:
+                    yield from element["elements"]
+            else:
+                yield element
 
 
 def _option(element: Element, chance: random.Random) -> str:
@@ -61,6 +66,13 @@ def _text(element: Element, chance: random.Random) -> str:
     return text.ljust(rules.get("min_length") or 0, ".")[: rules.get("max_length") or None]
 
 
+def _items(element: Element, chance: random.Random) -> list[dict[str, Any]]:
+    form = {"pages": [{"elements": element["elements"]}]}
+    number = max(element.get("min_items", 0), min(2, element.get("max_items", 20)))
+    items = [answers_to(form, chance) for _ in range(number)]
+    return [item for item in items if item]
+
+
 _ANSWERS: dict[str, Callable[[Element, random.Random], Any]] = {
     "choice": _option,
     "dropdown": _option,
@@ -81,6 +93,17 @@ _ANSWERS: dict[str, Callable[[Element, random.Random], Any]] = {
     "email": lambda _, chance: f"guest{chance.randint(1, 999)}@example.com",
     "url": lambda _element, _chance: "https://example.com/",
     "phone": lambda _element, _chance: "+1 202 555 0100",
+    "country": lambda _, chance: chance.choice(("US", "CA", "DE")),
+    "location": lambda _, chance: {"latitude": chance.randint(-60, 60), "longitude": chance.randint(-180, 180)},
+    "address": lambda _, chance: {
+        "street": f"{chance.randint(1, 99)} Elm Street",
+        "street2": "Back door",
+        "city": "Plymouth",
+        "region": "Massachusetts",
+        "postal_code": "02360",
+        "country": "US",
+    },
+    "group": _items,
     "date": lambda _, chance: f"2015-11-{chance.randint(1, 28):02}",
     "time": lambda _, chance: f"{chance.randint(12, 20):02}:30",
     "datetime": lambda _, chance: f"2015-11-26T{chance.randint(12, 20):02}:30:00Z",

@@ -1,7 +1,10 @@
 """Defining, publishing and showing forms."""
 
+from functools import cache
 from hashlib import sha256
+from typing import Any
 
+import orjson
 from pydantic import Field
 
 from deployments.forms.contracts import (
@@ -22,10 +25,12 @@ from deployments.forms.contracts import (
     ValidateDefinition,
 )
 from deployments.kit.contract import Contract, Page
+from deployments.kit.engine import definition_schema
 from deployments.kit.errors import NotFound
 from serve_app.edge.operations import IF_MATCH, IF_NONE_MATCH, Access, Exchange, Operation, PageQuery, Reply
 from serve_app.edge.revisions import entity_tag, matches, revision_of
 
+_SCHEMA_TYPE = "application/schema+json"
 _EXAMPLE = {
     "slug": "party",
     "title": "Party",
@@ -157,6 +162,20 @@ async def purge_form(x: Exchange) -> Reply:
 
 async def validate_definition(x: Exchange) -> Reply:
     return Reply(await x.apis.forms.validate(x.principal, x.body))
+
+
+async def get_definition_schema(x: Exchange) -> Reply:
+    content, tag = _definition_schema()
+    headers = (("etag", tag), ("cache-control", "public, max-age=3600"))
+    if matches(x.header("if-none-match"), tag):
+        return Reply(status=304, headers=headers)
+    return Reply(content, headers=headers, media_type=_SCHEMA_TYPE)
+
+
+@cache
+def _definition_schema() -> tuple[bytes, str]:
+    content = orjson.dumps(definition_schema())
+    return content, f'"{sha256(content).hexdigest()[:32]}"'
 
 
 async def get_public_form(x: Exchange) -> Reply:
@@ -388,6 +407,20 @@ OPERATIONS = (
         max_body="max_form_body",
         response=DefinitionReport,
         example={"definition": _EXAMPLE["definition"]},
+    ),
+    Operation(
+        id="get_definition_schema",
+        method="GET",
+        path="/api/v1/forms/definition-schema",
+        summary="The JSON Schema of form definitions",
+        description="JSON Schema 2020-12. What no schema can say is checked by `POST /api/v1/forms/validate`.",
+        tag="Forms",
+        scope=Access.PUBLIC,
+        handler=get_definition_schema,
+        response=dict[str, Any],
+        response_media_type=_SCHEMA_TYPE,
+        headers=(IF_NONE_MATCH,),
+        errors=(304,),
     ),
     Operation(
         id="get_public_form",

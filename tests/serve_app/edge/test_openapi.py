@@ -9,6 +9,7 @@ from serve_app.edge.operations import Access
 from serve_app.edge.routes import OPERATIONS
 
 PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
+PUBLIC |= {"get_definition_schema"}
 PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
 PUBLIC |= {"verify_email", "forgot_password", "reset_password", "look_up_invitation", "accept_invitation"}
 PUBLIC |= {"request_code", "verify_code", "show_second_factor", "send_second_factor_code"}

@@ -16,6 +16,7 @@ class CalculatedField(Field):
 
     type: Literal["calculated"]
     value: Condition
+    """The expression that is calculated."""
 
     def faults(self) -> Iterator[Fault]:
         for name in ("required", "required_if"):

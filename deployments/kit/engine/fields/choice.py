@@ -27,7 +27,9 @@ class OptionsField(Field):
     """What the choices share. With `allow_other` the option id `other` is reserved for the free text."""
 
     options: Options
+    """What there is to choose."""
     allow_other: bool = False
+    """A free text may be given beside or instead of an option."""
 
     def worth(self) -> View:
         worths, view = scores(self.options), self.view
@@ -137,7 +139,9 @@ class ChoicesValidation(Model):
     """How many options may be chosen; the free text counts as one."""
 
     min_choices: int | None = Attribute(default=None, ge=0, le=MAX_OPTIONS)
+    """Fewest that are named."""
     max_choices: int | None = Attribute(default=None, ge=1, le=MAX_OPTIONS)
+    """Most that are named."""
 
 
 class MultiChoiceField(OptionsField):
@@ -146,6 +150,7 @@ class MultiChoiceField(OptionsField):
     value_type, browser_view = list_of(TEXT), "choices"
     type: Literal["multi_choice"]
     validation: ChoicesValidation = ChoicesValidation()
+    """How many are to be chosen."""
 
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()

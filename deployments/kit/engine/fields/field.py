@@ -28,17 +28,21 @@ _LISTS: Final = ("options", "rows", "columns")
 class Model(BaseModel):
     """Strict, closed and immutable: a definition says exactly what it means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Element(Model):
     """One thing on a page. `visible_if` hides it (see `expressions`)."""
 
     id: Id
+    """Names the element; unique in the form, and the key of its answers."""
     type: str
     title: Label
+    """What is asked or said."""
     description: Prose | None = None
+    """More about it."""
     visible_if: Condition | None = None
+    """The element is shown when this expression holds."""
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong beyond the shape, with pointers relative to the element."""
@@ -66,8 +70,11 @@ class Field(Element):
     """How the browser finds what `view` returns (`serve_app/web/form/logic.js`); None: it is the answer itself."""
 
     required: bool = False
+    """An answer must be given."""
     required_if: Condition | None = None
+    """An answer must be given when this expression holds."""
     personal: bool = False
+    """The answers are personal data."""
 
     @abstractmethod
     def compile(self) -> Validator:

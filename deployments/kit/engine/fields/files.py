@@ -36,8 +36,10 @@ class UploadField(Field):
     """What the types of files share. `accept` names media types, a whole family as `image/*`."""
 
     value_type: ClassVar[str] = list_of(TEXT)
-    max_size: int = Attribute(default=DEFAULT_SIZE, ge=1, le=MAX_SIZE, description="Bytes of each file.")
+    max_size: int = Attribute(default=DEFAULT_SIZE, ge=1, le=MAX_SIZE)
+    """Most bytes of each file."""
     accept: MediaRanges = ()
+    """Media types that are taken, a family as `image/*`; all when empty."""
 
     @property
     def most(self) -> int:
@@ -86,6 +88,7 @@ class SeveralField(UploadField):
     """What files and images share."""
 
     max_files: int = Attribute(default=1, ge=1, le=MAX_FILES)
+    """Most files of an answer."""
 
     @property
     def most(self) -> int:
@@ -103,6 +106,7 @@ class ImageField(SeveralField):
 
     type: Literal["image"]
     accept: MediaRanges = ("image/*",)
+    """Types of images that are taken."""
 
     def faults(self) -> Iterator[Fault]:
         yield from _images_only(self.accept)
@@ -113,6 +117,7 @@ class SignatureField(UploadField):
 
     type: Literal["signature"]
     accept: MediaRanges = ("image/png",)
+    """Types of images that are taken."""
 
     def faults(self) -> Iterator[Fault]:
         yield from _images_only(self.accept)

@@ -31,9 +31,13 @@ class GroupField(Field):
     value_type: ClassVar[str] = list_of(MAP)
     type: Literal["group"]
     elements: Annotated[tuple[Leaf, ...], Strict(False), Attribute(min_length=1, max_length=MAX_INSIDE)]
+    """What is asked of each item."""
     min_items: int = Attribute(default=0, ge=0, le=MAX_ITEMS)
+    """Fewest items of an answer."""
     max_items: int = Attribute(default=20, ge=1, le=MAX_ITEMS)
+    """Most items of an answer."""
     item_title: Label | None = None
+    """What an item is called."""
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:

@@ -34,7 +34,9 @@ class TableField(Field):
     value_type: ClassVar[str] = MAP
 
     rows: Options
+    """What is asked about."""
     columns: Options
+    """What there is to choose in each row."""
 
     def faults(self) -> Iterator[Fault]:
         yield from duplicate_faults(self.rows, "rows")

@@ -34,17 +34,24 @@ class NumberValidation(Model):
     """`min` and `max` are inclusive; `max_decimals` bounds the digits after the point; `unique` allows each once."""
 
     min: Bound | None = None
+    """The least number."""
     max: Bound | None = None
+    """The greatest number."""
     max_decimals: int | None = Attribute(default=None, ge=0, le=10)
+    """Most digits after the point."""
     unique: bool = False
+    """Each number may be given once in the form's responses."""
 
 
 class IntegerValidation(Model):
     """`min` and `max` are inclusive; `unique` allows each number once."""
 
     min: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
+    """The least number."""
     max: int | None = Attribute(default=None, ge=MIN_INTEGER, le=MAX_INTEGER)
+    """The greatest number."""
     unique: bool = False
+    """Each number may be given once in the form's responses."""
 
 
 class NumericField(Field):
@@ -62,6 +69,7 @@ class DecimalField(NumericField):
     default_decimals: ClassVar[int | None] = None
 
     validation: NumberValidation = NumberValidation()
+    """What a number must be like."""
 
     def faults(self) -> Iterator[Fault]:
         yield from bounds_fault(self.validation.min, self.validation.max)
@@ -90,6 +98,7 @@ class CurrencyField(DecimalField):
     default_decimals = 2
     type: Literal["currency"]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    """The code of the currency (ISO 4217)."""
 
 
 class IntegerField(NumericField):
@@ -97,6 +106,7 @@ class IntegerField(NumericField):
 
     type: Literal["integer"]
     validation: IntegerValidation = IntegerValidation()
+    """What a number must be like."""
 
     def faults(self) -> Iterator[Fault]:
         yield from bounds_fault(self.validation.min, self.validation.max)
@@ -113,6 +123,7 @@ class RatingField(NumericField):
 
     type: Literal["rating"]
     max: int = Attribute(default=5, ge=2, le=10)
+    """The best rating."""
 
     def compile(self) -> Validator:
         return compile_number(self, 1, self.max, whole=True)
@@ -123,9 +134,13 @@ class ScaleField(NumericField):
 
     type: Literal["scale"]
     min: int = Attribute(default=1, ge=-100, le=100)
+    """The first step."""
     max: int = Attribute(default=5, ge=-100, le=100)
+    """The last step."""
     min_label: Label | None = None
+    """What the first step means."""
     max_label: Label | None = None
+    """What the last step means."""
 
     def faults(self) -> Iterator[Fault]:
         yield from bounds_fault(self.min, self.max, "min")
@@ -139,7 +154,9 @@ class NpsField(NumericField):
 
     type: Literal["nps"]
     min_label: Label | None = None
+    """What 0 means."""
     max_label: Label | None = None
+    """What 10 means."""
 
     def compile(self) -> Validator:
         return compile_number(self, 0, 10, whole=True)

@@ -22,8 +22,11 @@ class Option(Model):
     """One thing to choose: `id` is stored, `label` is shown and exported, `score` is what `score()` adds up."""
 
     id: OptionId
+    """What is stored; unique in its list."""
     label: Label
+    """What is shown and exported."""
     score: Score | None = None
+    """What `score()` adds up when it is chosen; 0 when left out."""
 
 
 # JSON has lists, the model is immutable: only here a list is taken for a tuple.

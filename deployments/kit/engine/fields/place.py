@@ -101,7 +101,9 @@ class AddressField(PartsField):
     names = _PARTS
     type: Literal["address"]
     required_parts: Annotated[tuple[AddressPart, ...], Strict(False)] = ()
+    """The parts that an address must have."""
     default_country: CountryCode | None = None
+    """The country that the form offers first (ISO 3166-1 alpha-2)."""
 
     def faults(self) -> Iterator[Fault]:
         seen: set[str] = set()

@@ -21,8 +21,11 @@ class RankingField(Field):
     value_type, part_type, browser_view = MAP, NUMBER, "ranks"
     type: Literal["ranking"]
     options: Options
+    """What there is to rank."""
     allow_ties: bool = False
+    """A rank may be given twice."""
     validation: ChoicesValidation = ChoicesValidation()
+    """How many are to be ranked."""
 
     def faults(self) -> Iterator[Fault]:
         yield from duplicate_faults(self.options, "options")

@@ -22,7 +22,9 @@ class Section(Element):
 
     type: Literal["section"]
     required_if: Condition | None = None
+    """An answer to each of its fields must be given when this expression holds."""
     elements: Annotated[tuple[Inside, ...], Strict(False), Attribute(max_length=MAX_INSIDE)]
+    """What is in the section."""
 
 
 TYPES: tuple[type[Element], ...] = (Section,)

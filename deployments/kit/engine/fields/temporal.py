@@ -21,8 +21,11 @@ class TemporalValidation(Model):
     """`min` and `max` are inclusive and written as the answers are; `unique` allows each once."""
 
     min: Moment | None = None
+    """The first that may be given."""
     max: Moment | None = None
+    """The last that may be given."""
     unique: bool = False
+    """Each may be given once in the form's responses."""
 
 
 class TemporalField(Field):
@@ -33,6 +36,7 @@ class TemporalField(Field):
     format_detail: ClassVar[str]
 
     validation: TemporalValidation = TemporalValidation()
+    """What a date or time must be like."""
 
     @staticmethod
     @abstractmethod

@@ -29,9 +29,13 @@ class TextValidation(Model):
     """
 
     min_length: int | None = Attribute(default=None, ge=0, le=MAX_TEXT)
+    """Fewest characters."""
     max_length: int | None = Attribute(default=None, ge=1, le=MAX_TEXT)
+    """Most characters."""
     pattern: Pattern | None = None
+    """An RE2 expression that the whole text must match."""
     unique: bool = False
+    """Each text may be given once in the form's responses."""
 
 
 class TextField(Field):
@@ -43,6 +47,7 @@ class TextField(Field):
     format_detail: ClassVar[str] = ""
 
     validation: TextValidation = TextValidation()
+    """What a text must be like."""
 
     def faults(self) -> Iterator[Fault]:
         rules = self.validation
@@ -119,6 +124,7 @@ class PhoneField(TextField):
     longest, format_code, format_detail = 40, "format.phone", "Enter a telephone number."
     type: Literal["phone"]
     default_country: CountryCode | None = None
+    """The country of numbers that name none (ISO 3166-1 alpha-2)."""
 
     def normal(self) -> Format:
         country = self.default_country

@@ -9,6 +9,7 @@ from tests.deployments.kit.engine.forms import COLUMNS, ROWS, SIDES, every_type,
 
 OTHER = {"options": SIDES, "allow_other": True}
 TABLE = {"rows": ROWS, "columns": COLUMNS}
+FILES = [f"fil_{number:032x}" for number in range(2)]
 
 CELLS: list[tuple[str, dict[str, Any], Any, dict[str, str]]] = [
     ("short_text", {}, " =1+1 ", {"field": " =1+1 "}),
@@ -33,6 +34,32 @@ CELLS: list[tuple[str, dict[str, Any], Any, dict[str, str]]] = [
     ("ranking", {"options": SIDES}, {"yams": 2}, {"field.corn": "", "field.yams": "2"}),
     ("matrix", TABLE, {"leia": "good"}, {"field.han": "", "field.leia": "Favorable"}),
     (
+        "location",
+        {},
+        {"latitude": 52.5, "longitude": 13},
+        {"field.latitude": "52.5", "field.longitude": "13", "field.accuracy": ""},
+    ),
+    (
+        "address",
+        {},
+        {"city": "Bonn", "country": "DE"},
+        {
+            "field.street": "",
+            "field.street2": "",
+            "field.city": "Bonn",
+            "field.region": "",
+            "field.postal_code": "",
+            "field.country": "DE",
+        },
+    ),
+    ("file", {"max_files": 2}, FILES, {"field": " ".join(FILES)}),
+    (
+        "group",
+        {"elements": [make_element("short_text", "note"), make_element("choice", "side", options=SIDES)]},
+        [{"note": "ä\n", "side": "corn"}],
+        {"field": '[{"note":"ä\\n","side":"corn"}]'},
+    ),
+    (
         "matrix_multi",
         TABLE,
         {"han": ["bad"]},
@@ -49,6 +76,18 @@ def test_cells(kind: str, properties: dict[str, Any], answer: Any, cells: dict[s
     assert faults == ()
     assert {column.key: column.cell(values) for column in form.columns} == cells
     assert {column.cell({}) for column in form.columns} == {""}
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [("1 / 4", "0.25"), ("3.0", "3"), ("1 < 2", "Yes"), ("false", "No"), ("'=a'", "=a"), ("null", "")],
+)
+def test_cells_of_calculated_values(value: str, cell: str) -> None:
+    form = make_form(make_element("calculated", value=value))
+    (column,) = form.columns
+
+    assert column.cell(form.check({})[0]) == cell
+    assert column.cell({}) == ""
 
 
 def test_keys_and_titles() -> None:

@@ -39,6 +39,29 @@ def test_a_field_may_not_become_a_statement() -> None:
     assert codes(incompatible_changes(old, new)) == [("/pages/0/elements/0/type", "definition.type_changed")]
 
 
+@pytest.mark.parametrize("kind", ["country", "phone", "email"])
+def test_a_field_inside_of_a_section_is_where_it_was(kind: str) -> None:
+    field = make_element(kind, "a")
+    old, new = make_definition(field), make_definition(make_element("section", "s", elements=[field]))
+
+    assert incompatible_changes(old, new) == ()
+    assert incompatible_changes(new, old) == ()
+
+
+def test_fields_inside_of_groups_keep_their_type_and_their_group() -> None:
+    """F4: answers inside of a group keep their meaning and their column."""
+    a, b = make_element("nps", "a"), make_element("nps", "b")
+    old = make_definition(make_element("group", "g", elements=[a]), b)
+    new = make_definition(make_element("group", "g", elements=[make_element("email", "a"), b]))
+    apart = make_definition(a, make_element("group", "g", elements=[make_element("nps", "c")]))
+
+    assert codes(incompatible_changes(old, new)) == [
+        ("/pages/0/elements/0/elements/0/type", "definition.type_changed"),
+        ("/pages/0/elements/0/elements/1/id", "definition.moved"),
+    ]
+    assert codes(incompatible_changes(old, apart)) == [("/pages/0/elements/0/id", "definition.moved")]
+
+
 def test_fields_and_options_may_come_and_go() -> None:
     old = make_definition(make_element("choice", "a", options=SIDES), make_element("nps", "b"))
     new = make_definition(make_element("choice", "a", options=SIDES[:1]), make_element("email", "c"))

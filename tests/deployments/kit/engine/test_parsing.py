@@ -166,6 +166,80 @@ REFUSED: list[tuple[Any, str, str]] = [
         "/rows",
         "definition.too_many",
     ),
+    (make_element("country", default_country="DE"), "/default_country", "definition.unknown_property"),
+    (make_element("phone", default_country="XX"), "/default_country", "definition.unknown_country"),
+    (make_element("phone", default_country="de"), "/default_country", "definition.bad_text"),
+    (make_element("address", required_parts=["planet"]), "/required_parts/0", "definition.type"),
+    (make_element("address", required_parts=["city", "city"]), "/required_parts/1", "definition.duplicate_id"),
+    (make_element("file", max_files=0), "/max_files", "definition.range"),
+    (make_element("file", accept=["pdf"]), "/accept/0", "definition.bad_text"),
+    (make_element("image", accept=["application/pdf"]), "/accept/0", "definition.bad_text"),
+    (make_element("signature", max_files=2), "/max_files", "definition.unknown_property"),
+    (make_element("short_text", validation={"unique": "yes"}), "/validation/unique", "definition.type"),
+    (make_element("choice", options=[{**SIDES[0], "score": "1"}]), "/options/0/score", "definition.type"),
+    (make_element("choice", options=[{**SIDES[0], "score": float("nan")}]), "/options/0/score", "definition.range"),
+    (make_element("choice", options=[{**SIDES[0], "score": 1e10}]), "/options/0/score", "definition.range"),
+    (make_element("calculated"), "/value", "definition.missing"),
+    (make_element("calculated", value="1 +"), "/value", "definition.expression"),
+    (make_element("calculated", value="answers.field + 1"), "/value", "definition.cycle"),
+    (make_element("calculated", value="[1, 2]"), "/value", "definition.expression_type"),
+    (make_element("calculated", value="1", required=True), "/required", "definition.not_here"),
+    (make_element("group", elements=[]), "/elements", "definition.too_few"),
+    (make_element("group", elements=[make_element("nps", "a"), {"id": "b"}]), "/elements/1/type", "definition.missing"),
+    (make_element("group", elements=[make_element("nps")]), "/elements/0/id", "definition.duplicate_id"),
+    (
+        make_element("group", elements=[make_element("section", "s", elements=[])]),
+        "/elements/0/type",
+        "definition.unknown_type",
+    ),
+    (
+        make_element("group", elements=[make_element("group", "g", elements=[make_element("nps", "a")])]),
+        "/elements/0/type",
+        "definition.unknown_type",
+    ),
+    (
+        make_element("group", elements=[make_element("email", "a", validation={"unique": True})]),
+        "/elements/0/validation/unique",
+        "definition.not_here",
+    ),
+    (
+        make_element("group", elements=[make_element("nps", "a", colour=1)]),
+        "/elements/0/colour",
+        "definition.unknown_property",
+    ),
+    (
+        make_element("group", elements=[make_element("nps", "a")], min_items=3, max_items=2),
+        "/min_items",
+        "definition.range",
+    ),
+    (
+        make_element("group", elements=[make_element("nps", "a", visible_if="item.b")]),
+        "/elements/0/visible_if",
+        "definition.expression",
+    ),
+    (
+        make_element("group", elements=[make_element("nps", "a", visible_if="answers.a")]),
+        "/elements/0/visible_if",
+        "definition.expression",
+    ),
+    (
+        make_element("group", elements=[make_element("nps", "a", visible_if="item.a > 1")]),
+        "/elements/0/visible_if",
+        "definition.cycle",
+    ),
+    (
+        make_element("section", elements=[make_element("section", "s", elements=[])]),
+        "/elements/0/type",
+        "definition.unknown_type",
+    ),
+    (
+        make_element("section", elements=[make_element("nps", "a", visible_if="answers.b")]),
+        "/elements/0/visible_if",
+        "definition.expression",
+    ),
+    (make_element("section", elements=[], required=True), "/required", "definition.unknown_property"),
+    (make_element("section", elements=[], visible_if="item.a"), "/visible_if", "definition.expression"),
+    (make_element("nps", visible_if="1 + 'a' == 2"), "/visible_if", "definition.expression_type"),
     (make_element("nps", visible_if="answers.gone == 1"), "/visible_if", "definition.expression"),
     (make_element("nps", required_if="answers.field =="), "/required_if", "definition.expression"),
     (make_element("nps", required_if="answers.field.part == 1"), "/required_if", "definition.expression"),
@@ -247,6 +321,84 @@ class TestRefused:
         found = refused(document)
         assert {code for _, code in found} == {"definition.cycle"}
         assert {pointer.split("/")[4] for pointer, _ in found} in ({"0", "4"}, {"1", "4"}, {"2", "4"})
+
+    @pytest.mark.parametrize(
+        ("pages", "expected"),
+        [
+            (
+                [{"id": "a", "elements": [], "next": [{"to": "gone"}]}, {"id": "b", "elements": []}],
+                ("/pages/0/next/0/to", "definition.unknown_page"),
+            ),
+            (
+                [{"id": "a", "elements": []}, {"id": "b", "elements": [], "next": [{"to": "a"}]}],
+                ("/pages/1/next/0/to", "definition.backwards"),
+            ),
+            (
+                [{"id": "a", "elements": [], "next": [{"to": "a"}]}],
+                ("/pages/0/next/0/to", "definition.backwards"),
+            ),
+            (
+                [{"id": "a", "elements": [], "next": [{"if": "answers.gone", "to": "end"}]}],
+                ("/pages/0/next/0/if", "definition.expression"),
+            ),
+            (
+                [
+                    {"id": "a", "elements": [], "next": [{"if": "answers.x", "to": "end"}]},
+                    {"id": "b", "elements": [make_element("yes_no", "x")]},
+                ],
+                ("/pages/0/next", "definition.cycle"),
+            ),
+            (
+                [{"id": "a", "visible_if": "answers.x", "elements": [make_element("yes_no", "x")]}],
+                ("/pages/0/visible_if", "definition.cycle"),
+            ),
+            (
+                [{"id": "a", "elements": [make_element("section", "s", visible_if="answers.x", elements=[
+                    make_element("yes_no", "x")])]}],
+                ("/pages/0/elements/0/visible_if", "definition.cycle"),
+            ),
+            (
+                [{"id": "a", "elements": [
+                    make_element("calculated", "x", value="answers.y + 1"),
+                    make_element("number", "y", visible_if="answers.x > 1"),
+                ]}],
+                ("/pages/0/elements/0/value", "definition.cycle"),
+            ),
+            (
+                [{"id": "a", "elements": [
+                    make_element("calculated", "x", value="sum(answers.y.z)"),
+                    make_element("group", "y", elements=[make_element("number", "z", required_if="answers.x > 1")]),
+                ]}],
+                ("/pages/0/elements/0/value", "definition.cycle"),
+            ),
+        ],
+    )  # fmt: skip
+    def test_ways_through_the_form_are_sound(self, pages: list[Any], expected: tuple[str, str]) -> None:
+        """F3: pages lead only downwards to pages that there are, and nothing depends on itself."""
+        assert refused({"pages": pages}) == [expected]
+
+    def test_rules_are_sound(self) -> None:
+        rules = [
+            {"id": "r", "check": "answers.a >", "message": "No"},
+            {"id": "r", "check": "answers.gone", "message": "No", "fields": ["a", "b"]},
+        ]
+        group = make_element("group", "g", elements=[make_element("nps", "b")])
+
+        assert sorted(refused(make_document(make_element("nps", "a"), group, rules=rules))) == [
+            ("/rules/0/check", "definition.expression"),
+            ("/rules/1/check", "definition.expression"),
+            ("/rules/1/fields/1", "definition.unknown_field"),
+            ("/rules/1/id", "definition.duplicate_id"),
+        ]
+
+    def test_what_is_inside_of_groups_counts_for_every_item(self) -> None:
+        """F3: the cost of checking is bounded, however many items there are."""
+        inside = [make_element("nps", f"f{i}", visible_if="true or " * 240 + "true") for i in range(3)]
+
+        assert refused(make_document(make_element("group", elements=inside, max_items=30))) == []
+        assert refused(make_document(make_element("group", elements=inside, max_items=40))) == [
+            ("/pages", "definition.too_long")
+        ]
 
     def test_required_if_may_go_in_a_circle(self) -> None:
         document = make_document(

@@ -23,8 +23,12 @@ NEEDS: dict[str, dict[str, Any]] = {
     "integer": {"validation": {"max": -5}},
     "short_text": {"validation": {"min_length": 20, "max_length": 25}},
     "scale": {"min": -2, "max": 2},
+    "address": {"required_parts": ["street", "city", "country"]},
+    "calculated": {"value": "1 + 1"},
+    "group": {"elements": [{"id": "inner", "type": "nps", "title": "Inner"}], "min_items": 3},
+    "section": {"elements": [{"id": "inner", "type": "nps", "title": "Inner"}]},
 }
-NO_ANSWER = {"statement", "hidden"}
+NO_ANSWER = {"statement", "hidden", "file", "image", "signature", "calculated"}
 
 
 KINDS = [typing.get_args(element.model_fields["type"].annotation)[0] for element in ELEMENT_TYPES]
@@ -37,5 +41,6 @@ def test_each_type_gets_a_valid_answer(kind: str) -> None:
     form = compile_form(parse_definition(definition))
     for seed in range(20):
         answers = answers_to(definition, random.Random(seed))
-        assert (set(answers) == {"question"}) == (kind not in NO_ANSWER)
+        expected = {"inner" if kind == "section" else "question"}
+        assert (set(answers) == expected) == (kind not in NO_ANSWER)
         assert form.check(answers)[1] == ()

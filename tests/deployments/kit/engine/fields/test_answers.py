@@ -10,6 +10,10 @@ from tests.deployments.kit.engine.forms import COLUMNS, ROWS, SIDES, codes, make
 OTHER = {"options": SIDES, "allow_other": True}
 OPTIONS = {"options": SIDES}
 TABLE = {"rows": ROWS, "columns": COLUMNS}
+FILE, OTHER_FILE = f"fil_{1:032x}", f"fil_{2:032x}"
+AMOUNT, NOTE = make_element("integer", "amount"), make_element("short_text", "note")
+GROUP = {"elements": [AMOUNT, NOTE, make_element("statement", "double")]}
+NEEDY = {"elements": [{**AMOUNT, "required": True}, NOTE]}
 
 GOOD: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("short_text", {}, "Ann", "Ann"),
@@ -79,6 +83,18 @@ GOOD: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("matrix", TABLE, {"han": "good", "leia": "bad"}, {"han": "good", "leia": "bad"}),
     ("matrix", TABLE, {"han": "good", "leia": ""}, {"han": "good"}),
     ("matrix_multi", TABLE, {"han": ["good", "bad"], "leia": []}, {"han": ["good", "bad"]}),
+    ("country", {}, "DE", "DE"),
+    ("country", {}, " at ", "AT"),
+    ("location", {}, {"latitude": 52.5, "longitude": -13}, {"latitude": 52.5, "longitude": -13}),
+    ("location", {}, {"latitude": 0, "longitude": 0, "accuracy": 12.5}, ...),
+    ("location", {}, {"latitude": 90, "longitude": 180, "accuracy": None}, {"latitude": 90, "longitude": 180}),
+    ("address", {}, {"city": "Bonn", "street2": "", "country": "de"}, {"city": "Bonn", "country": "DE"}),
+    ("address", {"required_parts": ["city"]}, {"city": "Bonn"}, {"city": "Bonn"}),
+    ("file", {"max_files": 2}, [FILE, OTHER_FILE], [FILE, OTHER_FILE]),
+    ("image", {}, [FILE], [FILE]),
+    ("signature", {}, [FILE], [FILE]),
+    ("group", GROUP, [{"amount": 2}, {}, {"note": "x"}], [{"amount": 2}, {"note": "x"}]),
+    ("group", GROUP, [{"amount": 2, "note": " "}], [{"amount": 2}]),
 ]
 
 BAD: list[tuple[str, dict[str, Any], Any, list[tuple[str, str]]]] = [
@@ -167,6 +183,30 @@ BAD: list[tuple[str, dict[str, Any], Any, list[tuple[str, str]]]] = [
     ("matrix", TABLE, {str(i): "good" for i in range(1_001)}, [("", "option.unknown")]),
     ("matrix_multi", TABLE, {"han": "good"}, [("/han", "type")]),
     ("matrix_multi", TABLE, {"han": ["good", "ugly"]}, [("/han/1", "option.unknown")]),
+    ("phone", {"default_country": "DE"}, "+49 1", [("", "format.phone")]),
+    ("phone", {}, "+999 123 4567", [("", "format.phone")]),
+    ("country", {}, "XX", [("", "format.country")]),
+    ("country", {}, "Germany", [("", "format.country")]),
+    ("country", {}, 49, [("", "type")]),
+    ("location", {}, {"latitude": 91, "longitude": -181}, [("/latitude", "range.max"), ("/longitude", "range.min")]),
+    ("location", {}, {"latitude": 1}, [("/longitude", "type")]),
+    ("location", {}, {"latitude": True, "longitude": "1"}, [("/latitude", "type"), ("/longitude", "type")]),
+    ("location", {}, {"latitude": float("nan"), "longitude": 1}, [("/latitude", "type")]),
+    ("location", {}, {"latitude": 1, "longitude": 1, "height": 1}, [("", "type")]),
+    ("location", {}, [1, 1], [("", "type")]),
+    ("address", {}, {"planet": "Mars"}, [("", "type")]),
+    ("address", {}, {"country": "Mars", "city": 5}, [("/city", "type"), ("/country", "format.country")]),
+    ("address", {"required_parts": ["city", "street"]}, {"city": "B"}, [("/street", "required")]),
+    ("file", {}, FILE, [("", "type")]),
+    ("file", {}, [FILE, OTHER_FILE], [("", "files.max")]),
+    ("file", {"max_files": 3}, [FILE, FILE, "fil_x"], [("/1", "file.duplicate"), ("/2", "format.file")]),
+    ("signature", {}, [FILE, OTHER_FILE], [("", "files.max")]),
+    ("group", GROUP, {"amount": 1}, [("", "type")]),
+    ("group", GROUP, [5, {"amount": "x"}], [("/0", "type"), ("/1/amount", "type")]),
+    ("group", GROUP, [{"amount": 1, "planet": 1}], [("/0/planet", "unknown_field")]),
+    ("group", {**GROUP, "max_items": 1}, [{"amount": 1}, {"amount": 2}], [("", "items.max")]),
+    ("group", {**GROUP, "min_items": 2}, [{"amount": 1}, {}], [("", "items.min")]),
+    ("group", NEEDY, [{"note": "x"}, {"amount": 1}], [("/0/amount", "required")]),
 ]
 
 
