@@ -73,11 +73,11 @@ def read_saving(body: bytes) -> Draft:
     if "started_at" in document:
         faults.append(Fault("/started_at", "unknown_property", "there is no such property"))
     circumstances = _circumstances(_SaveCircumstances, document, faults)
-    if not isinstance(document.get("answers") or {}, dict):
+    if not isinstance(document.get("answers", {}), dict):
         faults.append(Fault("/answers", "type", "The answers must be an object."))
     if faults or circumstances is None:
         raise InvalidAnswers(faults=tuple(faults[:_MAX_FAULTS]))
-    answers, meta = document.get("answers") or {}, document.get("meta") or {}
+    answers, meta = document.get("answers", {}), document.get("meta") or {}
     return Draft(answers, meta, circumstances.status, None, circumstances.timings, bool(circumstances.honeypot))
 
 

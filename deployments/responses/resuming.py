@@ -89,13 +89,13 @@ class Resuming:
         """Add to what was saved, or complete it. Raises PartialNotFound, AlreadyCompleted, InvalidAnswers, FormFull,
         and the failures of the form's window and of the key."""
         principal, response_id = await self._holder(caller, token)
+        draft = read_saving(body)
+        mark = fingerprint(draft.answers, draft.meta, draft.status, draft.timings)
+        keyed = KeyedCall(principal.tenant_id, f"resume:{response_id}", key, mark)
         async with self._database.read(principal.tenant_id) as unit:
             row, held = await _found(unit, response_id)
-            form = await self._form(principal, row)
-            draft = read_saving(body)
-            mark = fingerprint(draft.answers, draft.meta, draft.status, draft.timings)
-            keyed = KeyedCall(principal.tenant_id, f"resume:{response_id}", key, mark)
             earlier = await _earlier(unit, row, held, keyed)
+        form = await self._form(principal, row)
         if earlier is not None:
             return earlier
         if row.status == COMPLETE:
