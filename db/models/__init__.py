@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from db.models import (
     accounts,
+    answers,
     audit,
     events,
     factors,
@@ -25,6 +26,7 @@ from db.models import (
 __all__ = [
     "SQLModel",
     "accounts",
+    "answers",
     "audit",
     "events",
     "factors",

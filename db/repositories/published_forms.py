@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -83,6 +83,18 @@ class PublishedFormRepository:
         if up_to is not None:
             statement = statement.where(col(FormVersion.version) <= up_to)
         return (await self._session.scalars(statement)).all()
+
+    async def newest(self, form_id: str) -> int | None:
+        """The number of the form's newest published version, 0 before the first; None when there is no such form."""
+        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
+            col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
+        )
+        statement = select(newest.scalar_subquery()).where(
+            select(col(Form.id))
+            .where(col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None))
+            .exists()
+        )
+        return await self._session.scalar(statement)
 
     async def exists(self, form_id: str) -> bool:
         """Whether the tenant has this form and it is not in the trash."""

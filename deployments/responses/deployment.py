@@ -1,19 +1,16 @@
 """The door of responses: opens the unit of work, calls the rules, returns contracts."""
 
-from datetime import datetime
-
 from db.models import responses as tables
-from db.repositories.published_forms import PublishedFormRepository
 from db.repositories.responses import ResponseRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
-from deployments.kit.contract import Page, PageMeta
-from deployments.kit.errors import Invalid
+from deployments.kit.contract import Page
 from deployments.kit.features import require_feature, settings_of
-from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import (
+    Changes,
     ExportChunk,
+    ExportResponses,
     ImportOutcome,
     ImportRow,
     ListResponses,
@@ -21,10 +18,12 @@ from deployments.responses.contracts import (
     SubmitResponse,
     SubmittedResponse,
 )
-from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.errors import ResponseNotFound
 from deployments.responses.export import export_chunk
 from deployments.responses.importing import import_rows
 from deployments.responses.published import PublishedForms
+from deployments.responses.query.forms import SearchedForms
+from deployments.responses.query.listing import Listing
 from deployments.responses.submitting import Submitting
 from eventing.events.responses import ResponseDeleted
 from eventing.outbox import record
@@ -37,6 +36,8 @@ class Responses:
         self._database = database
         self._forms = PublishedForms(database)
         self._submitting = Submitting(database, self._forms)
+        self._searched = SearchedForms()
+        self._listing = Listing(database, self._searched, _to_response)
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
         return await self._submitting.submit(principal, command)
@@ -46,23 +47,10 @@ class Responses:
             return _to_response(await _find(unit, principal, "responses:read", response_id))
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
-        after = _position(query)
-        async with self._database.read(principal.tenant_id) as unit:
-            if not await PublishedFormRepository(unit.session, unit.tenant).exists(query.form_id):
-                raise FormNotFound
-            repository = ResponseRepository(unit.session, unit.tenant)
-            rows = await repository.page(
-                query.form_id, after=after, limit=query.limit + 1, newest_first=query.sort == "-submitted_at"
-            )
-            total = await repository.count(query.form_id) if query.include_total else None
-        next_cursor = None
-        if len(rows) > query.limit:
-            last = rows[query.limit - 1]
-            next_cursor = encode_cursor(_sort_key(query), [last.submitted_at.isoformat(), last.id])
-        return Page[Response](
-            data=[_to_response(row) for row in rows[: query.limit]],
-            meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total),
-        )
+        return await self._listing.page(principal, query)
+
+    async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
+        return await self._listing.changes(principal, form_id, after, limit)
 
     async def delete(self, principal: Principal, response_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:
@@ -76,11 +64,13 @@ class Responses:
         async with self._database.write(principal.tenant_id) as unit:
             return await import_rows(unit, principal, form, rows)
 
-    async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
-        async with self._database.read(principal.tenant_id) as unit:
+    async def export_csv(
+        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    ) -> ExportChunk:
+        async with self._database.snapshot(principal.tenant_id) as unit:
             if cursor is None:  # an export that has begun is not broken off
                 require_feature(await settings_of(unit), "exports")
-            return await export_chunk(unit, form_id, cursor)
+            return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses())
 
     async def close(self) -> None:
         """Store what was taken."""
@@ -95,20 +85,6 @@ async def _find(
     if row is None or not principal.may(scope, row.form_id):
         raise ResponseNotFound
     return row
-
-
-def _sort_key(query: ListResponses) -> str:
-    return f"{query.form_id}{query.sort}"
-
-
-def _position(query: ListResponses) -> tuple[datetime, str] | None:
-    if query.cursor is None:
-        return None
-    at, last_id = decode_cursor(query.cursor, _sort_key(query), 2)
-    try:
-        return datetime.fromisoformat(at), last_id
-    except ValueError as error:
-        raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort") from error
 
 
 def _to_response(row: tables.Response) -> Response:

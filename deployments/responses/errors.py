@@ -1,6 +1,6 @@
 """What can go wrong with responses."""
 
-from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 
 class FormNotFound(NotFound):
@@ -33,3 +33,7 @@ class IdempotencyMismatch(Invalid):
 
 class SubmissionConflict(Conflict):
     code, title = "response.conflict", "The response could not be stored beside a concurrent one"
+
+
+class SearchBehind(Unavailable):
+    code, title = "search.behind", "Very many responses came or changed; their texts can be searched in a moment"
