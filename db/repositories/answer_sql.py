@@ -52,7 +52,7 @@ class AnswerSql(ABC):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]: ...
 
     @abstractmethod
-    def is_in(self, column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    def is_in(self, column: Any, values: Sequence[str]) -> Any:
         """`column` is one of very many values, which are bound as one parameter."""
 
     @abstractmethod
@@ -86,7 +86,7 @@ class _PostgreSql(AnswerSql):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]:
         return self._type(answers, path).is_not(None)
 
-    def is_in(self, column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    def is_in(self, column: Any, values: Sequence[str]) -> Any:
         return column == func.any(_array(values))
 
     def contains(self, text: ColumnElement[str], part: str) -> ColumnElement[bool]:
@@ -120,7 +120,7 @@ class _Sqlite(AnswerSql):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]:
         return self._type(answers, path).is_not(None)
 
-    def is_in(self, column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    def is_in(self, column: Any, values: Sequence[str]) -> Any:
         # One parameter for all of them: the number of parameters is bounded.
         each = func.json_each(bindparam(None, json_dumps(list(values)), type_=Text, unique=True)).table_valued("value")
         return column.in_(select(each.c.value))

@@ -94,7 +94,8 @@ class Filtering:
             case Unless(part):
                 return not_(self.condition(part, row))
             case Test(Column(), operator, values):
-                return _compare(self.value(condition.target, row), operator, values, self._sql)
+                compared: ColumnElement[bool] = _compare(self.value(condition.target, row), operator, values, self._sql)
+                return compared
             case Test(Answer(_, Kind.SET, paths), operator, values):
                 return self._set_test(row.answers, paths, operator, values)
             case Test(Answer(_, Kind.ANY, paths), "exists", _):
@@ -127,7 +128,7 @@ class Filtering:
             return shortened if self._is_sqlite else shortened.collate("C")
         return value
 
-    def is_in(self, column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    def is_in(self, column: Any, values: Sequence[str]) -> Any:
         """See `AnswerSql.is_in`."""
         return self._sql.is_in(column, values)
 
@@ -211,7 +212,7 @@ def _lookup(form_id: str, test: Test) -> Lookup | None:
                 return Lookup(and_(mine, value == wanted[0]), True, exact)
             return Lookup(and_(mine, value.in_(wanted)), False, exact and target.kind is not Kind.SET)
         case "starts_with":
-            return Lookup(and_(mine, value.between(texts[0], after_prefix(texts[0]))), False, False)
+            return Lookup(and_(mine, *_begins(texts[0])), False, False)
     return None
 
 
@@ -236,11 +237,16 @@ def _word_lookup(form_id: str, word: Word) -> Lookup:
     mine: Any = AnswerEntry.series == series_of(form_id, "", Kind.WORDS)
     value: Any = AnswerEntry.value
     if word.is_prefix:
-        begins = [value.between(text_of(form), after_prefix(text_of(form))) for form in word.forms]
+        begins = [and_(*_begins(text_of(form))) for form in word.forms]
         return Lookup(and_(mine, or_(false(), *begins)), False, False)
     forms = sorted({text_of(form) for form in word.forms})
     one = len(forms) == 1
     return Lookup(and_(mine, value == forms[0] if one else value.in_(forms)), one, one)
+
+
+def _begins(prefix: str) -> tuple[Any, Any]:
+    value: Any = AnswerEntry.value
+    return value >= prefix, value <= after_prefix(prefix)
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from deployments.responses.contracts import ImportRow, ListResponses, Response
 from deployments.responses.deployment import Responses
 
 LONG = "a" * 70
-WORDS = ["Apfel", "Äpfel", "house", "houses", "Häuser", "running", "runs", "100%", "a_b", "été", "日本語", "\U0001f600x"]
+WORDS = ["Apfel", "Äpfel", "house", "houses", "Häuser", "running", "runs", "100%", "a_b", "été", "日本語"]
 
 
 def options(*ids: str) -> list[dict[str, str]]:
@@ -94,14 +94,18 @@ def answers_by(dice: random.Random) -> dict[str, Any]:
 class Given:
     """The responses of a form as a reader sees them, oldest first."""
 
-    responses: list[Response]
+    responses: list[Response] = field(repr=False)
 
     def ids(self, wanted: Mapping[str, Mapping[str, Any]], words: Iterable[str] = ()) -> list[str]:
         """Those that meet every filter and have every word in their texts."""
         return [
             each.id
             for each in self.responses
-            if all(holds(value_of(each, name), op, given) for name, asked in wanted.items() for op, given in asked.items())
+            if all(
+                holds(value_of(each, name), operator, operand)
+                for name, tests in wanted.items()
+                for operator, operand in tests.items()
+            )
             and all(any(word in text for text in texts_of(each.answers)) for word in words)
         ]
 

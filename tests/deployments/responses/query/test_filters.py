@@ -1,6 +1,6 @@
 """R4: any filter gives what it means, whatever the index knows: nothing, a part, everything, or what was once."""
 
-from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from deployments.responses.query.indexing import AnswerIndexer
 from tests.deployments.responses.query import survey
 from tests.factories import make_form, make_tenant
 
-COUNT = 120
+COUNT = 90
 
 texts = st.sampled_from([*survey.TEXTS, "A", "a", "aa", "ad", "z"])
 numbers = st.sampled_from([*survey.NUMBERS, 0.3, 5, 10, -1e9])
@@ -69,18 +69,32 @@ fields: dict[str, st.SearchStrategy[tuple[str, Any]]] = {
     "status": asked(st.sampled_from(["complete", "partial"]), "e"),
     "version": asked(st.integers(1, 2), "eo"),
 }
-filters = st.lists(
-    st.sampled_from(sorted(fields)).flatmap(lambda name: st.tuples(st.just(name), fields[name])), min_size=1, max_size=3
-).map(lambda found: {name: dict([test]) for name, test in found})
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> dict[str, Any]:
+    """Up to three filters, each of another field."""
+    names = draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=3, unique=True))
+    return {name: dict([draw(fields[name])]) for name in names}
+
+
 sorts = st.sampled_from(
     ["submitted_at", "name", "amount", "score", "day", "fine", "one", "rank.q", "grid.r1", "version", "answers.status"]
 )
 
 
+@dataclass(frozen=True, repr=False)
+class Filled:
+    """A form with responses, and what they are."""
+
+    responses: Responses
+    acme: Principal
+    form_id: str
+    known: survey.Given
+
+
 @pytest.fixture(params=["nothing", "a part", "everything", "what was once"])
-async def filled(
-    request: pytest.FixtureRequest, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Responses, Principal, str, survey.Given]]:
+async def filled(request: pytest.FixtureRequest, database: Database, monkeypatch: pytest.MonkeyPatch) -> Filled:
     """A form with responses, and an index that knows so much of them."""
     monkeypatch.setattr(response_query, "FEW", 8)
     acme = await make_tenant(database)
@@ -98,33 +112,34 @@ async def filled(
     if request.param == "what was once":
         await survey.disturb(database, form.id, acme.tenant_id, 2, edits=15, trashed=10)
         await survey.fill(responses, acme, form.id, 10, seed=3)
-    yield responses, acme, form.id, await survey.given(responses, acme, form.id)
+    return Filled(responses, acme, form.id, await survey.given(responses, acme, form.id))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(wanted=filters, sort=sorts, descending=st.booleans())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=filters(), sort=sorts, descending=st.booleans())
 @example(wanted={"name": {"eq": survey.LONG + "b"}}, sort="submitted_at", descending=True)
 @example(wanted={"name": {"gt": survey.LONG + "b"}}, sort="name", descending=False)
 @example(wanted={"score": {"gte": 0}, "many": {"any": ["corn"]}}, sort="submitted_at", descending=True)
 async def test_a_filter_gives_what_it_means(
-    filled: tuple[Responses, Principal, str, survey.Given], wanted: dict[str, Any], sort: str, descending: bool
+    filled: Filled, wanted: dict[str, Any], sort: str, descending: bool
 ) -> None:
-    responses, acme, form_id, known = filled
-    expected = known.ids(wanted)
+    expected = filled.known.ids(wanted)
     asked = {name: {op: jsonable(value) for op, value in tests.items()} for name, tests in wanted.items()}
     ordered = ("-" if descending else "") + sort
     found: list[str] = []
     cursor: str | None = None
     while True:
-        query = ListResponses(form_id=form_id, filter=asked, sort=ordered, limit=13, cursor=cursor, include_total=True)
-        page = await responses.list_responses(acme, query)
+        query = ListResponses(
+            form_id=filled.form_id, filter=asked, sort=ordered, limit=13, cursor=cursor, include_total=True
+        )
+        page = await filled.responses.list_responses(filled.acme, query)
         assert page.meta.total == len(expected)
         found += [each.id for each in page.data]
         cursor = page.meta.next_cursor
         if cursor is None:
             break
     assert sorted(found) == sorted(expected)
-    assert found == in_order([each for each in known.responses if each.id in set(expected)], sort, descending)
+    assert found == in_order([each for each in filled.known.responses if each.id in set(expected)], sort, descending)
 
 
 def in_order(responses: list[Any], sort: str, descending: bool) -> list[str]:
