@@ -82,7 +82,7 @@ class Filtering:
 
     def __init__(self, session: AsyncSession) -> None:
         self._sql: AnswerSql = sql_of(session.get_bind().dialect.name)
-        self._is_sqlite = session.get_bind().dialect.name == "sqlite"
+        self.is_sqlite = session.get_bind().dialect.name == "sqlite"
 
     def condition(self, condition: Condition, row: Any) -> ColumnElement[bool]:
         """Whether it holds for `row`, the table or an alias of it; never NULL."""
@@ -111,7 +111,7 @@ class Filtering:
         """The value to compare, NULL when there is none. Not for sets."""
         if isinstance(target, Column):
             column: ColumnElement[Any] = getattr(row, target.name)
-            return column if self._is_sqlite or not isinstance(column.type, String) else column.collate("C")
+            return column if self.is_sqlite or not isinstance(column.type, String) else column.collate("C")
         readers: dict[Kind, Callable[[Any, Path], Any]] = {
             Kind.TEXT: self._sql.text,
             Kind.NUMBER: self._sql.number,
@@ -125,7 +125,7 @@ class Filtering:
         value = self.value(target, row)
         if isinstance(target, Answer) and target.kind is Kind.TEXT:
             shortened = func.substr(value, 1, LONGEST, type_=value.type)
-            return shortened if self._is_sqlite else shortened.collate("C")
+            return shortened if self.is_sqlite else shortened.collate("C")
         return value
 
     def is_in(self, column: Any, values: Sequence[str]) -> Any:
@@ -249,9 +249,7 @@ def _begins(prefix: str) -> tuple[Any, Any]:
     return value >= prefix, value <= after_prefix(prefix)
 
 
-def _compare(
-    value: Any, operator: Operator, values: Sequence[Value], sql: AnswerSql
-) -> Any:
+def _compare(value: Any, operator: Operator, values: Sequence[Value], sql: AnswerSql) -> Any:
     bound: list[Any] = [_bound(each) for each in values]
     match operator:
         case "eq":

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -188,12 +188,12 @@ class ResponseQueryRepository:
         if plan.through is None or (plan.ids is None and walk is None):
             statement = self._mine(plan, search, Response)
             return await self._ordered(statement, Response, order, after, limit, has_value)
-        known = self._mine(plan, search, Response).where(self._is_known(plan, Response))
-        if plan.ids is not None:
-            statement = known.where(self._filtering.is_in(col(Response.id), plan.ids))
-            found = await self._ordered(statement, Response, order, after, limit, has_value)
+        if plan.ids is None and walk is not None:
+            found = await self._walked(plan, search, walk, order, after, limit)
         else:
-            found = await self._walked(known, walk, order, after, limit)  # type: ignore[arg-type]
+            known = self._mine(plan, search, Response).where(self._is_known(plan, Response))
+            statement = known.where(self._filtering.is_in(col(Response.id), plan.ids or ()))
+            found = await self._ordered(statement, Response, order, after, limit, has_value)
         changed = aliased(Response, self._changed(plan).cte("changed").prefix_with("MATERIALIZED"))
         tail = await self._ordered(self._mine(plan, search, changed), changed, order, after, limit, has_value)
         return list(islice(_merged(order, found, tail), limit))
@@ -207,7 +207,7 @@ class ResponseQueryRepository:
         return None
 
     async def _walked(
-        self, known: Select[Any], walk: ColumnElement[bool], order: Order, after: Position | None, limit: int
+        self, plan: _Plan, search: Search, walk: ColumnElement[bool], order: Order, after: Position | None, limit: int
     ) -> list[Row]:
         """Responses in the order of their entries."""
         keys: list[Any] = [col(AnswerEntry.moment), col(AnswerEntry.response_id)]
@@ -215,16 +215,23 @@ class ResponseQueryRepository:
         if order.target != SUBMITTED_AT:
             keys.insert(0, col(AnswerEntry.value))
             bounds = [] if after is None else [literal(text_of("" if after.value is None else after.value)), *bounds]
-        joined = and_(
-            col(AnswerEntry.tenant_id) == self._tenant_id,
-            col(AnswerEntry.response_id) == col(Response.id),
-            walk,
-        )
-        statement = known.join(AnswerEntry, joined)
+        row, is_its = self._response_of_entry()
+        statement = self._mine(plan, search, row).where(self._is_known(plan, row))
+        statement = statement.select_from(AnswerEntry).join(row, is_its)
+        statement = statement.where(col(AnswerEntry.tenant_id) == self._tenant_id, walk)
         if bounds:
             statement = statement.where(_beyond(keys, bounds, order.descending))
         statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
-        return await self._rows(statement, Response, order)
+        return await self._rows(statement, row, order)
+
+    def _response_of_entry(self) -> tuple[Any, Any]:
+        """The response of an entry, and how to join it."""
+        same = and_(col(Response.tenant_id) == self._tenant_id, col(Response.id) == col(AnswerEntry.response_id))
+        if self._filtering.is_sqlite:
+            return Response, same
+        # One by one, in the order of the entries: PostgreSQL would misjudge how many there are, and join them all.
+        each = select(Response).where(same).offset(0).correlate(AnswerEntry).lateral()
+        return aliased(Response, each), true()
 
     async def _ordered(
         self,

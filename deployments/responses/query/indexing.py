@@ -31,12 +31,16 @@ _log = structlog.get_logger(__name__)
 class AnswerIndexer:
     """Keeps the indexes of all forms. Several are harmless; the lease keeps one at work."""
 
-    def __init__(self, database: Database, *, at_least: int = AT_LEAST, piece: int | None = None) -> None:
-        """`piece`: responses in one transaction. Small on SQLite, where submissions wait for it."""
+    def __init__(
+        self, database: Database, *, at_least: int = AT_LEAST, piece: int | None = None, rest: bool = True
+    ) -> None:
+        """`piece`: responses in one transaction, by default few on SQLite, where submissions wait for it. `rest`:
+        leave half of the time to others."""
         self._database = database
         self._forms = SearchedForms()
         self._at_least = at_least
         self._piece = piece or (100 if database.is_sqlite else 500)
+        self._rest = rest
         self._leadership = Leadership(database, INDEXER)
         self._pace = Pace(_POLL_S)
         self._finished = asyncio.Event()
@@ -80,8 +84,8 @@ class AnswerIndexer:
             for tenant_id, form_id in forms:
                 began = time.monotonic()
                 progress |= await self._advance(tenant_id, form_id)
-                # Half of the time for others: whoever submits or asks goes first.
-                await asyncio.sleep(time.monotonic() - began)
+                if self._rest:
+                    await asyncio.sleep(time.monotonic() - began)
                 if self._pace.is_stopped or not await self._leadership.acquire():
                     return progress
             if len(forms) < _FORMS:
