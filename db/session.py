@@ -101,6 +101,8 @@ class Database:
             self._turn = WritersTurn(Path(f"{make_url(settings.url).database}.turn"), settings.wait_s)
         else:
             self.writer = self.reader = postgres_engine(settings)
+        # A read transaction of SQLite is a snapshot anyhow.
+        self._snapshots = self.reader if settings.is_sqlite else _repeatable(self.reader)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -177,6 +179,12 @@ class Database:
             yield unit
 
     @asynccontextmanager
+    async def snapshot(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
+        """As `read`; every statement sees the same moment."""
+        async with self._unit(self._snapshots, tenant_id) as unit:
+            yield unit
+
+    @asynccontextmanager
     async def write(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
         """A tenant's transaction, committed when the block ends without an exception."""
         async with self._unit(self.writer, tenant_id) as unit:
@@ -193,6 +201,10 @@ class Database:
         """A transaction over all tenants: claims and marks of queues, tenant life cycle."""
         async with self._unit(self.writer, None) as unit:
             yield unit
+
+
+def _repeatable(engine: AsyncEngine) -> AsyncEngine:
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _unscoped(connection: Connection, work: Callable[[Connection], Result]) -> Result:

@@ -11,6 +11,7 @@ import structlog
 from db.repositories.job_queue import JobQueueRepository
 from db.types import utc_now
 from deployments.kit.egress import Egress
+from deployments.responses.query.indexing import AnswerIndexer
 from eventing.consumer import Consumer
 from eventing.errors import ConnectFailed
 from eventing.jobs import JobRunner, jobs_topic
@@ -50,12 +51,17 @@ class Worker:
         kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge)
         self._jobs = JobRunner(self._runtime.database, queues, kinds) if queues else None
         self._running = asyncio.create_task(self._jobs.run()) if self._jobs else None
+        # Where the batch work is done; several make no trouble.
+        self._indexer = AnswerIndexer(self._runtime.database) if "batch" in queues else None
+        self._indexing = asyncio.create_task(self._indexer.run()) if self._indexer else None
 
     def check_health(self) -> None:
         """Raise when a loop has stopped turning, so that the controller replaces this replica."""
         self._runtime.check()
         if self._running is not None and self._running.done():
             raise RuntimeError("the job runner has stopped")
+        if self._indexing is not None and self._indexing.done():
+            raise RuntimeError("the indexer of answers has stopped")
         if any(time.monotonic() - consumer.last_progress > _STALE_S for consumer in self._consumers):
             raise RuntimeError("a consumer has stopped turning")
 
@@ -76,6 +82,8 @@ class Worker:
             await consumer.stop()
         if self._jobs is not None:
             await self._jobs.stop()
+        if self._indexer is not None:
+            await self._indexer.stop()
         if self._relay is not None:
             await self._relay.stop()
         await self._runtime.stop()

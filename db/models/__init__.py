@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from db.models import (
     accounts,
     admission,
+    answers,
     audit,
     events,
     factors,
@@ -28,6 +29,7 @@ __all__ = [
     "SQLModel",
     "accounts",
     "admission",
+    "answers",
     "audit",
     "events",
     "factors",

@@ -101,12 +101,17 @@ class PublishedFormRepository:
             statement = statement.where(col(FormVersion.version) <= up_to)
         return (await self._session.scalars(statement)).all()
 
-    async def newest(self, form_id: str) -> int:
-        """The number of the latest published version of the form; 0 when there is none."""
-        statement = select(func.max(col(FormVersion.version))).where(
+    async def newest(self, form_id: str) -> int | None:
+        """The number of the form's newest published version, 0 before the first; None when there is no such form."""
+        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
             col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
         )
-        return await self._session.scalar(statement) or 0
+        statement = select(newest.scalar_subquery()).where(
+            select(col(Form.id))
+            .where(col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None))
+            .exists()
+        )
+        return await self._session.scalar(statement)
 
     async def version(self, form_id: str, number: int) -> FormVersion | None:
         """A published version of the form."""

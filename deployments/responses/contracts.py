@@ -133,14 +133,54 @@ class TrashedResponse(Response):
     purge_at: datetime
 
 
-class ListResponses(Contract):
-    """Which responses, in which order. Sorted by time of submission; `-` is newest first."""
+class Selection(Contract):
+    """Which responses; everything that is given must hold. See docs/reference/query.md.
+
+    `filter` is `{field: {operator: value}}`, `where` the text form of the same, `q` words of the answers' texts.
+    """
+
+    filter: dict[str, Any] = Field(default_factory=dict)
+    where: str | None = None
+    q: str | None = None
+    status: str | None = None
+    version: int | None = None
+
+
+class ListResponses(Selection):
+    """Which responses, in which order: by metadata or an answer, `-` for descending; without a value they come last.
+
+    `fields` names the answers to give, all when it is null.
+    """
 
     form_id: str
-    sort: Literal["submitted_at", "-submitted_at"] = "-submitted_at"
+    sort: str = "-submitted_at"
+    fields: list[str] | None = None
     cursor: str | None = None
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
     include_total: bool = False
+
+
+class Change(Contract):
+    """A response as it was left by its last change; none when it was deleted."""
+
+    id: str
+    change: int = Field(description="Number of the change; higher than that of every earlier change of the form.")
+    deleted: bool
+    response: Response | None
+
+
+class Changes(Contract):
+    """The next changes of a form's responses. `next_cursor` is always given: ask with it again for what comes later."""
+
+    data: list[Change]
+    next_cursor: str
+    has_more: bool = Field(description="Whether there are more at once.")
+
+
+class ExportResponses(Selection):
+    """Which responses, and which columns (keys of columns, or ids of fields for all of theirs); all when null."""
+
+    columns: list[str] | None = None
 
 
 class ImportRow(Contract):
@@ -264,8 +304,14 @@ class ResponsesApi(Protocol):
         """Order a job that changes many responses. Raises FormNotFound and the failures of the key."""
         ...
 
+    async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
+        """The responses that changed after the cursor, by their last change. Misses none, whenever it is asked."""
+        ...
+
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome: ...
 
-    async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
+    async def export_csv(
+        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    ) -> ExportChunk:
         """The next piece of the form's responses as CSV, oldest first; the header comes with the first piece."""
         ...

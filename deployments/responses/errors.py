@@ -1,6 +1,14 @@
 """What can go wrong with responses."""
 
-from deployments.kit.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated
+from deployments.kit.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class FormNotFound(NotFound):
@@ -99,3 +107,7 @@ class TooManyComments(Conflict):
 
 class InvalidChange(Invalid):
     code, title = "response.invalid_change", "The change cannot be made"
+
+
+class SearchBehind(Unavailable):
+    code, title = "search.behind", "Very many responses came or changed; their texts can be searched in a moment"

@@ -4,18 +4,21 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from db.models.responses import Response
-from db.repositories.published_forms import PublishedFormRepository
-from db.repositories.responses import ResponseRepository
+from db.repositories.response_query import Order, Position, ResponseQueryRepository
 from db.session import UnitOfWork
-from deployments.kit.engine import Column, compile_form, merged_columns, parse_definition
+from deployments.kit.engine import Column
+from deployments.kit.errors import Invalid
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.tabular import csv_line
-from deployments.responses.contracts import ExportChunk
+from deployments.responses.contracts import ExportChunk, ExportResponses
 from deployments.responses.errors import FormNotFound
 from deployments.responses.masking import NOTHING, masked
+from deployments.responses.query.forms import SearchedForms
+from deployments.responses.query.listing import search_of, searching
 
 _SORT = "export"
 _ROWS = 1000
+_OLDEST_FIRST = Order()
 _BOM = "\ufeff"
 
 _FIXED: tuple[tuple[str, Callable[[Response], str]], ...] = (
@@ -27,32 +30,50 @@ _FIXED: tuple[tuple[str, Callable[[Response], str]], ...] = (
 
 
 async def export_chunk(
-    unit: UnitOfWork, form_id: str, cursor: str | None, hidden: Collection[str] = NOTHING
+    unit: UnitOfWork,
+    forms: SearchedForms,
+    form_id: str,
+    cursor: str | None,
+    wanted: ExportResponses,
+    hidden: Collection[str] = NOTHING,
 ) -> ExportChunk:
     """The next rows of the form. The cursor fixes the columns, so a publication midway does not bend the table.
 
     Cells of the `hidden` fields are empty.
     """
-    after: tuple[datetime, str] | None = None
+    after: Position | None = None
     up_to: int | None = None
     if cursor is not None:
         at, last_id, version = decode_cursor(cursor, _SORT, 3)
-        after, up_to = (datetime.fromisoformat(at), last_id), int(version)
-    versions = await PublishedFormRepository(unit.session, unit.tenant).versions(form_id, up_to)
-    if not versions:
+        after, up_to = Position(None, datetime.fromisoformat(at), last_id), int(version)
+    form = await forms.get(unit, form_id, up_to)
+    if form.version == 0:
         raise FormNotFound
-    columns = merged_columns([compile_form(parse_definition(version.definition)) for version in versions])
-    rows = await ResponseRepository(unit.session, unit.tenant).page(
-        form_id, after=after, limit=_ROWS + 1, newest_first=False
-    )
-    lines = [_line(columns, row, hidden) for row in rows[:_ROWS]]
+    columns = _chosen(form.columns, wanted.columns)
+    repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, form.rules)
+    with searching():
+        rows = await repository.page(search_of(form, wanted, hidden), _OLDEST_FIRST, after, _ROWS + 1)
+    lines = [_line(columns, row, hidden) for row, _ in rows[:_ROWS]]
     if cursor is None:
         lines.insert(0, _BOM + csv_line([*(name for name, _ in _FIXED), *(column.title for column in columns)]))
     next_cursor = None
     if len(rows) > _ROWS:
-        last = rows[_ROWS - 1]
-        next_cursor = encode_cursor(_SORT, [last.submitted_at.isoformat(), last.id, str(versions[-1].version)])
+        last = rows[_ROWS - 1][1]
+        next_cursor = encode_cursor(_SORT, [last.submitted_at.isoformat(), last.id, str(form.version)])
     return ExportChunk(content="".join(lines).encode(), next_cursor=next_cursor)
+
+
+def _chosen(columns: Sequence[Column], wanted: Sequence[str] | None) -> Sequence[Column]:
+    """The columns in the order in which they are wanted; a field's id stands for all of its columns."""
+    if wanted is None:
+        return columns
+    chosen: dict[str, Column] = {}
+    for name in wanted:
+        found = {column.key: column for column in columns if name in (column.key, column.field_id)}
+        if not found:
+            raise Invalid.at("/columns", "columns.unknown", "The form has no such column.")
+        chosen.update(found)
+    return list(chosen.values())
 
 
 def _line(columns: Sequence[Column], row: Response, hidden: Collection[str]) -> str:

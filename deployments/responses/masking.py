@@ -37,7 +37,7 @@ class PersonalFields:
         if principal.may(READ_PERSONAL, form_id):
             return NOTHING
         repository = PublishedFormRepository(unit.session, unit.tenant)
-        newest = await repository.newest(form_id)
+        newest = await repository.newest(form_id) or 0
         key = (unit.tenant, form_id)
         known = self._known.get(key)
         if known is None or known[0] != newest:

@@ -186,7 +186,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.query is not None:
         for name, schema in operation.query.model_json_schema()["properties"].items():
             description = schema.pop("description", "")
-            parameters.append({"name": name, "in": "query", "schema": schema, "description": description})
+            parameter = {"name": name, "in": "query", "schema": schema, "description": description}
+            if schema.get("type") == "object":
+                parameter |= {"style": "deepObject", "explode": True}
+            parameters.append(parameter)
     for header in operation.headers:
         schema = {"type": "string", **({"pattern": header.pattern} if header.pattern else {})}
         parameters.append({"name": header.name, "in": "header", "schema": schema, "description": header.description})

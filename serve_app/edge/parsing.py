@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,6 +17,7 @@ from serve_app.edge.errors import MalformedJson, RequestTimeout
 MAX_DEPTH = 64
 MAX_NODES = 50_000
 MAX_QUERY_FIELDS = 100
+_MEMBER = re.compile(r"(?P<object>[a-z_]+)\[(?P<key>[^\[\]]{1,200})\](\[(?P<inner>[^\[\]]{1,50})\])?")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -87,21 +88,27 @@ def parse_json(body: bytes, adapter: TypeAdapter[Any]) -> Any:
 
 
 def parse_query(request: Request, model: type[Model]) -> Model:
-    """The validated query parameters. Raises Invalid with every fault; pointers begin with the parameter's name."""
+    """The validated query parameters. Raises Invalid with every fault; pointers begin with the parameter's name.
+
+    `name[key]=v` and `name[key][inner]=v` are the members of an object, where the model has one of that name.
+    """
     try:
         pairs = parse_qsl(
             request.query_string, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
         )
     except (ValueError, UnicodeDecodeError):
         raise Invalid.at("", "query.syntax", "The query string cannot be read.") from None
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     faults: list[Fault] = []
+    seen: set[str] = set()
     for name, value in pairs:
-        if name in values:
+        if name in seen:
             faults.append(Fault(pointer((name,)), "duplicate", "The parameter is given more than once."))
         if "\0" in value:
             faults.append(Fault(pointer((name,)), "text.nul", "The character U+0000 is not allowed."))
-        values[name] = value
+        seen.add(name)
+        if not _put_member(values, model, name, value):
+            values[name] = value
     try:
         parsed = model.model_validate(values)
     except ValidationError as error:
@@ -109,6 +116,25 @@ def parse_query(request: Request, model: type[Model]) -> Model:
     if faults:
         raise Invalid(faults=tuple(faults))
     return parsed
+
+
+def _put_member(values: dict[str, Any], model: type[BaseModel], name: str, value: str) -> bool:
+    """Put `value` where a name with brackets says; whether the model has such an object."""
+    found = _MEMBER.fullmatch(name)
+    field = model.model_fields.get(found["object"]) if found is not None else None
+    if found is None or field is None or get_origin(field.annotation) is not dict:
+        return False
+    members = values.setdefault(found["object"], {})
+    if not isinstance(members, dict):
+        return False
+    if found["inner"] is None:
+        members[found["key"]] = value
+        return True
+    inner = members.setdefault(found["key"], {})
+    if not isinstance(inner, dict):
+        return False
+    inner[found["inner"]] = value
+    return True
 
 
 def idempotency_key(request: Request) -> str | None:

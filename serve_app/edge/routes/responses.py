@@ -1,7 +1,7 @@
 """Taking, reading and exporting responses."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import Field
@@ -9,6 +9,8 @@ from pydantic import Field
 from deployments.kit.contract import Contract, Page
 from deployments.responses.contracts import (
     MAX_LIMIT,
+    Changes,
+    ExportResponses,
     ListResponses,
     Receipt,
     Response,
@@ -25,15 +27,63 @@ _REPLAYED = (("idempotent-replayed", "true"),)
 _EXAMPLE = {"answers": {"name": "Ada", "email": "ada@example.com"}, "meta": {}}
 
 
-class ResponsesQuery(Contract):
+class SelectionQuery(Contract):
+    """Which responses."""
+
+    filter: dict[str, str | dict[str, str]] = Field(
+        default={},
+        description="`filter[field][operator]=value`, for metadata and answers; all must hold. Lists are separated by "
+        "commas. The grammar is in docs/reference/query.md.",
+    )
+    where: str | None = Field(
+        default=None, max_length=4000, description="The text form of a filter, with `and`, `or` and `not`."
+    )
+    q: str | None = Field(default=None, max_length=500, description="Words that the texts of the answers have.")
+    status: str | None = Field(default=None, max_length=20, description="`complete` or `partial`.")
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Version of the form.")
+
+
+class ResponsesQuery(SelectionQuery):
     """Which responses, in which order."""
 
     sort: str = Field(
-        default="-submitted_at", pattern="^-?submitted_at$", description="By time of submission; `-`: newest first."
+        default="-submitted_at",
+        pattern="^-?[a-z][A-Za-z0-9_.-]{0,199}$",
+        description="Metadata or an answer with one value; `-`: descending. Without a value they come last.",
+    )
+    fields: str | None = Field(
+        default=None, max_length=4000, description="Answers to give, ids of fields separated by commas; all by default."
     )
     cursor: str | None = Field(default=None, max_length=1024, description="`meta.next_cursor` of the page before.")
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT, description="Most entries in the page.")
     include_total: bool = Field(default=False, description="Count all matches into `meta.total`.")
+
+
+class ChangesQuery(Contract):
+    """Which changes."""
+
+    after: str | None = Field(default=None, max_length=1024, description="`next_cursor` of the page before.")
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Most entries in the page.")
+
+
+class ExportQuery(SelectionQuery):
+    """Which responses and columns."""
+
+    columns: str | None = Field(
+        default=None,
+        max_length=8000,
+        description="Columns in their order, separated by commas: `side.corn`, or `side` for all of a field.",
+    )
+
+
+class SearchResponses(Contract):
+    """Words to look for in the texts of the answers."""
+
+    query: str = Field(min_length=1, max_length=500)
+    mode: Literal["text"] = "text"
+    filter: dict[str, Any] = Field(default={}, description="`{field: {operator: value}}`, as in the list.")
+    cursor: str | None = Field(default=None, max_length=1024)
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
 
 
 async def submit_public(x: Exchange) -> Reply:
@@ -66,8 +116,26 @@ def _receipt(submitted: SubmittedResponse) -> Reply:
 
 async def list_responses(x: Exchange) -> Reply:
     query: ResponsesQuery = x.query
-    wanted = ListResponses(form_id=x.path["form_id"], **query.model_dump())
+    asked = {**query.model_dump(), "fields": _names(query.fields)}
+    wanted = ListResponses(form_id=x.path["form_id"], **asked)
     return Reply(await x.apis.responses.list_responses(x.principal, wanted))
+
+
+async def search_responses(x: Exchange) -> Reply:
+    body: SearchResponses = x.body
+    wanted = ListResponses(
+        form_id=x.path["form_id"], q=body.query, filter=body.filter, cursor=body.cursor, limit=body.limit
+    )
+    return Reply(await x.apis.responses.list_responses(x.principal, wanted))
+
+
+async def list_changes(x: Exchange) -> Reply:
+    query: ChangesQuery = x.query
+    return Reply(await x.apis.responses.list_changes(x.principal, x.path["form_id"], query.after, query.limit))
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name for name in text.split(",") if name]
 
 
 async def get_response(x: Exchange) -> Reply:
@@ -81,18 +149,19 @@ async def delete_response(x: Exchange) -> Reply:
 
 
 async def export_csv(x: Exchange) -> Reply:
-    form_id = x.path["form_id"]
+    form_id, query = x.path["form_id"], x.query
+    wanted = ExportResponses(**{**query.model_dump(), "columns": _names(query.columns)})
     return Reply(
-        stream=_chunks(x, form_id),
+        stream=_chunks(x, form_id, wanted),
         media_type="text/csv; charset=utf-8",
         headers=(("content-disposition", f'attachment; filename="responses-{form_id}.csv"'),),
     )
 
 
-async def _chunks(x: Exchange, form_id: str) -> AsyncIterator[bytes]:
+async def _chunks(x: Exchange, form_id: str, wanted: ExportResponses) -> AsyncIterator[bytes]:
     cursor: str | None = None
     while True:
-        chunk = await x.apis.responses.export_csv(x.principal, form_id, cursor)
+        chunk = await x.apis.responses.export_csv(x.principal, form_id, cursor, wanted)
         yield chunk.content
         cursor = chunk.next_cursor
         if cursor is None:
@@ -164,11 +233,38 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/forms/{form_id}/responses",
         summary="The responses to a form",
+        description="Filtered by typed answers and metadata, in any order, page by page.",
         tag="Responses",
         scope="responses:read",
         handler=list_responses,
         query=ResponsesQuery,
         response=Page[Response],
+    ),
+    Operation(
+        id="search_responses",
+        method="POST",
+        path="/api/v1/forms/{form_id}/search",
+        summary="Responses with words in their texts",
+        description="The newest first. All words must be there; `word*` stands for all that begin so.",
+        tag="Responses",
+        scope="responses:read",
+        handler=search_responses,
+        request=SearchResponses,
+        response=Page[Response],
+        example={"query": "late deliver*", "mode": "text"},
+    ),
+    Operation(
+        id="list_response_changes",
+        method="GET",
+        path="/api/v1/forms/{form_id}/responses/changes",
+        summary="What changed among the responses to a form",
+        description="Each response once, by its last change, deleted ones without content. Ask again with "
+        "`next_cursor`, at once while `has_more`, later for what comes then: no change is missed.",
+        tag="Responses",
+        scope="responses:read",
+        handler=list_changes,
+        query=ChangesQuery,
+        response=Changes,
     ),
     Operation(
         id="export_responses_csv",
@@ -180,6 +276,7 @@ OPERATIONS = (
         scope="responses:read",
         rate="export",
         handler=export_csv,
+        query=ExportQuery,
         response=str,
         response_media_type="text/csv",
     ),

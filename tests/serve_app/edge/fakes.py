@@ -14,7 +14,14 @@ from deployments.imports.contracts import StartedImport, StartImport
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.errors import NotFound, PreconditionFailed, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
-from deployments.responses.contracts import ExportChunk, ListResponses, SubmitResponse, SubmittedResponse
+from deployments.responses.contracts import (
+    Changes,
+    ExportChunk,
+    ExportResponses,
+    ListResponses,
+    SubmitResponse,
+    SubmittedResponse,
+)
 from serve_app.edge.apis import Apis
 from serve_app.edge.deployment import Edge
 from serve_app.edge.settings import EdgeSettings
@@ -139,7 +146,12 @@ class FakeResponses:
         self.queries.append(query)
         return Page(data=[], meta=PageMeta(limit=query.limit, next_cursor=None, total=0))
 
-    async def export_csv(self, principal: Principal, form_id: str, cursor: str | None) -> ExportChunk:
+    async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
+        return Changes(data=[], next_cursor=after or "first", has_more=False)
+
+    async def export_csv(
+        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    ) -> ExportChunk:
         chunk = self.chunks[int(cursor or 0)]
         if isinstance(chunk, Exception):
             raise chunk

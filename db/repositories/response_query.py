@@ -1,0 +1,328 @@
+"""Pages and counts of a form's responses by any condition and order: exact, however far the index has come.
+
+What the index knows is only where to look: each response that is returned was compared itself, and the responses that
+changed since the index came to them, the tail, are compared one by one. Everything here needs a unit of one snapshot.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, or_, select, true, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from db.models.answers import AnswerEntry, AnswerIndex
+from db.models.forms import FormCounter
+from db.models.responses import Response
+from db.repositories.answer_values import moment_of, series_of, text_of
+from db.repositories.response_filters import (
+    Answer,
+    Column,
+    Filtering,
+    Lookup,
+    Search,
+    Target,
+    lookups,
+    word_entries,
+)
+from db.types import UTCDateTime
+
+FEW: Final = 2_000
+"""So many responses are read by their ids and sorted; of more, a list is followed in its order."""
+LONGEST_TAIL: Final = 20_000
+"""When more responses than this are not in the index yet, it is left aside, and texts cannot be searched."""
+_TAIL_PIECE: Final = 1_000
+
+SUBMITTED_AT: Final = Column("submitted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By a value, then by time of submission and id, all in one direction; what has no value comes last."""
+
+    target: Target = SUBMITTED_AT
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended: the value of the order (None: there is none), time of submission, id."""
+
+    value: str | float | None
+    submitted_at: datetime
+    id: str
+
+
+class IndexBehind(Exception):
+    """Texts cannot be searched until the index has come further."""
+
+
+Row: TypeAlias = tuple[Response, Position]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which way to go: `ids` (few responses), `walk` (entries in the order of time), or else all in their order.
+
+    `through` is the number of the last change in the index that counts; None: no use is made of it.
+    """
+
+    through: int | None
+    ids: Sequence[str] | None = None
+    walk: Lookup | None = None
+    tail_matches: Sequence[str] | None = None
+
+
+class ResponseQueryRepository:
+    """The responses of one form that are not in the trash; the form itself is somebody else's to check."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str, form_id: str, rules: str = "") -> None:
+        """`rules` are those by which the index is to be made; another one is left aside, which `is_outdated` tells."""
+        self._session = session
+        self._tenant_id = tenant_id
+        self._form_id = form_id
+        self._rules = rules
+        self._filtering = Filtering(session)
+        self.is_outdated = False
+
+    async def page(self, search: Search, order: Order, after: Position | None, limit: int) -> list[Row]:
+        """The next responses, at most `limit`. Raises IndexBehind."""
+        plan = await self._plan(search)
+        if isinstance(order.target, Column):
+            return await self._stage(plan, search, order, after, limit, has_value=None)
+        found: list[Row] = []
+        if after is None or after.value is not None:
+            found = await self._stage(plan, search, order, after, limit, has_value=True)
+            after = None
+        if len(found) < limit:
+            found += await self._stage(plan, search, order, after, limit - len(found), has_value=False)
+        return found
+
+    async def count(self, search: Search) -> int:
+        """How many there are. Raises IndexBehind."""
+        plan = await self._plan(search)
+        if plan.through is None:
+            return await self._count(self._mine(plan, search, Response))
+        if plan.ids is not None:
+            by_id = self._filtering.is_in(col(Response.id), plan.ids)
+            known = await self._count(self._mine(plan, search, Response).where(by_id, self._is_known(plan, Response)))
+            return known + await self._count_tail(plan, search)
+        found = lookups(self._form_id, search)
+        if not found.is_whole or not found.each[0].is_exact:
+            return await self._count(self._mine(plan, search, Response))
+        entries = select(literal(1)).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.each[0].entries)
+        outdated = entries.where(
+            col(AnswerEntry.response_id).in_(self._changed(plan).with_only_columns(col(Response.id)))
+        )
+        known = await self._count(entries) - await self._count(outdated)
+        return known + await self._count_tail(plan, search)
+
+    async def changes(self, after: int, limit: int) -> Sequence[Response]:
+        """Responses that changed after the change `after`, by their last change, those in the trash included."""
+        statement = self._changed_after(after).order_by(col(Response.change)).limit(limit)
+        return (await self._session.scalars(statement)).all()
+
+    async def _plan(self, search: Search) -> _Plan:
+        through = await self._indexed()
+        if through is None:
+            matches = await self._tail_matches(search, -1) if search.words else None
+            return _Plan(None, tail_matches=matches)
+        matches = await self._tail_matches(search, through) if search.words else None
+        found = lookups(self._form_id, search)
+        for each in found.each:
+            ids = await self._few(each)
+            if ids is not None:
+                return _Plan(through, ids=ids, tail_matches=matches)
+        return _Plan(through, walk=next((each for each in found.each if each.is_one), None), tail_matches=matches)
+
+    async def _indexed(self) -> int | None:
+        """How far the index is, unless that is not far enough to be of use."""
+        mine = col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == self._form_id
+        same = and_(
+            col(AnswerIndex.tenant_id) == col(FormCounter.tenant_id),
+            col(AnswerIndex.form_id) == col(FormCounter.form_id),
+        )
+        statement = select(col(FormCounter.changes), col(AnswerIndex.change), col(AnswerIndex.rules))
+        row = (await self._session.execute(statement.join(AnswerIndex, same).where(*mine))).one_or_none()
+        self.is_outdated = row is not None and row.rules != self._rules
+        if row is None or self.is_outdated or row.changes - row.change > LONGEST_TAIL:
+            return None
+        return int(row.change)
+
+    async def _few(self, found: Lookup) -> list[str] | None:
+        """The ids of a lookup, unless they are many."""
+        statement = (
+            select(col(AnswerEntry.response_id))
+            .where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
+            .limit(FEW + 1)
+        )
+        ids = (await self._session.scalars(statement)).all()
+        return list(set(ids)) if len(ids) <= FEW else None
+
+    async def _tail_matches(self, search: Search, through: int) -> list[str]:
+        """Ids of the responses that changed since and have the words. Raises IndexBehind when very many changed."""
+        matches: list[str] = []
+        read = 0
+        columns = col(Response.id), col(Response.change), col(Response.answers)
+        while True:
+            piece = self._changed_after(through).with_only_columns(*columns).where(col(Response.deleted_at).is_(None))
+            rows = (await self._session.execute(piece.order_by(col(Response.change)).limit(_TAIL_PIECE))).all()
+            matches += [row.id for row in rows if search.has_words(row.answers)]
+            read += len(rows)
+            if len(rows) < _TAIL_PIECE:
+                return matches
+            if read >= LONGEST_TAIL:
+                raise IndexBehind
+            through = rows[-1].change
+
+    async def _stage(
+        self, plan: _Plan, search: Search, order: Order, after: Position | None, limit: int, *, has_value: bool | None
+    ) -> list[Row]:
+        """The next of those with a value, of those without, or (None) of all, whose value is never NULL."""
+        walk = self._walk(plan, order, has_value)
+        if plan.through is None or (plan.ids is None and walk is None):
+            statement = self._mine(plan, search, Response)
+            return await self._ordered(statement, Response, order, after, limit, has_value)
+        if plan.ids is None and walk is not None:
+            found = await self._walked(plan, search, walk, order, after, limit)
+        else:
+            known = self._mine(plan, search, Response).where(self._is_known(plan, Response))
+            statement = known.where(self._filtering.is_in(col(Response.id), plan.ids or ()))
+            found = await self._ordered(statement, Response, order, after, limit, has_value)
+        changed = aliased(Response, self._changed(plan).cte("changed").prefix_with("MATERIALIZED"))
+        tail = await self._ordered(self._mine(plan, search, changed), changed, order, after, limit, has_value)
+        return list(islice(_merged(order, found, tail), limit))
+
+    def _walk(self, plan: _Plan, order: Order, has_value: bool | None) -> ColumnElement[bool] | None:
+        """The entries to follow, when the order of the list is theirs."""
+        if isinstance(order.target, Answer) and has_value:
+            return col(AnswerEntry.series) == series_of(self._form_id, order.target.key, order.target.kind)
+        if order.target == SUBMITTED_AT and plan.walk is not None:
+            return plan.walk.entries
+        return None
+
+    async def _walked(
+        self, plan: _Plan, search: Search, walk: ColumnElement[bool], order: Order, after: Position | None, limit: int
+    ) -> list[Row]:
+        """Responses in the order of their entries."""
+        keys: list[Any] = [col(AnswerEntry.moment), col(AnswerEntry.response_id)]
+        bounds: list[Any] = [] if after is None else [literal(moment_of(after.submitted_at)), literal(after.id)]
+        if order.target != SUBMITTED_AT:
+            keys.insert(0, col(AnswerEntry.value))
+            bounds = [] if after is None else [literal(text_of("" if after.value is None else after.value)), *bounds]
+        row, is_its = self._response_of_entry()
+        statement = self._mine(plan, search, row).where(self._is_known(plan, row))
+        statement = statement.select_from(AnswerEntry).join(row, is_its)
+        statement = statement.where(col(AnswerEntry.tenant_id) == self._tenant_id, walk)
+        if bounds:
+            statement = statement.where(_beyond(keys, bounds, order.descending))
+        statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
+        return await self._rows(statement, row, order)
+
+    def _response_of_entry(self) -> tuple[Any, Any]:
+        """The response of an entry, and how to join it."""
+        same = and_(col(Response.tenant_id) == self._tenant_id, col(Response.id) == col(AnswerEntry.response_id))
+        if self._filtering.is_sqlite:
+            return Response, same
+        # One by one, in the order of the entries: PostgreSQL would misjudge how many there are, and join them all.
+        each = select(Response).where(same).offset(0).correlate(AnswerEntry).lateral()
+        return aliased(Response, each), true()
+
+    async def _ordered(
+        self,
+        statement: Select[Any],
+        row: Any,
+        order: Order,
+        after: Position | None,
+        limit: int,
+        has_value: bool | None,
+    ) -> list[Row]:
+        keys: list[Any] = [row.submitted_at, row.id]
+        bounds: list[Any] = []
+        if after is not None:
+            bounds = [bindparam(None, after.submitted_at, type_=UTCDateTime(), unique=True), literal(after.id)]
+        if order.target != SUBMITTED_AT:
+            value = self._filtering.sort_value(order.target, row)
+            if has_value is not None:
+                statement = statement.where(value.is_not(None) if has_value else value.is_(None))
+            if has_value is not False:
+                keys.insert(0, value)
+                bounds = [] if after is None else [literal(after.value), *bounds]
+        if bounds:
+            statement = statement.where(_beyond(keys, bounds, order.descending))
+        statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
+        return await self._rows(statement, row, order)
+
+    async def _rows(self, statement: Select[Any], row: Any, order: Order) -> list[Row]:
+        value = literal(None) if order.target == SUBMITTED_AT else self._filtering.sort_value(order.target, row)
+        rows = (await self._session.execute(statement.add_columns(value.label("sort_value")))).all()
+        return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
+
+    def _mine(self, plan: _Plan, search: Search, row: Any) -> Select[Any]:
+        """The responses that match, by reading each of them."""
+        statement = select(row).where(
+            row.tenant_id == self._tenant_id,
+            row.form_id == self._form_id,
+            row.deleted_at.is_(None),
+            self._filtering.condition(search.condition, row),
+        )
+        if not search.words:
+            return statement
+        has_words: ColumnElement[bool] = self._filtering.is_in(row.id, plan.tail_matches or [])
+        if plan.through is not None:
+            has_words = or_(has_words, and_(self._is_known(plan, row), *self._indexed_words(search, row)))
+        return statement.where(has_words)
+
+    def _indexed_words(self, search: Search, row: Any) -> list[ColumnElement[bool]]:
+        # With OFFSET PostgreSQL keeps it a look-up per row: it would misjudge how many rows a list has to look at.
+        return [
+            select(literal(1))
+            .where(
+                col(AnswerEntry.tenant_id) == self._tenant_id,
+                col(AnswerEntry.response_id) == row.id,
+                word_entries(self._form_id, word),
+            )
+            .offset(0)
+            .correlate(row)
+            .exists()
+            for word in search.words
+        ]
+
+    def _is_known(self, plan: _Plan, row: Any) -> ColumnElement[bool]:
+        return row.change <= plan.through if plan.through is not None else false()
+
+    def _changed(self, plan: _Plan) -> Select[Any]:
+        return self._changed_after(plan.through or 0)
+
+    def _changed_after(self, change: int) -> Select[Any]:
+        return select(Response).where(
+            col(Response.tenant_id) == self._tenant_id,
+            col(Response.form_id) == self._form_id,
+            col(Response.change) > change,
+        )
+
+    async def _count(self, statement: Select[Any]) -> int:
+        counted = statement.with_only_columns(func.count())
+        return await self._session.scalar(counted) or 0
+
+    async def _count_tail(self, plan: _Plan, search: Search) -> int:
+        return await self._count(self._mine(plan, search, Response).where(col(Response.change) > (plan.through or 0)))
+
+
+def _beyond(keys: Sequence[Any], bounds: Sequence[Any], descending: bool) -> ColumnElement[bool]:
+    left, right = tuple_(*keys), tuple_(*bounds)
+    return left < right if descending else left > right
+
+
+def _merged(order: Order, *sorted_rows: list[Row]) -> Iterator[Row]:
+    # Of one stage either all have a value or none has.
+    def key(row: Row) -> tuple[Any, datetime, str]:
+        position = row[1]
+        return ("" if position.value is None else position.value, position.submitted_at, position.id)
+
+    return heapq.merge(*sorted_rows, key=key, reverse=order.descending)

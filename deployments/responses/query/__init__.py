@@ -1,0 +1,1 @@
+"""Finding responses: filters over typed answers, full text, order, and what the index holds for them."""

@@ -1,0 +1,114 @@
+"""The indexer: brings changed responses to the index in the background, piece by piece, every tenant in turn.
+
+Queries are exact without it; it makes them fast. So it may lag, be killed, and run twice.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from db.repositories.answer_index import AnswerIndexDirectory, AnswerIndexRepository, Entry, Piece
+from db.session import Database
+from deployments.responses.errors import FormNotFound
+from deployments.responses.query.forms import SearchedForm, SearchedForms
+from eventing.leadership import Leadership
+from eventing.pace import Pace
+
+INDEXER: Final = "answer-index"
+AT_LEAST: Final = 2_000
+"""Forms with fewer responses need no index: reading all of them is as fast."""
+
+_FORMS: Final = 100
+_POLL_S: Final = 1.0
+_STOP_S: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class AnswerIndexer:
+    """Keeps the indexes of all forms. Several are harmless; the lease keeps one at work."""
+
+    def __init__(
+        self, database: Database, *, at_least: int = AT_LEAST, piece: int | None = None, rest: bool = True
+    ) -> None:
+        """`piece`: responses in one transaction, by default few on SQLite, where submissions wait for it. `rest`:
+        leave half of the time to others."""
+        self._database = database
+        self._forms = SearchedForms()
+        self._at_least = at_least
+        self._piece = piece or (100 if database.is_sqlite else 500)
+        self._rest = rest
+        self._leadership = Leadership(database, INDEXER)
+        self._pace = Pace(_POLL_S)
+        self._finished = asyncio.Event()
+        self._finished.set()
+
+    async def run(self) -> None:
+        """Index until `stop`. Never raises because of the database: it keeps trying, with back-off."""
+        self._finished.clear()
+        try:
+            while not self._pace.is_stopped:
+                try:
+                    progress = await self._leadership.acquire() and await self.round()
+                except Exception as error:  # noqa: BLE001 - an indexer that ends is worse than one that tries again
+                    _log.warning("indexer failed", error=str(error) or type(error).__name__)
+                    await self._pace.back_off()
+                    continue
+                self._pace.succeed()
+                if not progress:
+                    await self._pace.rest()
+        finally:
+            self._finished.set()
+
+    async def stop(self) -> None:
+        """End `run` after its current piece and give the lease back."""
+        self._pace.stop()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._finished.wait()
+            if self._leadership.is_held:
+                await self._leadership.release()
+        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            _log.warning("indexer lease not released", error=str(error) or type(error).__name__)
+
+    async def round(self) -> bool:
+        """One piece of each form that is behind; whether there was any."""
+        after = ("", "")
+        progress = False
+        while not self._pace.is_stopped:
+            async with self._database.unscoped_read() as unit:
+                forms = await AnswerIndexDirectory(unit.session).behind(self._at_least, _FORMS, after)
+            for tenant_id, form_id in forms:
+                began = time.monotonic()
+                progress |= await self._advance(tenant_id, form_id)
+                if self._rest:
+                    await asyncio.sleep(time.monotonic() - began)
+                if self._pace.is_stopped or not await self._leadership.acquire():
+                    return progress
+            if len(forms) < _FORMS:
+                return progress
+            after = forms[-1]
+        return progress
+
+    async def _advance(self, tenant_id: str, form_id: str) -> bool:
+        """Bring one piece of a form to the index; whether that was possible."""
+        try:
+            async with self._database.read(tenant_id) as unit:
+                form = await self._forms.get(unit, form_id)
+                repository = AnswerIndexRepository(unit.session, tenant_id, form_id, form.rules)
+                piece = await repository.read(self._piece, up_to_version=form.version)
+            if not piece.is_needed:
+                return False
+            entries = await asyncio.to_thread(_entries, form, piece)
+            async with self._database.write(tenant_id) as unit:
+                repository = AnswerIndexRepository(unit.session, tenant_id, form_id, form.rules)
+                return await repository.write(piece, entries)
+        except (FormNotFound, IntegrityError):
+            return False  # the form or one of the responses was deleted meanwhile
+
+
+def _entries(form: SearchedForm, piece: Piece) -> dict[str, set[Entry]]:
+    return {row.id: form.entries(row.answers) for row in piece.responses if row.deleted_at is None}

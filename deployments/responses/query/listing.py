@@ -1,0 +1,212 @@
+"""Lists of responses: what is asked becomes a search, the rows a page."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.exc import DBAPIError
+
+from db.repositories.answer_index import AnswerIndexRepository
+from db.repositories.response_filters import Column, Condition, Every, Search, Test, Unless
+from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
+from db.repositories.responses import QUARANTINED
+from db.session import Database
+from deployments.kit.contract import Page, PageMeta
+from deployments.kit.errors import DeadlineExceeded, Fault, Invalid
+from deployments.kit.pagination import decode_cursor, encode_cursor
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import Change, Changes, ListResponses, Response, Selection
+from deployments.responses.errors import SearchBehind
+from deployments.responses.masking import PersonalFields
+from deployments.responses.presenting import to_responses
+from deployments.responses.query.filters import condition_of, conditions_of
+from deployments.responses.query.forms import SearchedForm, SearchedForms
+from deployments.responses.query.where import condition_of_text
+from deployments.responses.query.words import MAX_WORDS
+
+MAX_QUERY: Final = 500
+_STATUS: Final = "status"
+_NO_SUSPECTS: Final = Unless(Test(Column(_STATUS), "eq", (QUARANTINED,)))
+_CANCELED: Final = "57014"  # PostgreSQL's statement_timeout
+
+
+class Listing:
+    """Answers queries over one database."""
+
+    def __init__(self, database: Database, forms: SearchedForms, personal: PersonalFields) -> None:
+        self._database = database
+        self._forms = forms
+        self._personal = personal
+
+    async def page(self, principal: Principal, query: ListResponses) -> Page[Response]:
+        """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
+        async with self._database.snapshot(principal.tenant_id) as unit:
+            principal.require("responses:read", query.form_id)
+            form = await self._forms.get(unit, query.form_id)
+            hidden = await self._personal.hidden(unit, principal, query.form_id)
+            search, order, chosen = _read(form, query, hidden)
+            binding = _binding(query)
+            after = None if query.cursor is None else _position(query.cursor, binding)
+            repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
+            with searching():
+                rows = await repository.page(search, order, after, query.limit + 1)
+                total = await repository.count(search) if query.include_total else None
+            data = await to_responses(unit, [row for row, _ in rows[: query.limit]], hidden)
+        if repository.is_outdated:
+            await self._renew(principal, form)
+        next_cursor = None
+        if len(rows) > query.limit:
+            next_cursor = encode_cursor(binding, _values(rows[query.limit - 1][1]))
+        shown = [_with_answers(response, chosen) for response in data]
+        return Page[Response](data=shown, meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total))
+
+    async def changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
+        """The next changes. Raises Invalid when the cursor is not this form's, FormNotFound."""
+        binding = f"changes:{form_id}"
+        last = 0 if after is None else _change(after, binding)
+        async with self._database.snapshot(principal.tenant_id) as unit:
+            principal.require("responses:read", form_id)
+            await self._forms.get(unit, form_id)
+            rows = await ResponseQueryRepository(unit.session, unit.tenant, form_id).changes(last, limit + 1)
+            hidden = await self._personal.hidden(unit, principal, form_id)
+            # A suspect is gone until it is released, which is a change again.
+            there = [row for row in rows[:limit] if row.deleted_at is None and row.status != QUARANTINED]
+            seen = {response.id: response for response in await to_responses(unit, there, hidden)}
+        if rows:
+            last = rows[:limit][-1].change
+        data = [
+            Change(id=row.id, change=row.change, deleted=row.id not in seen, response=seen.get(row.id))
+            for row in rows[:limit]
+        ]
+        return Changes(data=data, next_cursor=encode_cursor(binding, [str(last)]), has_more=len(rows) > limit)
+
+    async def _renew(self, principal: Principal, form: SearchedForm) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            await AnswerIndexRepository(unit.session, unit.tenant, form.form_id, form.rules).distrust()
+
+
+def search_of(form: SearchedForm, selection: Selection, hidden: Collection[str]) -> Search:
+    """What a selection asks for, by a reader who does not see the `hidden` fields. Raises Invalid with every fault."""
+    search, faults = _search(form, selection, hidden)
+    if faults:
+        raise Invalid(faults=tuple(faults))
+    return search
+
+
+@contextmanager
+def searching() -> Iterator[None]:
+    """Failures of a search in the words of the API."""
+    try:
+        yield
+    except IndexBehind as error:
+        raise SearchBehind(retry_after=10.0) from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _CANCELED:
+            raise DeadlineExceeded("The query took too long; narrow it by a filter.") from error
+        raise
+
+
+def _read(
+    form: SearchedForm, query: ListResponses, hidden: Collection[str]
+) -> tuple[Search, Order, frozenset[str] | None]:
+    search, faults = _search(form, query, hidden)
+    name = query.sort.removeprefix("-")
+    field = form.fields.for_reader(hidden).find(name)
+    order = Order(descending=query.sort.startswith("-"))
+    if field is None or not field.is_sortable:
+        code, detail = ("sort.unknown_field", "The form has no such field.")
+        if field is not None:
+            code, detail = ("sort.not_one_value", "Only a field with a single value can be sorted by.")
+        faults.append(Fault("/sort", code, detail))
+    else:
+        order = Order(field.target, order.descending)
+    chosen = None
+    if query.fields is not None:
+        chosen = frozenset(name.removeprefix("answers.") for name in query.fields)
+        faults += [
+            Fault("/fields", "fields.unknown_field", "The form has no such field.")
+            for _ in chosen - form.fields.answers
+        ][:1]
+    if faults:
+        raise Invalid(faults=tuple(faults))
+    return search, order, chosen
+
+
+def _search(form: SearchedForm, selection: Selection, hidden: Collection[str]) -> tuple[Search, list[Fault]]:
+    fields = form.fields.for_reader(hidden)
+    conditions, faults = conditions_of(fields, selection.filter)
+    if not _asks_for_status(selection):
+        conditions.append(_NO_SUSPECTS)
+    for name in ("status", "version"):
+        value = getattr(selection, name)
+        if value is not None:
+            found = condition_of(fields, name, "eq", value, f"/{name}")
+            faults.append(found) if isinstance(found, Fault) else conditions.append(found)
+    if selection.where is not None:
+        condition, more = condition_of_text(fields, selection.where)
+        conditions.append(condition)
+        faults += more
+    search = Search(Every(tuple(_flat(conditions))))
+    if selection.q is None:
+        return search, faults
+    words = form.words.search(selection.q[:MAX_QUERY])
+    if hidden:
+        faults.append(Fault("/q", "search.personal", "The texts hold personal answers that you may not see."))
+    elif not words:
+        faults.append(Fault("/q", "search.no_words", "The search has no words."))
+    elif len(words) > MAX_WORDS or len(selection.q) > MAX_QUERY:
+        faults.append(Fault("/q", "search.too_long", f"A search has at most {MAX_WORDS} words."))
+    return Search(search.condition, words, form.words.matcher(words, form.fields.texts)), faults
+
+
+def _asks_for_status(selection: Selection) -> bool:
+    asked = (selection.status, selection.filter.get(_STATUS), _STATUS in (selection.where or "") or None)
+    return any(each is not None for each in asked)
+
+
+def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Without conjunctions within: the index is asked for single comparisons."""
+    for condition in conditions:
+        if isinstance(condition, Every):
+            yield from _flat(condition.parts)
+        else:
+            yield condition
+
+
+def _change(cursor: str, binding: str) -> int:
+    (text,) = decode_cursor(cursor, binding, 1)
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise Invalid.at("/after", "cursor.invalid", "the cursor does not belong to the changes of this form")
+    return int(text)
+
+
+def _with_answers(response: Response, chosen: frozenset[str] | None) -> Response:
+    if chosen is None:
+        return response
+    return response.model_copy(
+        update={"answers": {key: response.answers[key] for key in response.answers if key in chosen}}
+    )
+
+
+def _binding(query: ListResponses) -> str:
+    """What a cursor belongs to: form, order and everything that selects."""
+    asked = query.model_dump(include={"form_id", "sort", *Selection.model_fields})
+    return hashlib.blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+
+
+def _values(position: Position) -> list[str]:
+    value = position.value
+    text = "" if value is None else f"t{value}" if isinstance(value, str) else f"n{float(value)!r}"
+    return [text, position.submitted_at.isoformat(), position.id]
+
+
+def _position(cursor: str, binding: str) -> Position:
+    text, at, last_id = decode_cursor(cursor, binding, 3)
+    try:
+        value: Any = None if not text else float(text[1:]) if text[0] == "n" else text[1:]
+        return Position(value, datetime.fromisoformat(at), last_id)
+    except ValueError as error:
+        raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort") from error

@@ -1,0 +1,221 @@
+"""A form with every kind of field, answers to it by a seed, and what a filter means, in plain Python."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from db.models.responses import Response as Row
+from db.repositories.responses import ResponseRepository
+from db.session import Database
+from db.types import utc_now
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import ImportRow, ListResponses, Response
+from deployments.responses.deployment import Responses
+
+LONG = "a" * 70
+WORDS = ["Apfel", "Äpfel", "house", "houses", "Häuser", "running", "runs", "100%", "a_b", "été", "日本語"]
+
+
+def options(*ids: str) -> list[dict[str, str]]:
+    return [{"id": each, "label": each.title()} for each in ids]
+
+
+SURVEY: dict[str, Any] = {
+    "pages": [
+        {
+            "id": "p1",
+            "elements": [
+                {"id": "name", "type": "short_text", "title": "Name"},
+                {"id": "note", "type": "long_text", "title": "Note"},
+                {"id": "status", "type": "short_text", "title": "Named as metadata"},
+                {"id": "amount", "type": "number", "title": "Amount"},
+                {"id": "score", "type": "nps", "title": "Score"},
+                {"id": "day", "type": "date", "title": "Day"},
+                {"id": "fine", "type": "yes_no", "title": "Fine"},
+                {"id": "one", "type": "choice", "title": "One", "options": options("x", "y", "z"), "allow_other": True},
+                {
+                    "id": "many",
+                    "type": "multi_choice",
+                    "title": "Many",
+                    "options": options("corn", "yams", "rice"),
+                    "allow_other": True,
+                },
+                {"id": "rank", "type": "ranking", "title": "Rank", "options": options("p", "q")},
+                {
+                    "id": "grid",
+                    "type": "matrix",
+                    "title": "Grid",
+                    "rows": options("r1", "r2"),
+                    "columns": options("c1", "c2"),
+                },
+                {
+                    "id": "cells",
+                    "type": "matrix_multi",
+                    "title": "Cells",
+                    "rows": options("r1"),
+                    "columns": options("c1", "c2"),
+                },
+            ],
+        }
+    ],
+    "languages": ["en", "de"],
+}
+
+TEXTS = ["Ada", "ada", "Zoë", "100%", "a_b", "é", "\U0001f600", "\uffff", LONG, LONG + "b", LONG + "c", "日本"]
+NUMBERS = [-3, -0.5, 0, 0.25, 1, 1.5, 2, 1e300, 2**53 + 1, -(2**60)]
+DAYS = ["1999-12-31", "2024-02-29", "2024-03-01", "2030-01-01"]
+
+
+def answers_by(dice: random.Random) -> dict[str, Any]:
+    """Answers to any of the questions."""
+    found: dict[str, Any] = {
+        "name": dice.choice(TEXTS),
+        "note": " ".join(dice.choices(WORDS, k=dice.randint(1, 4))),
+        "status": dice.choice(["complete", "partial"]),
+        "amount": dice.choice(NUMBERS),
+        "score": dice.randint(0, 10),
+        "day": dice.choice(DAYS),
+        "fine": dice.random() < 0.5,
+        "one": dice.choice(["x", "y", {"other": "Häuser"}, {"option": "z", "other": "something"}]),
+        "many": dice.choice([["corn"], ["yams", "corn"], {"options": ["rice"], "other": "runs"}, {"other": "é"}]),
+        "rank": dice.choice([["p", "q"], ["q", "p"], {"q": 1}]),
+        "grid": dice.choice([{"r1": "c1"}, {"r1": "c2", "r2": "c1"}]),
+        "cells": dice.choice([{"r1": ["c1"]}, {"r1": ["c1", "c2"]}]),
+    }
+    return {name: value for name, value in found.items() if dice.random() < 0.8}
+
+
+@dataclass(frozen=True)
+class Given:
+    """The responses of a form as a reader sees them, oldest first."""
+
+    responses: list[Response] = field(repr=False)
+
+    def ids(self, wanted: Mapping[str, Mapping[str, Any]], words: Iterable[str] = ()) -> list[str]:
+        """Those that meet every filter and have every word in their texts."""
+        return [
+            each.id
+            for each in self.responses
+            if all(
+                holds(value_of(each, name), operator, operand)
+                for name, tests in wanted.items()
+                for operator, operand in tests.items()
+            )
+            and all(any(word in text for text in texts_of(each.answers)) for word in words)
+        ]
+
+
+async def fill(responses: Responses, principal: Principal, form_id: str, count: int, seed: int) -> None:
+    """Store so many responses, several of them at each moment."""
+    dice = random.Random(seed)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        ImportRow(
+            key=f"{seed}-{line}",
+            line=line,
+            answers=answers_by(dice),
+            submitted_at=start + timedelta(seconds=dice.randint(0, count // 2)),
+        )
+        for line in range(count)
+    ]
+    outcome = await responses.import_rows(principal, form_id, rows)
+    assert outcome.imported == count, outcome.rejected[:3]
+
+
+async def disturb(database: Database, form_id: str, tenant_id: str, seed: int, *, edits: int, trashed: int) -> None:
+    """Edit some responses, and put some into the trash."""
+    dice = random.Random(seed)
+    async with database.write(tenant_id) as unit:
+        repository = ResponseRepository(unit.session, tenant_id)
+        mine = select(Row).where(col(Row.form_id) == form_id, col(Row.deleted_at).is_(None)).order_by(col(Row.id))
+        rows = list((await unit.session.scalars(mine)).all())
+        for row in dice.sample(rows, edits):
+            row.answers = answers_by(dice)
+            row.change = await repository.next_change(form_id)
+        for row in dice.sample(rows, trashed):
+            await repository.delete(row, utc_now())
+
+
+async def given(responses: Responses, principal: Principal, form_id: str) -> Given:
+    """All of them, read without a filter."""
+    found: list[Response] = []
+    cursor: str | None = None
+    while True:
+        query = ListResponses(form_id=form_id, sort="submitted_at", limit=1000, cursor=cursor)
+        page = await responses.list_responses(principal, query)
+        found += page.data
+        cursor = page.meta.next_cursor
+        if cursor is None:
+            return Given(found)
+
+
+def value_of(response: Response, name: str) -> Any:
+    """The value of a field, None when there is none."""
+    if name in ("submitted_at", "status", "version", "submitted_by"):
+        return getattr(response, name)
+    name = name.removeprefix("answers.")
+    answers = response.answers
+    if name == "one":
+        value = answers.get("one")
+        return value.get("option") if isinstance(value, dict) else value
+    if name == "many":
+        value = answers.get("many")
+        return value.get("options") if isinstance(value, dict) else value
+    if "." in name:
+        field, part = name.split(".")
+        value = answers.get(field)
+        return value.get(part) if isinstance(value, dict) else None
+    return answers.get(name)
+
+
+def holds(value: Any, operator: str, wanted: Any) -> bool:  # noqa: C901
+    """What an operator means."""
+    match operator:
+        case "exists" | "empty":
+            return ((value is not None) == (operator == "exists")) is wanted
+        case "ne":
+            return value is None or not equal(value, wanted)
+        case "nin":
+            return not holds(value, "any" if isinstance(value, list) else "in", wanted)
+    if value is None:
+        return False
+    match operator:
+        case "eq":
+            return equal(value, wanted)
+        case "in":
+            return any(equal(value, each) for each in wanted)
+        case "any":
+            return bool(set(value) & set(wanted))
+        case "all":
+            return set(value) >= set(wanted)
+        case "contains":
+            return bool(wanted in value)
+        case "starts_with":
+            return bool(value.startswith(wanted))
+        case "between":
+            return bool(plain(wanted[0]) <= plain(value) <= plain(wanted[1]))
+    left, right = plain(value), plain(wanted)
+    return bool({"lt": left < right, "lte": left <= right, "gt": left > right, "gte": left >= right}[operator])
+
+
+def equal(value: Any, wanted: Any) -> bool:
+    return bool(plain(value) == plain(wanted))
+
+
+def plain(value: Any) -> Any:
+    """A value to compare: numbers as floats, times as they are."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def texts_of(answers: Mapping[str, Any]) -> list[str]:
+    """The texts that people wrote."""
+    found = [answers.get(name) for name in ("name", "note", "status")]
+    for name in ("one", "many"):
+        value = answers.get(name)
+        found.append(value.get("other") if isinstance(value, dict) else None)
+    return [text for text in found if text is not None]
