@@ -1,6 +1,7 @@
 """Who reacts to what, on one page: every subscription with its durable name, every kind of job."""
 
 from db.session import Database
+from deployments.files import removal as files
 from deployments.forms.deployment import Forms
 from deployments.identity import handlers as identity
 from deployments.imports import handlers as imports
@@ -36,7 +37,7 @@ def subscriptions(database: Database, settings: Settings) -> tuple[Subscription,
 
 def job_kinds(database: Database, egress: Egress, settings: Settings, purge: erasing.Purge) -> tuple[JobKind, ...]:
     """Every kind of job, for one process. `purge` removes a tenant's messages from the event stream."""
-    objects = ObjectStore(settings.object_store())
+    objects = ObjectStore(settings.object_store(), **settings.object_store_options())
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
@@ -49,6 +50,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *identity.job_kinds(database, settings.identity(), vault),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
+        *files.job_kinds(database, objects),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

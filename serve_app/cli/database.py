@@ -12,6 +12,7 @@ from db.errors import DatabaseError
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
+from deployments.files.removal import ensure_sweep
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.identity.service import pruning
 from deployments.tenancy.erasing import ensure_search
@@ -55,6 +56,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
         await ensure_search(database)
         await pruning.order(database)
+        await ensure_sweep(database)
         return generated
     finally:
         await database.close()

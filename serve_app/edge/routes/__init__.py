@@ -5,6 +5,7 @@ from serve_app.edge.routes import (
     accounts,
     audit,
     factors,
+    files,
     forms,
     grants,
     identity,
@@ -15,6 +16,7 @@ from serve_app.edge.routes import (
     sso,
     tenancy,
     tenants,
+    uploads,
     webhooks,
 )
 
@@ -31,6 +33,8 @@ OPERATIONS = (
     *forms.OPERATIONS,
     *grants.OPERATIONS,
     *responses.OPERATIONS,
+    *files.OPERATIONS,
+    *uploads.OPERATIONS,
     *imports.OPERATIONS,
     *jobs.OPERATIONS,
     *webhooks.OPERATIONS,

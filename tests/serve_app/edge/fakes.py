@@ -179,6 +179,7 @@ class Fakes:
             audit=unused,
             tenancy=unused,
             federation=unused,
+            files=unused,
             probes=self.probes,
         )
         checked: Apis = apis
