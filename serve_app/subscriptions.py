@@ -1,7 +1,8 @@
 """Who reacts to what, on one page: every subscription with its durable name, every kind of job."""
 
 from db.session import Database
-from deployments.files import removal as files
+from deployments.files import handlers as files
+from deployments.files import removal
 from deployments.forms.deployment import Forms
 from deployments.identity import handlers as identity
 from deployments.imports import handlers as imports
@@ -22,7 +23,7 @@ from eventing.jobs import JobKind
 from eventing.subscription import Subscription
 from serve_app.settings import Settings
 
-SUBSCRIPTIONS = frozenset({"notifications", "tenancy", "webhooks"})
+SUBSCRIPTIONS = frozenset({"files", "notifications", "tenancy", "webhooks"})
 QUEUES = frozenset({"high", "default", "batch"})
 
 
@@ -30,6 +31,7 @@ def subscriptions(database: Database, settings: Settings) -> tuple[Subscription,
     """Every reaction to an event, for one process."""
     return (
         *notifications.NotifyRecipients(Forms(database)).subscriptions(),
+        *files.SUBSCRIPTIONS,
         *webhooks.SUBSCRIPTIONS,
         *TellOwners(Vault(settings.secret())).subscriptions(),
     )
@@ -50,7 +52,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *identity.job_kinds(database, settings.identity(), vault),
         *webhooks.job_kinds(database, vault, egress),
         *imports.job_kinds(objects, forms, responses),
-        *files.job_kinds(database, objects),
+        *removal.job_kinds(database, objects),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
@@ -17,6 +17,9 @@ from db.types import utc_now
 UNKNOWN: Final = "file.unknown"
 TAKEN: Final = "file.attached"
 TWICE: Final = "file.duplicate"
+
+# How long a file waits for another response when the first did not come to be.
+_RELEASED: Final = timedelta(hours=24)
 
 
 class FileRepository:
@@ -251,8 +254,9 @@ def _locked(connection: Connection, tenant_id: str, file_ids: Sequence[str]) -> 
     return connection.execute(statement).all()
 
 
-def release_files(connection: Connection, tenant_id: str, response_ids: Sequence[str], until: datetime) -> None:
+def release_files(connection: Connection, tenant_id: str, response_ids: Sequence[str]) -> None:
     """Take back what `attach_files` gave to responses that are not stored after all, in the same transaction."""
+    until = utc_now() + _RELEASED
     connection.execute(
         update(File)
         .where(col(File.tenant_id) == tenant_id, col(File.response_id).in_(list(response_ids)))

@@ -12,6 +12,7 @@ from db.models.events import Event
 from db.models.forms import FormCounter
 from db.models.imports import ImportedRow
 from db.models.responses import IdempotencyKey, Response
+from db.repositories.files import Attachment, FileClaim, attach_files, release_files
 from db.session import bind_tenant
 
 _INSERT_RESPONSE = insert(Response)
@@ -34,13 +35,14 @@ _COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated response ready to be stored: its rows, the form's limit and the client's key."""
+    """A validated response ready to be stored: its rows, the form's limit, its files and the client's key."""
 
     tenant_id: str
     form_id: str
     response: dict[str, Any]
     event: dict[str, Any]
     limit: int | None = None
+    files: tuple[FileClaim, ...] = ()
     key: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
 
@@ -139,6 +141,7 @@ def _within_limits(
     indexes: list[int],
     outcomes: list[Outcome | Exception],
 ) -> list[int]:
+    indexes = _with_files(connection, tenant_id, submissions, indexes, outcomes)
     by_form: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
         by_form[submissions[index].form_id].append(index)
@@ -155,6 +158,31 @@ def _within_limits(
             for index in mine[-over:]:
                 outcomes[index] = LimitReached()
             refused.update(mine[-over:])
+    if without := [submissions[index].response["id"] for index in refused if submissions[index].files]:
+        release_files(connection, tenant_id, without)
+    return [index for index in indexes if index not in refused]
+
+
+def _with_files(
+    connection: Connection,
+    tenant_id: str,
+    submissions: Sequence[Submission],
+    indexes: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    """Give the responses their files; without those that may not have what they name."""
+    asking = [index for index in indexes if submissions[index].files]
+    if not asking:
+        return indexes
+    wanted = [
+        Attachment(submissions[index].form_id, submissions[index].response["id"], submissions[index].files)
+        for index in asking
+    ]
+    refused = set()
+    for index, refusal in zip(asking, attach_files(connection, tenant_id, wanted), strict=True):
+        if refusal is not None:
+            outcomes[index] = refusal
+            refused.add(index)
     return [index for index in indexes if index not in refused]
 
 

@@ -127,17 +127,10 @@ def type_of(file: IO[bytes], name: str) -> str:
     return kind
 
 
-def require_accepted(field: FileField, kind: str, name: str) -> None:
-    """Raise TypeRefused unless the field takes files of the type, or of the name's ending."""
-    if field.accept and not any(_fits(entry.strip().lower(), kind, name) for entry in field.accept):
+def require_accepted(field: FileField, kind: str) -> None:
+    """Raise TypeRefused unless the field takes files of the type."""
+    if field.accept and not any(fnmatchcase(kind, accepted) for accepted in field.accept):
         raise TypeRefused.because(f"The file is {kind}; the field takes {', '.join(field.accept)}.")
-
-
-def _fits(entry: str, kind: str, name: str) -> bool:
-    if entry.startswith("."):
-        # Only where the ending was compared with the content, or says nothing that could be compared.
-        return f".{ending_of(name)}" == entry
-    return fnmatchcase(kind, entry)
 
 
 def _drawing(head: bytes, file: IO[bytes], found: str, ending: str) -> str:

@@ -39,7 +39,7 @@ class Examination:
         place = final_object(tenant_id, arrived.id)
         async with self._turn, self._objects.local_copy(*arrived.objects) as file:
             kind = await asyncio.to_thread(type_of, file, arrived.name)
-            require_accepted(arrived.field, kind, arrived.name)
+            require_accepted(arrived.field, kind)
             scanned = await self._scan(file)
             if kind in FORMATS:
                 with tempfile.TemporaryFile() as stripped:

@@ -6,24 +6,21 @@ from typing import Any, Final
 
 FILE_TYPES: Final = frozenset({"file", "image", "signature"})
 
-_ACCEPTED: Final[dict[str, tuple[str, ...]]] = {
-    "file": (),
-    "image": ("image/*",),
-    "signature": ("image/png", "image/jpeg", "image/webp"),
-}
+# A stored definition does not repeat what is the default of its type.
+_ACCEPTED: Final[dict[str, tuple[str, ...]]] = {"file": (), "image": ("image/*",), "signature": ("image/png",)}
+_MAX_SIZE: Final = 10 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class FileField:
     """A field of files. `path` leads to it through repeating groups and ends with its own id; `max_size` is in bytes.
 
-    `accept` holds media types (`image/*`, `application/pdf`) and endings (`.pdf`), none for any.
+    `accept` holds media types (`image/*`, `application/pdf`), none for any.
     """
 
     path: tuple[str, ...]
-    accept: tuple[str, ...]
-    max_size: int | None
-    max_files: int | None
+    accept: tuple[str, ...] = ()
+    max_size: int = _MAX_SIZE
 
     @property
     def id(self) -> str:
@@ -49,9 +46,8 @@ def _fields_in(elements: Any, path: tuple[str, ...]) -> Iterator[FileField]:
     for element in elements:
         here = (*path, element["id"])
         if element["type"] in FILE_TYPES:
-            rules = element.get("validation") or {}
-            accept = rules.get("accept") or _ACCEPTED[element["type"]]
-            yield FileField(here, tuple(accept), rules.get("max_size"), rules.get("max_files"))
+            accept = element.get("accept", _ACCEPTED[element["type"]])
+            yield FileField(here, tuple(accept), element.get("max_size", _MAX_SIZE))
         elif "elements" in element:
             # A section only gathers what it holds; the answers of a repeating group are below the group's own id.
             yield from _fields_in(element["elements"], path if element["type"] == "section" else here)

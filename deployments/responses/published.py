@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from db.repositories.files import FileClaim
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.file_fields import FileField, file_fields, named_files
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
 _FRESH_S = 0.5
@@ -32,6 +34,13 @@ class PublishedForm:
     archived: bool
     suspended: bool
     tenant_settings: Mapping[str, Any]
+    files: tuple[FileField, ...] = ()
+
+    def claims(self, answers: Mapping[str, Any]) -> tuple[FileClaim, ...]:
+        """The files that checked answers name."""
+        if not self.files:
+            return ()
+        return tuple(FileClaim(file_id, field.id, at) for field, file_id, at in named_files(self.files, answers))
 
     def require_open(self, now: datetime) -> None:
         """Raise TenantSuspended or FormClosed unless answers are taken at this moment."""
@@ -103,6 +112,7 @@ class PublishedForms:
             archived=snapshot.status != "published",
             suspended=snapshot.tenant_status != "active",
             tenant_settings=snapshot.tenant_settings,
+            files=file_fields(snapshot.definition),
         )
 
 

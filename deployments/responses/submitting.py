@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 
 from db.group_commit import GroupCommit
+from db.repositories.files import TAKEN, TWICE, UNKNOWN, FilesRefused
 from db.repositories.submissions import (
     LimitReached,
     Outcome,
@@ -31,6 +33,11 @@ from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 
 _MAX_META_BYTES = 8192
+_ABOUT_FILES = {
+    UNKNOWN: "There is no such file for this field; send it first.",
+    TAKEN: "Another response has this file.",
+    TWICE: "This file is named twice.",
+}
 _QUOTA = "max_responses_per_form"
 _EVENTS = frozenset({EVENTS_TOPIC})
 
@@ -76,6 +83,8 @@ class Submitting:
             return await self._group.add(submission)
         except LimitReached as error:
             raise FormFull from error
+        except FilesRefused as error:
+            raise InvalidAnswers(faults=_file_faults(error)) from error
         except IntegrityError:
             # Another replica used the same key at the same moment; its row is visible now.
             try:
@@ -123,9 +132,7 @@ def _submission(principal: Principal, command: SubmitResponse, form: PublishedFo
         },
         "created_at": now,
     }
-    return Submission(
-        submission.tenant_id, submission.form_id, response, submission.event, limit=submission.limit, key=key
-    )
+    return replace(submission, key=key)
 
 
 def new_submission(
@@ -169,7 +176,19 @@ def new_submission(
             "response_id": response_id,
             "imported_at": event.timestamp,
         }
-    return Submission(principal.tenant_id, form.form_id, response, row_of(event), limit=form.limit, imported=imported)
+    return Submission(
+        principal.tenant_id,
+        form.form_id,
+        response,
+        row_of(event),
+        limit=form.limit,
+        files=form.claims(answers),
+        imported=imported,
+    )
+
+
+def _file_faults(refusal: FilesRefused) -> tuple[Fault, ...]:
+    return tuple(Fault(claim.pointer, code, _ABOUT_FILES[code]) for claim, code in refusal.refused)
 
 
 def _parse(body: bytes) -> tuple[Any, dict[str, Any]]:

@@ -40,7 +40,7 @@ async def field_of(unit: UnitOfWork, form_id: str, field_id: str) -> FileField:
     """The field of an upload that was let in; without limits of its own when the form has changed since."""
     form = await PublishedFormRepository(unit.session, unit.tenant).current(form_id=form_id)
     found = None if form is None else _named(form.definition, field_id)
-    return found or FileField((field_id,), (), None, None)
+    return found or FileField((field_id,))
 
 
 def _named(definition: Mapping[str, Any], field_id: str) -> FileField | None:

@@ -211,7 +211,7 @@ def _is_over(row: File, now: datetime) -> bool:
 
 
 def _most(settings: FilesSettings, field: FileField) -> int:
-    return min(settings.max_file_bytes, field.max_size or settings.max_file_bytes)
+    return min(settings.max_file_bytes, field.max_size)
 
 
 def _to_upload(row: File, signatures: Signatures, *, is_short_of_quota: bool = False) -> Upload:
