@@ -114,8 +114,8 @@ async def test_a_link_opens_the_file_to_anybody_until_it_expires(
     platform: OneProcess, owner: httpx.AsyncClient, file: str, database: Database
 ) -> None:
     """R5: signed over tenant, file and moment; what is fetched and given out is in the audit trail."""
-    link = (await owner.post(f"/api/v1/files/{file}/link", json={"expires_in": 60})).json()
-    path = urlsplit(link["url"]).path
+    made = (await owner.post(f"/api/v1/files/{file}/link", json={"expires_in": 60})).json()
+    path = urlsplit(made["url"]).path
     anybody = platform.client()
     answer = await anybody.get(path)
     assert (answer.status_code, answer.content) == (200, CONTENT)
@@ -129,7 +129,7 @@ async def test_a_link_opens_the_file_to_anybody_until_it_expires(
     await platform.sign_up("other")
     signed = path.rpartition("/")[2]
     tampered = [signed[:-1] + ("0" if signed[-1] != "0" else "1"), signed.replace(".", ".9", 1), "nonsense"]
-    for wrong in (*(f"/api/v1/links/acme/{text}" for text in tampered), f"/api/v1/links/other/{signed}"):
+    for wrong in (*(f"/api/v1/links/acme/{link}" for link in tampered), f"/api/v1/links/other/{signed}"):
         refused = await anybody.get(wrong)
         assert (refused.status_code, refused.json()["code"]) == (404, "file.not_found"), wrong
     async with database.unscoped_write() as unit:
