@@ -1,7 +1,7 @@
 """Every setting of the platform, described once. The only place that reads the environment."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         """The URL of the object store."""
         return self.object_store_url or f"file://{self.data_dir / 'objects'}"
 
-    def object_store_options(self) -> dict[str, str]:
+    def object_store_options(self) -> dict[str, Any]:
         """How an S3-compatible store is reached; empty for other stores."""
         if not self.object_store_url.startswith(("s3:", "s3a:")):
             return {}
@@ -193,9 +193,10 @@ class Settings(BaseSettings):
             "access_key_id": self.object_store_access_key,
             "secret_access_key": self.object_store_secret_key.get_secret_value(),
         }
+        options: dict[str, Any] = {name: value for name, value in given.items() if value}
         if self.object_store_endpoint.startswith("http:"):
-            given["allow_http"] = "true"
-        return {name: value for name, value in given.items() if value}
+            options["client_options"] = {"allow_http": True}
+        return options
 
     def files(self) -> FilesSettings:
         """The files' part."""

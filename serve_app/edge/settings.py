@@ -1,5 +1,7 @@
 """What the edge can be told."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from deployments.identity.contracts import RateLimit, RouteClass
@@ -15,7 +17,7 @@ class EdgeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port; 0 takes a free one.")
     object_store_url: str = Field(description="Where uploads go: file:///folder, s3://bucket/prefix, …")
-    object_store_options: dict[str, str] = Field(
+    object_store_options: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Endpoint and keys of an S3-compatible store."
     )
     max_body: int = Field(default=MEBIBYTE, ge=1, description="Largest request body, where nothing else is said.")
