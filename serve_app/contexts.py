@@ -6,6 +6,7 @@ from typing import cast
 from db.session import Database
 from deployments.audit.deployment import Audit
 from deployments.federation.deployment import Federation
+from deployments.files.deployment import Files
 from deployments.forms.deployment import Forms
 from deployments.identity.contracts import IdentityApi
 from deployments.identity.deployment import Identity
@@ -27,16 +28,21 @@ def _federation(database: Database, settings: Settings) -> Federation:
     return Federation(database, identity, egress, Vault(settings.secret()), own)
 
 
+def _objects(settings: Settings) -> ObjectStore:
+    return ObjectStore(settings.object_store(), **settings.object_store_options())
+
+
 _BUILDERS: dict[str, Callable[[Database, Settings], object]] = {
     "identity": lambda database, settings: Identity(database, settings.identity(), Vault(settings.secret())),
     "forms": lambda database, _: Forms(database),
     "responses": lambda database, settings: Responses(database, settings.responses()),
     "webhooks": lambda database, settings: Webhooks(database, Vault(settings.secret())),
-    "imports": lambda database, settings: Imports(database, ObjectStore(settings.object_store())),
+    "imports": lambda database, settings: Imports(database, _objects(settings)),
     "audit": lambda database, _: Audit(database),
     "tenancy": lambda database, _: Tenancy(database),
     "jobs": lambda database, _: Jobs(database),
     "federation": _federation,
+    "files": lambda database, settings: Files(database, _objects(settings), settings.files()),
 }
 
 CONTEXTS = frozenset(_BUILDERS)

@@ -7,6 +7,7 @@ from ray import serve
 
 from deployments.audit.contracts import AuditApi
 from deployments.federation.contracts import FederationApi
+from deployments.files.contracts import FilesApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
@@ -70,7 +71,12 @@ def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
         return ready
 
     def api(protocol: type[Api], context: str) -> Api:
-        deadlines = {"submit": settings.submit_deadline_s}
+        deadlines = {
+            "submit": settings.submit_deadline_s,
+            # Both may look into a file.
+            "append_part": settings.examine_deadline_s,
+            "find_upload": settings.examine_deadline_s,
+        }
         return remote(protocol, context, lane(context), deadline_s=settings.deadline_s, deadlines_s=deadlines)
 
     return Apis(
@@ -83,6 +89,7 @@ def connect(contexts: dict[str, str], settings: EdgeSettings) -> Apis:
         audit=api(AuditApi, "audit"),
         tenancy=api(TenancyApi, "tenancy"),
         federation=api(FederationApi, "federation"),
+        files=api(FilesApi, "files"),
         probes={application: probe(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}
         | {f"{name}.calm": lane for name, lane in calm.items()},

@@ -1,7 +1,7 @@
 """Every setting of the platform, described once. The only place that reads the environment."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from db.engine import normalise_url
 from db.settings import DatabaseSettings
 from deployments.federation.settings import FederationSettings
+from deployments.files.settings import FilesSettings
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
 from deployments.kit.vault import derive_key
@@ -50,6 +51,29 @@ class Settings(BaseSettings):
     )
     object_store_url: str = Field(
         default="", description="Where files go: s3://bucket/prefix, file:///folder; empty for the data folder."
+    )
+    object_store_endpoint: str = Field(
+        default="", description="Address of an S3-compatible store, https://host:port; empty for AWS."
+    )
+    object_store_region: str = Field(default="", description="Region of the S3 store; empty for us-east-1.")
+    object_store_access_key: str = Field(
+        default="", description="Access key of the S3 store; empty for what the machine itself is allowed."
+    )
+    object_store_secret_key: SecretStr = Field(default=SecretStr(""), description="Secret of that key.")
+    max_file_bytes: int = Field(
+        default=25 * 1024 * 1024, ge=1, description="Largest file of an answer, where its field does not say less."
+    )
+    max_image_pixels: int = Field(
+        default=50_000_000, ge=1, description="Most pixels of an uploaded image, all frames together."
+    )
+    uploads_per_hour: int = Field(default=200, ge=1, description="Files that a visitor's address may begin in an hour.")
+    clamav_url: str = Field(
+        default="",
+        pattern=r"^(tcp://.+|unix:///.+)?$",
+        description="ClamAV's daemon, tcp://host:3310 or unix:///path, which sees every upload; empty for none.",
+    )
+    clamav_down: Literal["refuse", "accept"] = Field(
+        default="refuse", description="Uploads while clamd is away: refused with 503, or accepted as not scanned."
     )
     egress_allow: str = Field(
         default="",
@@ -147,6 +171,7 @@ class Settings(BaseSettings):
             host=self.host,
             port=self.port,
             object_store_url=self.object_store(),
+            object_store_options=self.object_store_options(),
             access_log=self.access_log,
             proxies=self.trusted_proxies,
             public_url=self.origin(),
@@ -165,6 +190,33 @@ class Settings(BaseSettings):
     def object_store(self) -> str:
         """The URL of the object store."""
         return self.object_store_url or f"file://{self.data_dir / 'objects'}"
+
+    def object_store_options(self) -> dict[str, Any]:
+        """How an S3-compatible store is reached; empty for other stores."""
+        if not self.object_store_url.startswith(("s3:", "s3a:")):
+            return {}
+        given = {
+            "endpoint": self.object_store_endpoint,
+            "region": self.object_store_region or "us-east-1",
+            "access_key_id": self.object_store_access_key,
+            "secret_access_key": self.object_store_secret_key.get_secret_value(),
+        }
+        options: dict[str, Any] = {name: value for name, value in given.items() if value}
+        if self.object_store_endpoint.startswith("http:"):
+            options["client_options"] = {"allow_http": True}
+        return options
+
+    def files(self) -> FilesSettings:
+        """The files' part."""
+        return FilesSettings(
+            signing_key=SecretStr(derive_key(self.secret(), "files").hex()),
+            public_url=self.origin(),
+            max_file_bytes=self.max_file_bytes,
+            max_image_pixels=self.max_image_pixels,
+            uploads_per_hour=self.uploads_per_hour,
+            clamav_url=self.clamav_url,
+            clamav_down=self.clamav_down,
+        )
 
     def egress_networks(self) -> tuple[str, ...]:
         """The private networks that webhooks and login providers may be in."""

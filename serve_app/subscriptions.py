@@ -1,6 +1,8 @@
 """Who reacts to what, on one page: every subscription with its durable name, every kind of job."""
 
 from db.session import Database
+from deployments.files import handlers as files
+from deployments.files import removal
 from deployments.forms import purging
 from deployments.forms.deployment import Forms
 from deployments.identity import handlers as identity
@@ -23,7 +25,7 @@ from eventing.jobs import JobKind
 from eventing.subscription import Subscription
 from serve_app.settings import Settings
 
-SUBSCRIPTIONS = frozenset({"notifications", "tenancy", "webhooks"})
+SUBSCRIPTIONS = frozenset({"files", "notifications", "tenancy", "webhooks"})
 QUEUES = frozenset({"high", "default", "batch"})
 
 
@@ -31,6 +33,7 @@ def subscriptions(database: Database, settings: Settings) -> tuple[Subscription,
     """Every reaction to an event, for one process."""
     return (
         *notifications.NotifyRecipients(Forms(database)).subscriptions(),
+        *files.SUBSCRIPTIONS,
         *webhooks.SUBSCRIPTIONS,
         *TellOwners(Vault(settings.secret())).subscriptions(),
     )
@@ -38,7 +41,7 @@ def subscriptions(database: Database, settings: Settings) -> tuple[Subscription,
 
 def job_kinds(database: Database, egress: Egress, settings: Settings, purge: erasing.Purge) -> tuple[JobKind, ...]:
     """Every kind of job, for one process. `purge` removes a tenant's messages from the event stream."""
-    objects = ObjectStore(settings.object_store())
+    objects = ObjectStore(settings.object_store(), **settings.object_store_options())
     forms, responses = Forms(database), Responses(database)
     transport = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
     send_mail = notifications.SendMail(database, forms, responses, transport, settings.mail_from)
@@ -53,6 +56,7 @@ def job_kinds(database: Database, egress: Egress, settings: Settings, purge: era
         *imports.job_kinds(objects, forms, responses),
         *purging.job_kinds(database, objects),
         *responses_handlers.job_kinds(database),
+        *removal.job_kinds(database, objects),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, Signer(settings.secret()), purge),
     )

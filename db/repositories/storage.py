@@ -26,6 +26,13 @@ class StorageRepository:
         row = {"tenant_id": self._tenant_id, "file": file, "bytes": size, "created_at": utc_now()}
         await self._session.execute(upsert(self._session, StoredObject).values(row).on_conflict_do_nothing())
 
+    async def resize(self, file: str, size: int) -> None:
+        """Count so many bytes for a file from now on, whether it was counted or not."""
+        row = {"tenant_id": self._tenant_id, "file": file, "bytes": size, "created_at": utc_now()}
+        insert = upsert(self._session, StoredObject).values(row)
+        key = [col(StoredObject.tenant_id), col(StoredObject.file)]
+        await self._session.execute(insert.on_conflict_do_update(index_elements=key, set_={"bytes": size}))
+
     async def remove(self, file: str) -> None:
         """Count a file no more; one that is not counted is no error."""
         mine = col(StoredObject.tenant_id) == self._tenant_id, col(StoredObject.file) == file

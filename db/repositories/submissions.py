@@ -14,6 +14,7 @@ from db.models.imports import ImportedRow
 from db.models.response_life import ResumeToken
 from db.models.responses import IdempotencyKey, Response
 from db.repositories.admission import NO_WISH, Admissions, ClaimTaken, QuotaFull, Regime, RegimeOutdated, Wish
+from db.repositories.files import Attachment, FileClaim, attach_files, release_files
 from db.session import bind_tenant
 
 _INSERT_RESPONSE = insert(Response)
@@ -36,7 +37,7 @@ _COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated response ready to be stored: its rows, the form's limit and the client's key.
+    """A validated response ready to be stored: its rows, the form's limit, its files and the client's key.
 
     `regime` are the form's rules for what it admits once or so often, where it has any, and `wish` what they ask of
     this response. What does not count takes no place in the form's limit.
@@ -50,6 +51,7 @@ class Submission:
     regime: Regime | None = None
     wish: Wish = NO_WISH
     counts: bool = True
+    files: tuple[FileClaim, ...] = ()
     key: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
     completes: "Completion | None" = None
@@ -199,6 +201,7 @@ def _within_limits(
     indexes: list[int],
     outcomes: list[Outcome | Exception],
 ) -> tuple[list[int], list[tuple[Admissions, int]]]:
+    indexes = _with_files(connection, tenant_id, submissions, indexes, outcomes)
     by_form: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
         by_form[submissions[index].form_id].append(index)
@@ -213,7 +216,33 @@ def _within_limits(
         accepted.update(found)
         if admission is not None:
             admissions.append(admission)
+    refused = [submissions[index] for index in indexes if index not in accepted]
+    if without := [submission.response["id"] for submission in refused if submission.files]:
+        release_files(connection, tenant_id, without)
     return [index for index in indexes if index in accepted], admissions
+
+
+def _with_files(
+    connection: Connection,
+    tenant_id: str,
+    submissions: Sequence[Submission],
+    indexes: list[int],
+    outcomes: list[Outcome | Exception],
+) -> list[int]:
+    """Give the responses their files; without those that may not have what they name."""
+    asking = [index for index in indexes if submissions[index].files]
+    if not asking:
+        return indexes
+    wanted = [
+        Attachment(submissions[index].form_id, submissions[index].response["id"], submissions[index].files)
+        for index in asking
+    ]
+    refused = set()
+    for index, refusal in zip(asking, attach_files(connection, tenant_id, wanted), strict=True):
+        if refusal is not None:
+            outcomes[index] = refusal
+            refused.add(index)
+    return [index for index in indexes if index not in refused]
 
 
 def _taken(

@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import IO, Any, cast
 
 import obstore
@@ -13,6 +14,8 @@ from obstore.store import from_url
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _CHUNK_BYTES = 1 << 20
+# S3 takes no piece of a multipart upload that is smaller, except the last.
+_REMOTE_CHUNK_BYTES = 5 << 20
 _DELETED_AT_ONCE = 500
 
 
@@ -31,11 +34,12 @@ class ObjectStore:
         if url.startswith("file:"):
             options.setdefault("mkdir", True)
         self._backend: Backend = from_url(url, **options)
+        self._buffer = _CHUNK_BYTES if url.startswith(("file:", "memory:")) else _REMOTE_CHUNK_BYTES
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator["Writer"]:
         """Write an object piece by piece; it exists when the block ends, and does not when the block raises."""
-        file = obstore.open_writer_async(self._backend, key, buffer_size=_CHUNK_BYTES)
+        file = obstore.open_writer_async(self._backend, key, buffer_size=self._buffer)
         try:
             yield Writer(file)
             await file.close()
@@ -49,12 +53,30 @@ class ObjectStore:
         async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
             yield bytes(piece)
 
+    async def read_range(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to but without `end`, in pieces. Raises FileNotFoundError."""
+        found = await obstore.get_async(self._backend, key, options={"range": (start, end)})
+        async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+            yield bytes(piece)
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Write a small object at once."""
+        await obstore.put_async(self._backend, key, content)
+
+    async def copy(self, key: str, to: str) -> None:
+        """Make another object of the same bytes, in the store itself. Raises FileNotFoundError."""
+        await obstore.copy_async(self._backend, key, to)
+
     @asynccontextmanager
-    async def local_copy(self, key: str) -> AsyncIterator[IO[bytes]]:
-        """A temporary local file with the object's bytes, positioned at its start. Raises FileNotFoundError."""
+    async def local_copy(self, *keys: str) -> AsyncIterator[IO[bytes]]:
+        """A temporary local file with the bytes of the objects, one after the other, positioned at its start.
+
+        Raises FileNotFoundError.
+        """
         with tempfile.TemporaryFile() as file:
-            async for piece in self.read(key):
-                await asyncio.to_thread(file.write, piece)
+            for key in keys:
+                async for piece in self.read(key):
+                    await asyncio.to_thread(file.write, piece)
             file.seek(0)
             yield cast(IO[bytes], file)
 
@@ -65,11 +87,25 @@ class ObjectStore:
         except FileNotFoundError:
             return
 
+    async def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            await obstore.head_async(self._backend, key)
+        except FileNotFoundError:
+            return False
+        return True
+
     async def below(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
         """The keys below `prefix/` and the size of each object in bytes, in no particular order."""
         async for found in obstore.list(self._backend, prefix=prefix):
             for meta in found:
                 yield meta["path"], meta["size"]
+
+    async def aged(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        """The keys below `prefix/` and when each object was last written, in no particular order."""
+        async for found in obstore.list(self._backend, prefix=prefix):
+            for meta in found:
+                yield meta["path"], meta["last_modified"]
 
     async def delete_some(self, prefix: str) -> int:
         """Remove some of the objects below `prefix/`, all when called until it answers 0; how many."""

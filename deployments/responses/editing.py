@@ -12,6 +12,7 @@ from db.types import utc_now
 from deployments.kit.engine import CompiledForm
 from deployments.kit.errors import Fault
 from deployments.kit.principal import Principal
+from deployments.responses.attaching import attach, claims_by
 from deployments.responses.errors import InvalidAnswers, InvalidChange, NotComplete, RevisionNotFound, RevisionOutdated
 from deployments.responses.life_contracts import AnswerChange, EditResponse, ResponseDiff, RevertResponse
 from eventing.events.responses import ResponseUpdated
@@ -59,6 +60,7 @@ async def edit(
         found = tuple(fault for fault in found if not _was_missing(fault, row.answers, command.answers))
     if faults or found:
         raise InvalidAnswers(faults=(*faults, *found))
+    await attach(unit, row.form_id, row.id, claims_by(rules, answers))
     await _keep(unit, principal, row, answers, version, command.reason)
 
 

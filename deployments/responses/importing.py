@@ -1,5 +1,6 @@
 """Responses that were given elsewhere: each taken once, however often its source is read."""
 
+from db.repositories.files import FilesRefused
 from db.repositories.submissions import LimitReached, Submission, known_rows, store_submissions
 from db.session import UnitOfWork
 from db.types import utc_now
@@ -35,6 +36,9 @@ async def import_rows(
     for (row, _), outcome in zip(accepted, outcomes, strict=True):
         if isinstance(outcome, LimitReached):
             rejected.append(RejectedRow(line=row.line, detail="the form holds as many responses as it may"))
+        elif isinstance(outcome, FilesRefused):
+            named = "; ".join(f"{claim.pointer}: {code}" for claim, code in outcome.refused)
+            rejected.append(RejectedRow(line=row.line, detail=named[:1000]))
     unit.announce(EVENTS_TOPIC)
     imported = sum(not isinstance(outcome, Exception) for outcome in outcomes)
     return ImportOutcome(imported=imported, skipped=skipped, rejected=sorted(rejected, key=lambda r: r.line))

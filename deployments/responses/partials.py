@@ -13,6 +13,7 @@ from db.repositories.resume_tokens import ResumeTokenRepository
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
 from deployments.kit.principal import Principal
+from deployments.responses.attaching import attach
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.draft import Draft, clocked, timing_faults
 from deployments.responses.errors import InvalidAnswers
@@ -64,6 +65,7 @@ class Partials:
             earlier = await call.earlier(unit)
             if earlier is not None:
                 return await self._again(unit, earlier)
+            await attach(unit, form.form_id, row.id, form.claims(answers))
             unit.session.add(row)
             await unit.session.flush()
             token = new_token()

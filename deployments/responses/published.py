@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from db.repositories.files import FileClaim
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database, UnitOfWork
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.file_fields import FileField, file_fields
 from deployments.kit.spam_policy import SpamPolicy
 from deployments.responses.admission import Admission
+from deployments.responses.attaching import claims
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
 _FRESH_S = 0.5
@@ -36,6 +39,11 @@ class PublishedForm:
     admission: Admission
     spam: SpamPolicy | None
     tenant_settings: Mapping[str, Any]
+    files: tuple[FileField, ...] = ()
+
+    def claims(self, answers: Mapping[str, Any]) -> tuple[FileClaim, ...]:
+        """The files that checked answers name."""
+        return claims(self.files, answers)
 
     def require_open(self, now: datetime) -> None:
         """Raise TenantSuspended or FormClosed unless answers are taken at this moment."""
@@ -128,6 +136,7 @@ class PublishedForms:
             spam=None if (spam := snapshot.settings.get("spam")) is None else SpamPolicy.model_validate(spam),
             admission=Admission.of(rules, snapshot.settings, snapshot.revision),
             tenant_settings=snapshot.tenant_settings,
+            files=file_fields(snapshot.definition),
         )
 
 

@@ -15,6 +15,7 @@ from db.repositories.submissions import Completion, Overtaken, Submission
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.principal import Principal
+from deployments.responses.attaching import attach
 from deployments.responses.draft import Draft, clocked, meta_fault, read_saving, timing_faults
 from deployments.responses.errors import (
     AlreadyCompleted,
@@ -126,6 +127,7 @@ class Resuming:
             if row.status == COMPLETE:
                 raise AlreadyCompleted
             saved = await self._merged(unit, call, row)
+            await attach(unit, row.form_id, row.id, call.form.claims(saved.answers))
             row.answers, row.meta, row.timings = saved.answers, saved.meta, saved.timings
             row.updated_at = utc_now()
             held.expires_at = row.updated_at + self._life
@@ -246,6 +248,7 @@ def _completion(call: _Call, row: Response, saved: _Saved) -> Submission:
         response,
         row_of(event),
         limit=call.form.limit,
+        files=call.form.claims(saved.answers),
         key=key,
         completes=Completion(row.change, keyed.fingerprint),
     )

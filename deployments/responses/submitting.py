@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.group_commit import GroupCommit
 from db.repositories.admission import ClaimTaken, QuotaFull, RegimeOutdated
+from db.repositories.files import FilesRefused
 from db.repositories.submissions import (
     LimitReached,
     Outcome,
@@ -25,6 +26,7 @@ from deployments.kit.features import require_feature
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import QuotaNotices
 from deployments.responses.admission import CONTENT
+from deployments.responses.attaching import file_faults
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.draft import Draft, clocked, read_draft, timing_faults
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
@@ -113,6 +115,8 @@ class Submitting:
             return await self._group.add(submission)
         except LimitReached as error:
             raise FormFull from error
+        except FilesRefused as error:
+            raise InvalidAnswers(faults=file_faults(error)) from error
         except IntegrityError:
             # Another replica used the same key at the same moment; its row is visible now.
             try:
@@ -227,6 +231,7 @@ def new_submission(
         response,
         row_of(event),
         limit=form.limit,
+        files=form.claims(answers),
         imported=imported,
     )
 

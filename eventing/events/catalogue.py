@@ -1,6 +1,6 @@
 """Every event type there is, on one page."""
 
-from eventing.events import accounts, factors, federation, forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import accounts, factors, federation, files, forms, identity, jobs, responses, tenancy, webhooks
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -62,6 +62,8 @@ CATALOGUE: tuple[type[EventData], ...] = (
     responses.ResponseQuarantined,
     responses.ResponseReleased,
     responses.ResponsePurged,
+    files.FileUploaded,
+    files.FileRejected,
     webhooks.WebhookFailed,
     webhooks.WebhookDisabled,
     jobs.JobFailed,

@@ -12,6 +12,7 @@ from db.errors import DatabaseError
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
+from deployments.files.removal import ensure_sweep
 from deployments.forms import purging
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.identity.service import pruning
@@ -59,6 +60,7 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         await pruning.order(database)
         await purging.order(database)
         await response_pruning.order(database)
+        await ensure_sweep(database)
         return generated
     finally:
         await database.close()

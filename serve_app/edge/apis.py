@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from deployments.audit.contracts import AuditApi
 from deployments.federation.contracts import FederationApi
+from deployments.files.contracts import FilesApi
 from deployments.forms.contracts import FormsApi
 from deployments.identity.contracts import IdentityApi
 from deployments.imports.contracts import ImportsApi
@@ -31,5 +32,6 @@ class Apis:
     audit: AuditApi
     tenancy: TenancyApi
     federation: FederationApi
+    files: FilesApi
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lanes: Mapping[str, Dispatcher] = field(default_factory=dict)

@@ -11,9 +11,13 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    "X-Tenant-ID, X-Correlation-ID, X-CSRF-Token, X-Session"
+    "X-Tenant-ID, X-Correlation-ID, X-CSRF-Token, X-Session, "
+    "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Checksum"
 )
-_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, X-Correlation-ID"
+_EXPOSED = (
+    "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, X-Correlation-ID, "
+    "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires, Content-Disposition, Content-Range"
+)
 _MAX_AGE_S = "600"
 
 

@@ -31,9 +31,14 @@ class Form:
 
 
 async def read_form(
-    content_type: str, pieces: AsyncIterable[bytes], file_field: str, sink: Callable[[bytes], Awaitable[None]]
+    content_type: str,
+    pieces: AsyncIterable[bytes],
+    file_field: str,
+    sink: Callable[[bytes], Awaitable[None]],
+    form: Form | None = None,
 ) -> Form:
-    """Read a form to its end, sending the content of `file_field` to `sink` as it comes.
+    """Read a form to its end, sending the content of `file_field` to `sink` as it comes. `form`, when given, is filled,
+    so that the sink can look at the fields that came before the file.
 
     Raises UnsupportedMediaType, MalformedMultipart, and Invalid when there are more parts than MAX_PARTS.
     A field that is too long, comes twice or is not UTF-8 becomes a fault of the form.
@@ -42,7 +47,7 @@ async def read_form(
     boundary = options.get(b"boundary", b"")
     if media_type != b"multipart/form-data" or not boundary:
         raise UnsupportedMediaType("The body must be multipart/form-data with a boundary.")
-    reader = _Reader(file_field)
+    reader = _Reader(file_field, form or Form())
     try:
         parser = MultipartParser(
             boundary,
@@ -65,8 +70,8 @@ async def read_form(
 class _Reader:
     """The parser's callbacks: they cannot wait, so file content is kept until the piece has been parsed."""
 
-    def __init__(self, file_field: str) -> None:
-        self.form = Form()
+    def __init__(self, file_field: str, form: Form) -> None:
+        self.form = form
         self.ended = False
         self._file_field = file_field
         self._content: list[bytes] = []

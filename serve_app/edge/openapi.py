@@ -17,6 +17,7 @@ _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _BODY_ERRORS = (400, 413, 415, 422)
 # Accepted, but no job that could be watched: that would tell whether there is such an account.
+_WITHOUT_PROBLEM = frozenset({206, 304})
 _WITHOUT_JOB = frozenset({"request_code", "send_second_factor_code", "put_phone"})
 _PATH_DESCRIPTIONS = {"tenant": "Id of the tenant.", "slug": "Name of the form in addresses."}
 
@@ -218,8 +219,8 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Where to go on."}
     responses: dict[str, Any] = {str(operation.status): success}
     for status in _errors(operation):
-        if status == 304:
-            responses["304"] = {"description": "Not Modified"}
+        if status in _WITHOUT_PROBLEM:
+            responses[str(status)] = {"description": HTTPStatus(status).phrase}
         else:
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
@@ -243,15 +244,20 @@ def _errors(operation: Operation) -> list[int]:
 
 
 def _problem_responses(operations: list[Operation]) -> dict[str, Any]:
-    statuses = sorted({status for operation in operations for status in _errors(operation)} - {304})
+    statuses = sorted({status for operation in operations for status in _errors(operation)} - _WITHOUT_PROBLEM)
     answers: dict[str, Any] = {}
     for status in statuses:
         headers: dict[str, Any] = dict(_ANSWER_HEADERS)
         if status in (429, 503):
             headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds to wait."}
         answers[f"Problem{status}"] = {
-            "description": HTTPStatus(status).phrase,
+            "description": _phrase(status),
             "headers": headers,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
     return answers
+
+
+def _phrase(status: int) -> str:
+    # The tus protocol has a status of its own.
+    return "Checksum Mismatch" if status == 460 else HTTPStatus(status).phrase

@@ -58,13 +58,15 @@ class Exchange:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer: a contract, JSON bytes, or a stream of bytes. Status 0 stands for the operation's own."""
+    """The answer: a contract, JSON bytes, or a stream of bytes. Status 0 stands for the operation's own. `length` is
+    the size of a stream that is known in advance, in bytes."""
 
     value: BaseModel | bytes | None = None
     status: int = 0
     headers: Headers = ()
     media_type: str = "application/json"
     stream: AsyncIterator[bytes] | None = None
+    length: int | None = None
 
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]

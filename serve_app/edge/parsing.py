@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sys
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
@@ -54,6 +56,23 @@ async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
     except TimeoutError:
         raise RequestTimeout(f"The body did not arrive within {timeout_s:g} s.") from None
     return b"".join(pieces)
+
+
+async def pieces_of(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises PayloadTooLarge above `limit` bytes, at once where it is announced."""
+    stream = stream_of(request)
+    if stream is None:
+        return
+    too_large = PayloadTooLarge(f"The body may have at most {limit} bytes.")
+    if (stream.request_bytes_left or 0) > limit:
+        raise too_large
+    stream.request_max_size = sys.maxsize  # the count below is the limit
+    received = 0
+    async for piece in stream:
+        received += len(piece)
+        if received > limit:
+            raise too_large
+        yield piece
 
 
 def require_json(request: Request) -> None:

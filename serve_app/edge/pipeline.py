@@ -64,7 +64,7 @@ class Pipeline:
         self._apis = apis
         self._settings = settings
         self._metrics = metrics
-        self._objects = ObjectStore(settings.object_store_url)
+        self._objects = ObjectStore(settings.object_store_url, **settings.object_store_options)
         self._cookies = CookieSessions(settings)
         self._cors = Cors(settings)
         self._transport = _STRICT if settings.secure else ()
@@ -209,9 +209,12 @@ class Pipeline:
         if reply.stream is not None:
             reply.headers = (*reply.headers, *self._outward(operation, request, visit))
             return await _stream(request, reply, reply.stream)
-        return Answer(
+        answer = Answer(
             reply.status or operation.status, _encoded(reply), reply.media_type, correlation_id(request), reply.headers
         )
+        if reply.length is not None:  # of what a GET would bring
+            answer.headers["content-length"] = reply.length
+        return answer
 
     def _log(
         self,
@@ -254,6 +257,8 @@ async def _stream(request: Request, reply: Reply, stream: AsyncIterator[bytes]) 
     except StopAsyncIteration:
         first = b""
     response = Answer(reply.status or 200, b"", reply.media_type, correlation_id(request), reply.headers)
+    if reply.length is not None:
+        response.headers["content-length"] = reply.length
     try:
         await request.respond(response)
         await response.send(first)

@@ -1,5 +1,7 @@
 """What the edge can be told."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from deployments.identity.contracts import RateLimit, RouteClass
@@ -15,11 +17,15 @@ class EdgeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port; 0 takes a free one.")
     object_store_url: str = Field(description="Where uploads go: file:///folder, s3://bucket/prefix, …")
+    object_store_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Endpoint and keys of an S3-compatible store."
+    )
     max_body: int = Field(default=MEBIBYTE, ge=1, description="Largest request body, where nothing else is said.")
     max_form_body: int = Field(default=2 * MEBIBYTE, ge=1, description="Largest body with a form definition.")
     max_upload: int = Field(default=512 * MEBIBYTE, ge=1, description="Largest uploaded file with its form fields.")
     deadline_s: float = Field(default=10.0, gt=0, description="Time for a call to a context, and for a body to arrive.")
     submit_deadline_s: float = Field(default=5.0, gt=0, description="Time for the call that stores a submission.")
+    examine_deadline_s: float = Field(default=90.0, gt=0, description="Time for looking into an uploaded file.")
     upload_deadline_s: float = Field(default=900.0, gt=0, description="Time for an upload to arrive.")
     drain_s: float = Field(default=15.0, ge=0, description="Time for requests in flight when the edge stops.")
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")

@@ -15,7 +15,9 @@ DISTRIBUTIONS = {
     "argon2": "argon2-cffi",
     "grpc": "ray",  # the transport of Ray Serve's handles, whose failures have its types
     "jwt": "pyjwt",
+    "magic": "python-magic",
     "nats": "nats-py",
+    "PIL": "pillow",
     "python_multipart": "python-multipart",
     "pydantic_core": "pydantic",
     "re2": "google-re2",

@@ -100,7 +100,7 @@ def test_a_small_one_is_valid(tmp_path: Path) -> None:
                 deployments=[{"name": "edge"}],
             ),
             "not told where these contexts are: "
-            "audit, federation, identity, imports, jobs, responses, tenancy, webhooks",
+            "audit, federation, files, identity, imports, jobs, responses, tenancy, webhooks",
         ),
     ],
 )

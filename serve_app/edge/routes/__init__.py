@@ -5,6 +5,7 @@ from serve_app.edge.routes import (
     accounts,
     audit,
     factors,
+    files,
     forms,
     grants,
     identity,
@@ -18,6 +19,7 @@ from serve_app.edge.routes import (
     templates,
     tenancy,
     tenants,
+    uploads,
     webhooks,
 )
 
@@ -37,6 +39,8 @@ OPERATIONS = (
     *responses.OPERATIONS,
     *partials.OPERATIONS,
     *response_life.OPERATIONS,
+    *files.OPERATIONS,
+    *uploads.OPERATIONS,
     *imports.OPERATIONS,
     *jobs.OPERATIONS,
     *webhooks.OPERATIONS,

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import re
-import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import uuid_utils
@@ -13,13 +11,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from deployments.forms.contracts import Slug, Title
 from deployments.imports.contracts import StartedImport, StartImport
 from deployments.kit.contract import Contract
-from deployments.kit.errors import Fault, Invalid, PayloadTooLarge
+from deployments.kit.errors import Fault, Invalid
 from deployments.kit.objects import object_key
 from deployments.kit.problems import faults_of
 from serve_app.edge.errors import RequestTimeout
 from serve_app.edge.multipart import Form, read_form
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Body, Exchange, Operation, Reply
-from serve_app.edge.parsing import idempotency_key, stream_of
+from serve_app.edge.parsing import idempotency_key, pieces_of
 
 _NAME_LENGTH = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -88,25 +86,10 @@ async def _received(x: Exchange, file: str) -> _Upload:
             digest.update(content)
             await writer.write(content)
 
-        form = await read_form(x.header("content-type") or "", _pieces(x), "file", sink)
+        form = await read_form(
+            x.header("content-type") or "", pieces_of(x.request, x.settings.max_upload), "file", sink
+        )
     return _Upload(form, size, digest.hexdigest())
-
-
-async def _pieces(x: Exchange) -> AsyncIterator[bytes]:
-    limit = x.settings.max_upload
-    stream = stream_of(x.request)
-    if stream is None:
-        return
-    too_large = PayloadTooLarge(f"The body may have at most {limit} bytes.")
-    if (stream.request_bytes_left or 0) > limit:
-        raise too_large
-    stream.request_max_size = sys.maxsize  # the count below is the limit
-    received = 0
-    async for piece in stream:
-        received += len(piece)
-        if received > limit:
-            raise too_large
-        yield piece
 
 
 def _command(upload: _Upload, own: dict[str, Any]) -> StartImport:

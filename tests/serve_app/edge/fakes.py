@@ -191,6 +191,7 @@ class Fakes:
             audit=unused,
             tenancy=unused,
             federation=unused,
+            files=unused,
             probes=self.probes,
         )
         checked: Apis = apis
