@@ -5,13 +5,13 @@ import hashlib
 import re
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import uuid_utils
 from pydantic import Field, TypeAdapter, ValidationError
 
 from deployments.forms.contracts import Slug, Title
-from deployments.imports.contracts import StartedImport, StartImport
+from deployments.imports.contracts import ImportFormat, StartedImport, StartImport
 from deployments.kit.contract import Contract
 from deployments.kit.errors import Fault, Invalid, PayloadTooLarge
 from deployments.kit.objects import object_key
@@ -29,7 +29,7 @@ class ImportForm(Contract):
     """The fields of an upload; `file` is the file itself."""
 
     file: bytes = Field(description="The file to import.", json_schema_extra={"format": "binary"})
-    format: str = Field(description="What wrote the file: `surveymonkey_csv`.")
+    format: str = Field(description=f"What wrote the file: {', '.join(f'`{name}`' for name in get_args(ImportFormat))}.")
     slug: Slug
     title: Title
     dry_run: bool = Field(default=False, description="Report what would be done, store nothing.")

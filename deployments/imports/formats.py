@@ -1,0 +1,36 @@
+"""The formats by name: who reads them, and who writes them."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from deployments.imports.contracts import DefinitionFile, DefinitionFormat, ImportFormat, WriteDefinition
+from deployments.imports.document import read_document, write_document
+from deployments.imports.notices import Notices
+from deployments.imports.source import Reader
+from deployments.imports.survey import read_survey
+
+READERS: Final[dict[ImportFormat, Reader]] = {
+    "surveymonkey_csv": read_survey,
+    "formstream_json": read_document,
+}
+
+Writer = Callable[[dict[str, Any], str, Notices], bytes]
+"""Writes the definition of a form with that title; what the format cannot say becomes a notice."""
+
+_WRITERS: Final[dict[DefinitionFormat, tuple[Writer, str, str]]] = {
+    "formstream_json": (lambda definition, _title, _notices: write_document(definition), "application/json", "json"),
+}
+
+
+def write_definition(command: WriteDefinition) -> DefinitionFile:
+    """The definition as a file, named after the form and its version."""
+    write, media_type, ending = _WRITERS[command.format]
+    notices = Notices()
+    content = write(command.definition, command.title, notices)
+    version = "draft" if command.version is None else f"v{command.version}"
+    return DefinitionFile(
+        content=content,
+        media_type=media_type,
+        file_name=f"{command.slug}-{version}.{ending}",
+        warnings=notices.total,
+    )
