@@ -8,10 +8,13 @@ from deployments.imports.document import read_document, write_document
 from deployments.imports.notices import Notices
 from deployments.imports.source import Reader
 from deployments.imports.survey import read_survey
+from deployments.imports.xlsform.reading import read_xlsform
+from deployments.imports.xlsform.writing import write_xlsform
 
 READERS: Final[dict[ImportFormat, Reader]] = {
     "surveymonkey_csv": read_survey,
     "formstream_json": read_document,
+    "xlsform": read_xlsform,
 }
 
 Writer = Callable[[dict[str, Any], str, Notices], bytes]
@@ -19,6 +22,7 @@ Writer = Callable[[dict[str, Any], str, Notices], bytes]
 
 _WRITERS: Final[dict[DefinitionFormat, tuple[Writer, str, str]]] = {
     "formstream_json": (lambda definition, _title, _notices: write_document(definition), "application/json", "json"),
+    "xlsform": (write_xlsform, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
 }
 
 

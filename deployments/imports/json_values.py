@@ -6,7 +6,7 @@ A file may hold one value, several one after another (JSON lines, or files put t
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
-import ijson
+import ijson  # type: ignore[import-untyped]
 
 from deployments.imports.errors import FileUnreadable
 

@@ -25,8 +25,12 @@ def settled(definition: dict[str, Any], notices: Notices, places: Mapping[str, s
         try:
             return compile_form(parse_definition(draft))
         except InvalidDefinition as error:
-            if not any([_left_out(draft, fault, notices, places) for fault in error.faults]):
+            # Each of them, before the next look.
+            left_out = [_left_out(draft, fault, notices, places) for fault in error.faults]
+            if not any(left_out):
                 raise unreadable(error) from error
+            if "rules" in draft:
+                draft["rules"] = [rule for rule in draft["rules"] if "refused" not in rule]
     raise FileUnreadable("The definition cannot be read: too much of it is refused.")
 
 
@@ -39,6 +43,8 @@ def unreadable(error: InvalidDefinition) -> FileUnreadable:
 
 def _left_out(draft: dict[str, Any], fault: Fault, notices: Notices, places: Mapping[str, str]) -> bool:
     """Whether the property that the fault points at could be left out."""
+    if fault.pointer.startswith("/rules/"):
+        return _rule_left_out(draft, fault, notices)
     tokens = [token.replace("~1", "/").replace("~0", "~") for token in fault.pointer.split("/")[1:]]
     parent, element = _parent(draft, tokens)
     name = tokens[-1] if tokens else ""
@@ -47,6 +53,16 @@ def _left_out(draft: dict[str, Any], fault: Fault, notices: Notices, places: Map
     value = parent.pop(name)
     where = places.get(str(element.get("id")), fault.pointer) if element else fault.pointer
     notices.add(where, fault.code, f"{name} is left out: {fault.detail} It was: {str(value)[:1000]}")
+    return True
+
+
+def _rule_left_out(draft: dict[str, Any], fault: Fault, notices: Notices) -> bool:
+    index = int(fault.pointer.split("/")[2])
+    rules = draft["rules"]
+    if index >= len(rules) or "refused" in rules[index]:
+        return False
+    notices.add(fault.pointer, fault.code, f"The rule is left out: {fault.detail} It was: {rules[index].get('check')}")
+    rules[index] = {"refused": True}
     return True
 
 

@@ -1,6 +1,6 @@
 """What every reader of a format gives: a form, its responses one by one, and what could not be carried over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -38,10 +38,8 @@ class Source(Protocol):
         ...
 
 
-class Reader(Protocol):
-    """Reads a file through, in bounded memory; a copy of its rows goes into `folder`. Raises FileUnreadable."""
-
-    def __call__(self, file: IO[bytes], folder: Path) -> Source: ...
+Reader = Callable[[IO[bytes], Path], Source]
+"""Reads a file through, in bounded memory; a copy of its rows goes into the folder. Raises FileUnreadable."""
 
 
 @dataclass(frozen=True, slots=True)

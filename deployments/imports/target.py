@@ -45,3 +45,9 @@ def says(text: str) -> bool:
 def translates() -> bool:
     """Whether a definition may hold translations."""
     return "translations" in Definition.model_fields
+
+
+@cache
+def has_rules() -> bool:
+    """Whether a definition may hold rules over several fields."""
+    return "rules" in Definition.model_fields

@@ -40,9 +40,14 @@ _GRAMMAR: Final = r"""
 """
 
 _BINDING: Final = {
-    **{"or": 1, "and": 2},
+    "or": 1,
+    "and": 2,
     **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "contains"), 4),
-    **{"+": 5, "-": 5, "*": 6, "/": 6, "%": 6},
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "%": 6,
 }
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 

@@ -11,7 +11,6 @@ from lark.exceptions import LarkError, VisitError
 from deployments.imports.logic import tree
 from deployments.imports.logic.subjects import Subjects
 from deployments.imports.logic.tree import (
-    TRUE,
     Answer,
     Call,
     Constant,
@@ -55,13 +54,20 @@ _GRAMMAR: Final = r"""
 """
 
 _SIGNS: Final = {"=": "==", "div": "/", "mod": "%"}
-_SAME: Final = ("coalesce", "min", "max", "sum", "round", "abs", "concat", "today", "floor")
+_SAME: Final = ("coalesce", "min", "max", "sum", "round", "abs", "concat", "today", "now", "if", "number")
 _RENAMED: Final = {
-    **{"string-length": "length", "count-selected": "count", "if": "if", "ceiling": "ceil"},
-    **{"lower-case": "lower", "upper-case": "upper"},
+    "string-length": "length",
+    "count-selected": "count",
+    "ceiling": "ceil",
+    "string": "text",
+    "lower-case": "lower",
+    "upper-case": "upper",
+    "starts-with": "starts_with",
+    "ends-with": "ends_with",
 }
-_BACK: Final = {own: foreign for foreign, own in _RENAMED.items()} | {name: name for name in _SAME}
-_TRANSPARENT: Final = ("number", "string", "date", "boolean", "once")
+_OWN: Final = {**{name: name for name in _SAME}, **_RENAMED, "floor": "floor", "int": "floor"}
+_BACK: Final = {own: foreign for foreign, own in _OWN.items() if foreign != "int"}
+_TRANSPARENT: Final = ("date", "boolean", "once")
 
 
 @v_args(inline=True)
@@ -100,24 +106,16 @@ class _Reader(Transformer[Token, Node]):
 
 def _call(name: str, arguments: tuple[Node, ...]) -> Node:
     match name, arguments:
-        case ("true", ()):
-            return TRUE
-        case ("false", ()):
-            return Constant(value=False)
+        case ("true" | "false", ()):
+            return Constant(name == "true")
         case ("not", (operand,)):
             return Not(operand)
-        case ("selected", (whole, item)):
+        case ("selected" | "contains", (whole, item)):
             return Operation("contains", whole, item)
-        case ("contains", (whole, item)):
-            return Operation("contains", whole, item)
-        case ("regex", (subject, Constant(str()) as pattern)):
-            return Call("regex", (subject, pattern))
-        case ("int", (number,)):
-            return Call("floor", (number,))
-        case _ if name in _SAME:
-            return Call(name, arguments)
-        case _ if name in _RENAMED:
-            return Call(_RENAMED[name], arguments)
+        case ("regex", (_, Constant(str()))):
+            return Call("regex", arguments)
+        case _ if name in _OWN:
+            return Call(_OWN[name], arguments)
         case _ if name in _TRANSPARENT and len(arguments) == 1:
             return arguments[0]
     raise Untranslatable(f"There is no counterpart of {name}().")
@@ -147,9 +145,16 @@ Naming = Callable[[str, str | None], str]
 """The name of a field, or of its part, in the form that is written. Raises Untranslatable when it has none."""
 
 _BINDING: Final = {
-    **{"or": 1, "and": 2, "==": 3, "!=": 3},
+    "or": 1,
+    "and": 2,
+    "==": 3,
+    "!=": 3,
     **dict.fromkeys(("<", "<=", ">", ">="), 4),
-    **{"+": 5, "-": 5, "*": 6, "/": 6, "%": 6},
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "%": 6,
 }
 
 
@@ -277,4 +282,3 @@ def _groupless(pattern: str) -> str:
     while (shorter := re.sub(r"\([^()]*\)", "", text)) != text:
         text = shorter
     return text
-

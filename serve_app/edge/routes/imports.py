@@ -23,13 +23,16 @@ from serve_app.edge.parsing import idempotency_key, stream_of
 
 _NAME_LENGTH = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORMATS = ", ".join(f"`{name}`" for name in get_args(ImportFormat))
 
 
 class ImportForm(Contract):
     """The fields of an upload; `file` is the file itself."""
 
     file: bytes = Field(description="The file to import.", json_schema_extra={"format": "binary"})
-    format: str = Field(description=f"What wrote the file: {', '.join(f'`{name}`' for name in get_args(ImportFormat))}.")
+    format: str = Field(
+        description=f"What wrote the file: {', '.join(f'`{name}`' for name in get_args(ImportFormat))}."
+    )
     slug: Slug
     title: Title
     dry_run: bool = Field(default=False, description="Report what would be done, store nothing.")
