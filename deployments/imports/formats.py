@@ -8,6 +8,8 @@ from deployments.imports.document import read_document, write_document
 from deployments.imports.notices import Notices
 from deployments.imports.source import Reader
 from deployments.imports.survey import read_survey
+from deployments.imports.surveyjs.reading import read_surveyjs
+from deployments.imports.surveyjs.writing import write_surveyjs
 from deployments.imports.xlsform.reading import read_xlsform
 from deployments.imports.xlsform.writing import write_xlsform
 
@@ -15,6 +17,7 @@ READERS: Final[dict[ImportFormat, Reader]] = {
     "surveymonkey_csv": read_survey,
     "formstream_json": read_document,
     "xlsform": read_xlsform,
+    "surveyjs_json": read_surveyjs,
 }
 
 Writer = Callable[[dict[str, Any], str, Notices], bytes]
@@ -23,6 +26,7 @@ Writer = Callable[[dict[str, Any], str, Notices], bytes]
 _WRITERS: Final[dict[DefinitionFormat, tuple[Writer, str, str]]] = {
     "formstream_json": (lambda definition, _title, _notices: write_document(definition), "application/json", "json"),
     "xlsform": (write_xlsform, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    "surveyjs_json": (write_surveyjs, "application/json", "json"),
 }
 
 

@@ -18,7 +18,8 @@ from deployments.imports.logic.tree import (
 )
 
 _CHOICES: Final = ("choice", "dropdown", "multi_choice")
-_NUMBERS: Final = ("number", "integer", "currency", "rating", "scale", "nps")
+NUMBERS: Final = ("number", "integer", "currency", "rating", "scale", "nps")
+TRUTHS: Final = ("yes_no", "consent")
 _MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -44,9 +45,9 @@ class Subject:
         known = self.values.get(_text(foreign))
         if known is not None:
             return known
-        if self.kind in _NUMBERS and isinstance(foreign, str):
+        if self.kind in NUMBERS and isinstance(foreign, str):
             return _number(foreign)
-        if self.kind not in _NUMBERS and isinstance(foreign, int | float) and not isinstance(foreign, bool):
+        if self.kind not in NUMBERS and isinstance(foreign, int | float) and not isinstance(foreign, bool):
             return _text(foreign)
         return foreign
 
@@ -118,7 +119,7 @@ def _compared(sign: str, answer: Answer, value: Scalar, subject: Subject) -> Nod
     if sign == "==" and (value == "" or value is None):
         return Call("empty", (answer,))
     own = subject.value(value)
-    if sign == "==" and subject.kind in ("yes_no", "consent") and isinstance(own, bool):
+    if sign == "==" and subject.kind in TRUTHS and isinstance(own, bool):
         return Operation("==", answer, Constant(own))
     if subject.several and sign == "==":
         return Operation("==", answer, Items((own,)))

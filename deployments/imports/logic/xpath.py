@@ -1,6 +1,5 @@
 """The XPath of XLSForm, as ODK's tools take it: `${name}`, operators, and the functions that have a counterpart."""
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -9,8 +8,9 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError, VisitError
 
 from deployments.imports.logic import tree
-from deployments.imports.logic.subjects import Subjects
+from deployments.imports.logic.subjects import NUMBERS, TRUTHS, Subjects
 from deployments.imports.logic.tree import (
+    TRUE,
     Answer,
     Call,
     Constant,
@@ -172,9 +172,8 @@ class Writer:
     def _print(self, node: Node, binding: int) -> str:
         match node:
             case Answer(field, part):
-                text = f"${{{self._naming(field, part)}}}"
-                # As a condition, an answer stands for whether there is one.
-                return f"{text} != ''" if binding == 0 else text
+                name = f"${{{self._naming(field, part)}}}"
+                return self._truth(name, "" if part else self._kind(field)) if binding == 0 else name
             case Constant(value):
                 return self._literal(value)
             case Not(operand):
@@ -223,6 +222,12 @@ class Writer:
     def _bracketed(self, text: str, own: int, binding: int) -> str:
         return f"({text})" if own < binding and binding < 9 else text
 
+    def _truth(self, name: str, kind: str) -> str:
+        """The answer as a condition: false and 0 are none."""
+        if kind in TRUTHS:
+            return f"{name} = {self._value(Answer(name[2:-1]), TRUE)}"
+        return f"({name} != '' and {name} != 0)" if kind in NUMBERS else f"{name} != ''"
+
     def _kind(self, field: str) -> str:
         subject = self._subjects.get(field)
         return "" if subject is None else subject.kind
@@ -256,29 +261,3 @@ class Writer:
                 if "e" in text or "n" in text:
                     raise Untranslatable(f"XPath cannot say the number {text}.")
                 return text
-
-
-@cache
-def _anchored() -> "re.Pattern[str]":
-    return re.compile(r"\^(.*)\$", re.DOTALL)
-
-
-def full_pattern(pattern: str) -> str:
-    """The pattern that a whole text must match, from one that `regex()` looks for."""
-    match = _anchored().fullmatch(pattern)
-    if match is not None and "|" not in _groupless(match[1]) and not match[1].endswith("\\"):
-        return match[1]
-    return f"(?s:.*)(?:{pattern})(?s:.*)"
-
-
-def searching_pattern(pattern: str) -> str:
-    """The pattern for `regex()` that matches the whole text only."""
-    return f"^({pattern})$" if "|" in _groupless(pattern) else f"^{pattern}$"
-
-
-def _groupless(pattern: str) -> str:
-    """The pattern without what is in brackets or escaped, where a bar separates less than the whole."""
-    text = re.sub(r"\\.|\[[^\]]*\]", "", pattern, flags=re.DOTALL)
-    while (shorter := re.sub(r"\([^()]*\)", "", text)) != text:
-        text = shorter
-    return text

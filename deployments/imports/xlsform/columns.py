@@ -30,6 +30,9 @@ ALIASES: Final = {
 TEXTS: Final = ("label", "hint", "guidance_hint", "constraint_message", "required_message")
 """The columns that may come once per language."""
 
+FREE: Final = frozenset(("label", "hint"))
+"""What may change without a row's mark (`marks`) losing its hold."""
+
 IGNORED: Final = frozenset(("form_id", "version", "id_string", "formstream", "notes", "comments"))
 
 TYPES: Final = {

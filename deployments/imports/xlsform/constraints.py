@@ -3,8 +3,9 @@
 from datetime import date, timedelta
 from typing import Any, Final
 
+from deployments.imports.logic.patterns import full_pattern
 from deployments.imports.logic.tree import Answer, Call, Constant, Negative, Node, Operation
-from deployments.imports.logic.xpath import SELF, full_pattern
+from deployments.imports.logic.xpath import SELF
 
 _TEXTS: Final = ("short_text", "long_text", "email", "url", "phone", "hidden")
 _NUMBERS: Final = ("number", "currency", "integer")

@@ -9,14 +9,15 @@ from deployments.imports.draft import Clause, Draft
 from deployments.imports.logic import formstream, xpath
 from deployments.imports.logic.subjects import Subject, adopt
 from deployments.imports.logic.tree import Answer, Call, Node, Operation, Untranslatable, both, conjuncts, rewritten
+from deployments.imports.marks import apply_mark, marked_type
 from deployments.imports.naming import option_ids
 from deployments.imports.source import DefinitionOnly
 from deployments.imports.target import TYPES, has_rules
-from deployments.imports.xlsform.columns import METADATA, Kind, language_code, truth
+from deployments.imports.xlsform.columns import FREE, METADATA, Kind, language_code, truth
 from deployments.imports.xlsform.constraints import absorb
-from deployments.imports.xlsform.marks import apply_mark, marked_type
 from deployments.imports.xlsform.rows import Item, named, read_items
 from deployments.imports.xlsform.workbook import SheetRow, Workbook, read_workbook
+from deployments.kit.engine import CompiledForm
 
 _PLAIN: Final = {
     "text": "short_text",
@@ -67,7 +68,7 @@ class _Reading:
         self._language = self._default_language()
         self._lists = self._read_lists()
 
-    def read(self) -> Any:
+    def read(self) -> CompiledForm:
         items = read_items(self._workbook, self.draft.notices)
         self._properties()
         self._pages(items)
@@ -78,8 +79,8 @@ class _Reading:
             self._constrain(element, item)
         # Expressions that the mark keeps as they were come last.
         for element, row in self._marks:
-            apply_mark(element, row, self.draft.notices, f"survey row {row.number}")
-        apply_mark(self.draft.properties, self._settings, self.draft.notices, "settings")
+            apply_mark(element, row.cells, FREE, self.draft.notices, f"survey row {row.number}")
+        apply_mark(self.draft.properties, self._settings.cells, FREE, self.draft.notices, "settings")
         self._drop_fillers()
         return self.draft.settled()
 
@@ -365,7 +366,7 @@ class _Reading:
 
     def _mark(self, element: dict[str, Any], row: SheetRow) -> None:
         """Let conditions know what a field really is before they are translated."""
-        kind = marked_type(row)
+        kind = marked_type(row.cells, FREE)
         if kind is None:
             return
         for name, subject in list(self._subjects.items()):

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from openpyxl import Workbook as Book
 from openpyxl.worksheet.worksheet import Worksheet
 
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.logic import formstream, xpath
+from deployments.imports.logic.patterns import searching_pattern
 from deployments.imports.logic.subjects import Subject
 from deployments.imports.logic.tree import Untranslatable
+from deployments.imports.marks import NAME, mark_of
 from deployments.imports.naming import Names
 from deployments.imports.notices import Notices
-from deployments.imports.xlsform.marks import COLUMN, MAX_MARK, mark_of
+from deployments.imports.xlsform.columns import FREE
 from deployments.imports.xlsform.reading import read_xlsform
 from deployments.kit.engine import parse_definition
 
@@ -59,9 +62,12 @@ _EXACT: Final = frozenset(
 )
 _ILLEGAL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST: Final = 32_000
+MAX_MARK: Final = 30_000
+"""The most characters of a mark: a cell takes 32,767."""
+
 _COLUMNS: Final = (
     *("type", "name", "label", "hint", "required", "relevant", "constraint", "calculation", "appearance"),
-    *("parameters", COLUMN),
+    *("parameters", NAME),
 )
 
 
@@ -114,8 +120,8 @@ class _Writing:
                 self._element(element, (index, number))
             if not page["elements"]:
                 filler = {"type": "note", "name": f"{cells['name']}_empty", "label": "-"}
-                mark = mark_of(filler, {"omit": True}, {})
-                self._sheets.lines.append(_Line({**filler, COLUMN: mark}))
+                mark = _text(mark_of(filler, {"omit": True}, {}, FREE))
+                self._sheets.lines.append(_Line({**filler, NAME: mark}))
             self._sheets.lines.append(_Line({"type": "end_group"}))
         return self._sheets
 
@@ -211,7 +217,7 @@ class _Writing:
             if name in rules:
                 parts.append(f"{subject} {sign} {rules[name]}")
         if (pattern := rules.get("pattern")) is not None:
-            searched = xpath.searching_pattern(pattern)
+            searched = searching_pattern(pattern)
             quote = "'" if "'" not in searched else '"'
             parts.append(f"regex(., {quote}{searched}{quote})" if quote not in searched else "")
         # What has no place in a constraint is kept by the mark.
@@ -248,7 +254,7 @@ def _add_marks(document: dict[str, Any], sheets: _Sheets, notices: Notices) -> N
     found = _read_back(sheets)
     wanted = {key: value for key, value in document.items() if key != "pages"}
     read = {key: value for key, value in found.items() if key != "pages"}
-    sheets.settings[COLUMN] = _kept(sheets.settings, wanted, read, "", notices)
+    sheets.settings[NAME] = _kept(sheets.settings, wanted, read, "", notices)
     pages = found.get("pages", [])
     for line in sheets.lines:
         if not line.place:
@@ -261,7 +267,12 @@ def _add_marks(document: dict[str, Any], sheets: _Sheets, notices: Notices) -> N
             seen = seen["elements"][number[0]] if number[0] < len(seen["elements"]) else {}
         wanted = {key: value for key, value in own.items() if key != "elements" or number}
         read = {key: value for key, value in seen.items() if key != "elements" or number}
-        line.cells[COLUMN] = _kept(line.cells, wanted, read, own["id"], notices)
+        line.cells[NAME] = _kept(line.cells, wanted, read, own["id"], notices)
+
+
+def _text(mark: dict[str, Any]) -> str:
+    # Other tools look up references in every cell.
+    return orjson.dumps(mark).decode().replace("${", "\\u0024{") if mark else ""
 
 
 def _read_back(sheets: _Sheets) -> dict[str, Any]:
@@ -273,7 +284,7 @@ def _read_back(sheets: _Sheets) -> dict[str, Any]:
 
 
 def _kept(cells: dict[str, str], wanted: dict[str, Any], read: dict[str, Any], where: str, notices: Notices) -> str:
-    mark = mark_of(cells, wanted, read)
+    mark = _text(mark_of(cells, wanted, read, FREE))
     if len(mark) > MAX_MARK:
         lost = [name for name in wanted if read.get(name) != wanted[name]]
         notices.add(where, "property.lost", f"There is no room for {', '.join(lost)}.")
