@@ -75,7 +75,7 @@ class Draft:
         description = extra.pop("description", None)
         if description:
             element["description"] = self.prose(description, where)
-        element |= {key: value for key, value in extra.items() if value not in (None, {}, False)}
+        element |= {key: value for key, value in extra.items() if value is not None and value is not False}
         self._places[element["id"]] = where
         return element
 

@@ -10,6 +10,7 @@ from deployments.imports.source import Reader
 from deployments.imports.survey import read_survey
 from deployments.imports.surveyjs.reading import read_surveyjs
 from deployments.imports.surveyjs.writing import write_surveyjs
+from deployments.imports.typeform.reading import read_typeform
 from deployments.imports.xlsform.reading import read_xlsform
 from deployments.imports.xlsform.writing import write_xlsform
 
@@ -18,6 +19,7 @@ READERS: Final[dict[ImportFormat, Reader]] = {
     "formstream_json": read_document,
     "xlsform": read_xlsform,
     "surveyjs_json": read_surveyjs,
+    "typeform_json": read_typeform,
 }
 
 Writer = Callable[[dict[str, Any], str, Notices], bytes]
