@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from deployments.imports.contracts import DefinitionFile, DefinitionFormat, ImportFormat, WriteDefinition
 from deployments.imports.document import read_document, write_document
+from deployments.imports.google.reading import read_google
 from deployments.imports.notices import Notices
 from deployments.imports.source import Reader
 from deployments.imports.survey import read_survey
@@ -16,6 +17,7 @@ from deployments.imports.xlsform.writing import write_xlsform
 
 READERS: Final[dict[ImportFormat, Reader]] = {
     "surveymonkey_csv": read_survey,
+    "google_csv": read_google,
     "formstream_json": read_document,
     "xlsform": read_xlsform,
     "surveyjs_json": read_surveyjs,

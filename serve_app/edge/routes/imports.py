@@ -25,11 +25,14 @@ _NAME_LENGTH = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMATS = ", ".join(f"`{name}`" for name in get_args(ImportFormat))
 
+_TWO_FILES = frozenset({"typeform_json", "surveyjs_json"})
+_FILE = "The file to import. May come twice for Typeform and SurveyJS: the definition, and the responses."
+
 
 class ImportForm(Contract):
     """The fields of an upload; `file` is the file itself."""
 
-    file: bytes = Field(description="The file to import.", json_schema_extra={"format": "binary"})
+    file: bytes = Field(description=_FILE, json_schema_extra={"format": "binary"})
     format: str = Field(
         description=f"What wrote the file: {', '.join(f'`{name}`' for name in get_args(ImportFormat))}."
     )
@@ -91,7 +94,7 @@ async def _received(x: Exchange, file: str) -> _Upload:
             digest.update(content)
             await writer.write(content)
 
-        form = await read_form(x.header("content-type") or "", _pieces(x), "file", sink)
+        form = await read_form(x.header("content-type") or "", _pieces(x), "file", sink, most_files=2)
     return _Upload(form, size, digest.hexdigest())
 
 
@@ -128,6 +131,8 @@ def _command(upload: _Upload, own: dict[str, Any]) -> StartImport:
         faults.append(Fault("/file", "required", "The file is missing."))
     elif not upload.size:
         faults.append(Fault("/file", "length.min", "The file is empty."))
+    if form.files > 1 and form.fields.get("format") not in _TWO_FILES:
+        faults.append(Fault("/file", "duplicate", "The form may have one file in this format."))
     try:
         command = _COMMAND.validate_python(values)
     except ValidationError as error:
