@@ -1,13 +1,13 @@
 """From a definition to an XLSForm that ODK's tools take, and that is read back to the same definition."""
 
 import io
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from openpyxl import Workbook as Book
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -240,7 +240,7 @@ def _values(element: dict[str, Any]) -> dict[str, Any]:
 
 def _said(text: str) -> str:
     """The text as a cell can have it; a reference in it would be looked up."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ")
     return _ILLEGAL.sub("\ufffd", lines).replace("${", "$ {")[:_LONGEST].strip()
 
 
@@ -271,8 +271,8 @@ def _add_marks(document: dict[str, Any], sheets: _Sheets, notices: Notices) -> N
 
 
 def _text(mark: dict[str, Any]) -> str:
-    # Other tools look up references in every cell.
-    return orjson.dumps(mark).decode().replace("${", "\\u0024{") if mark else ""
+    # Other tools look up references in every cell, and readers tidy up blanks: plain ASCII comes through.
+    return json.dumps(mark, separators=(",", ":")).replace("${", "\\u0024{") if mark else ""
 
 
 def _read_back(sheets: _Sheets) -> dict[str, Any]:
