@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 
@@ -35,7 +35,7 @@ class Taken:
 
 
 class Records:
-    """The records of a file, in the order in which they came."""
+    """The records of a file, in the order in which they came; a context in which they are added."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "records.jsonl"
@@ -46,7 +46,10 @@ class Records:
         self._file.write(orjson.dumps(record) + b"\n")
         self.total += 1
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __iter__(self) -> Iterator[Any]:

@@ -36,16 +36,15 @@ _DEEPEST: Final = 30
 def read_surveyjs(file: IO[bytes], folder: Path) -> AnsweredForm:
     """The survey of a file, with the results that come with it. Raises FileUnreadable."""
     survey: dict[str, Any] | None = None
-    records = Records(folder)
-    for place, value in read_values(file, _UNITS):
-        found = _definition_in(value) if place in ("", "item") else None
-        if found is not None:
-            if survey is not None:
-                raise FileUnreadable("The file has more than one survey.")
-            survey = found
-        elif not (isinstance(value, dict) and _is_wrapper(value)):
-            records.add(value)
-    records.close()
+    with Records(folder) as records:
+        for place, value in read_values(file, _UNITS):
+            found = _definition_in(value) if place in ("", "item") else None
+            if found is not None:
+                if survey is not None:
+                    raise FileUnreadable("The file has more than one survey.")
+                survey = found
+            elif not (isinstance(value, dict) and _is_wrapper(value)):
+                records.add(value)
     if survey is None:
         raise FileUnreadable("There is no survey in the file: an object with pages or elements.")
     reading = _Reading(survey)

@@ -26,16 +26,15 @@ _UNSAID: Final = ("thankyou_screens", "theme", "workspace", "cui_settings", "tra
 def read_typeform(file: IO[bytes], folder: Path) -> AnsweredForm:
     """The form of a file, with the responses that come with it. Raises FileUnreadable."""
     form: Mapping[str, Any] | None = None
-    records = Records(folder)
-    for place, value in read_values(file, _UNITS):
-        found = _form_in(value) if place in ("", "item") else None
-        if found is not None:
-            if form is not None:
-                raise FileUnreadable("The file has more than one form.")
-            form = found
-        elif not (place in ("", "item") and isinstance(value, dict) and _is_wrapper(value)):
-            records.add(value)
-    records.close()
+    with Records(folder) as records:
+        for place, value in read_values(file, _UNITS):
+            found = _form_in(value) if place in ("", "item") else None
+            if found is not None:
+                if form is not None:
+                    raise FileUnreadable("The file has more than one form.")
+                form = found
+            elif not (place in ("", "item") and isinstance(value, dict) and _is_wrapper(value)):
+                records.add(value)
     if form is None:
         raise FileUnreadable("There is no form in the file: an object with fields, as Typeform's Create API has it.")
     reading = _Reading(form)

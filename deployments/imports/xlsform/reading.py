@@ -160,9 +160,11 @@ class _Reading:
                 self._marks.append((page, item.row))
                 page["elements"] += self._elements(item.items, _relevant(item, []))
             else:
-                if implicit is None:
+                elements = self._elements([item], [])
+                if elements and implicit is None:
                     implicit = self.draft.page("page1", None, item.where)
-                implicit["elements"] += self._elements([item], [])
+                if implicit is not None:
+                    implicit["elements"] += elements
 
     def _elements(self, items: Sequence[Item], clauses: list[Clause]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

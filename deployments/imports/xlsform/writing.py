@@ -149,6 +149,8 @@ class _Writing:
                 high = 10 if kind == "nps" else element.get("max", 5)
                 cells |= {"type": "range", "parameters": f"start={low} end={high} step=1"}
                 cells["appearance"] = "rating" if kind == "rating" else ""
+                if low == high:  # A range has two ends.
+                    cells |= {"type": "integer", "parameters": ""}
             case "calculated":
                 cells |= {"type": "calculate", "calculation": self._expression(element, "expression")}
             case _ if kind in _NATIVE:
