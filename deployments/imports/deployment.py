@@ -1,8 +1,11 @@
 """The door of imports: opens the unit of work, calls the rules, returns contracts."""
 
+import asyncio
+
 from db.session import Database
 from deployments.imports import service
-from deployments.imports.contracts import StartedImport, StartImport
+from deployments.imports.contracts import DefinitionFile, StartedImport, StartImport, WriteDefinition
+from deployments.imports.formats import write_definition
 from deployments.kit.errors import DomainError
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
@@ -29,6 +32,11 @@ class Imports:
         if started.replayed:
             await self._discard(principal, command.file)
         return started
+
+    async def write_definition(self, principal: Principal, command: WriteDefinition) -> DefinitionFile:
+        """The definition as a file."""
+        principal.require("forms:read", command.form_id)
+        return await asyncio.to_thread(write_definition, command)
 
     async def _discard(self, principal: Principal, file: str) -> None:
         if file.startswith(f"{principal.tenant_id}/"):

@@ -11,10 +11,11 @@ from db.session import UnitOfWork
 from deployments.forms.contracts import CreateForm, Form, FormsApi
 from deployments.imports.contracts import StartImport
 from deployments.imports.errors import FormDiffers
+from deployments.imports.formats import READERS
 from deployments.imports.report import MAX_SAMPLE, Tally, outcome, preview
 from deployments.imports.rows import batches
 from deployments.imports.service import IMPORT
-from deployments.imports.survey import Survey, read_survey
+from deployments.imports.source import Source
 from deployments.kit.engine import parse_definition
 from deployments.kit.errors import Conflict, DomainError, NotFound
 from deployments.kit.objects import ObjectStore
@@ -46,9 +47,9 @@ class ImportJob:
         try:
             async with self._objects.local_copy(command.file) as file:
                 with tempfile.TemporaryDirectory() as folder:
-                    survey = await asyncio.to_thread(read_survey, file, Path(folder))
+                    source = await asyncio.to_thread(READERS[command.format], file, Path(folder))
                     work = self._preview if command.dry_run else self._import
-                    return await work(job, command, survey)
+                    return await work(job, command, source)
         except FileNotFoundError as error:
             raise GiveUp("The uploaded file is not there any more. Upload it again.") from error
         except DomainError as error:
@@ -56,24 +57,26 @@ class ImportJob:
                 raise
             raise GiveUp(error.detail) from error
 
-    async def _import(self, job: JobRun, command: StartImport, survey: Survey) -> Done:
+    async def _import(self, job: JobRun, command: StartImport, source: Source) -> Done:
         principal = Principal.system(job.tenant_id, IMPORT)
-        await job.progress(0, survey.total)
-        form = await self._form(principal, command, survey)
+        await job.progress(0, source.total)
+        form = await self._form(principal, command, source)
         tally = Tally()
-        pieces = batches(survey.rows(), _ROWS, _BYTES)
+        pieces = batches(source.rows(), _ROWS, _BYTES)
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            rows = []
             for row in piece:
                 if isinstance(row, RejectedRow):
                     tally.refuse(row)
-            rows = [row for row in piece if isinstance(row, ImportRow)]
+                else:
+                    rows.append(_asked(source, row, tally))
             if rows:
                 stored = await self._responses.import_rows(principal, form.id, rows)
                 tally.imported += stored.imported
                 tally.skipped += stored.skipped
                 for refused in stored.rejected:
                     tally.refuse(refused)
-            await job.progress(tally.rows, survey.total)
+            await job.progress(tally.rows, source.total)
         fact = ImportCompleted(
             job_id=job.id, form_id=form.id, imported=tally.imported, skipped=tally.skipped, failed=tally.refused
         )
@@ -82,39 +85,40 @@ class ImportJob:
             record(unit, fact, actor=job.created_by, origin=Origin())
             await _discard_later(unit, job)
 
-        return Done(outcome(form.id, survey, tally), effect)
+        return Done(outcome(form.id, source, tally), effect)
 
-    async def _preview(self, job: JobRun, command: StartImport, survey: Survey) -> Done:
-        await job.progress(0, survey.total)
+    async def _preview(self, job: JobRun, command: StartImport, source: Source) -> Done:
+        await job.progress(0, source.total)
         form, conflict = None, None
         try:
-            form = await self._existing(Principal.system(job.tenant_id, IMPORT), command, survey)
+            form = await self._existing(Principal.system(job.tenant_id, IMPORT), command, source)
         except FormDiffers as error:
             conflict = error.detail
-        tally = await asyncio.to_thread(_checked, survey)
-        await job.progress(tally.rows, survey.total)
+        tally = await asyncio.to_thread(_checked, source)
+        await job.progress(tally.rows, source.total)
 
         async def effect(unit: UnitOfWork) -> None:
             await _discard_later(unit, job)
 
-        return Done(preview(form.id if form else None, conflict, survey, tally), effect)
+        return Done(preview(form.id if form else None, conflict, source, tally), effect)
 
-    async def _form(self, principal: Principal, command: StartImport, survey: Survey) -> Form:
-        """The published form that the file's rows fit: the one of that name, else a new one."""
-        form = await self._existing(principal, command, survey)
+    async def _form(self, principal: Principal, command: StartImport, source: Source) -> Form:
+        """The form that the file's rows fit, published when there are any: the one of that name, else a new one."""
+        form = await self._existing(principal, command, source)
         if form is None:
-            order = CreateForm(slug=command.slug, title=command.title, definition=survey.plan.definition)
+            order = CreateForm(slug=command.slug, title=command.title, definition=source.form.definition.document())
             with suppress(Conflict):
                 form = await self._forms.create(principal, order)
             # Another import may have been faster.
-            form = form or await self._existing(principal, command, survey)
+            form = form or await self._existing(principal, command, source)
         if form is None:
             raise FormDiffers(f"The name {command.slug} cannot be used for a form.")
-        if form.version is None:
+        # Responses need a version; a definition by itself is for its owner to look at and to publish.
+        if form.version is None and source.total:
             await self._forms.publish(principal, form.id)
         return form
 
-    async def _existing(self, principal: Principal, command: StartImport, survey: Survey) -> Form | None:
+    async def _existing(self, principal: Principal, command: StartImport, source: Source) -> Form | None:
         """The form of that name, None when there is none. Raises FormDiffers when the rows would not fit."""
         try:
             form = await self._forms.get_by_slug(principal, command.slug)
@@ -125,7 +129,7 @@ class ImportJob:
         definition: dict[str, Any] = form.definition
         if form.version is not None:
             definition = (await self._forms.get_version(principal, form.id, form.version)).definition
-        if parse_definition(definition).document() != survey.form.definition.document():
+        if parse_definition(definition).document() != source.form.definition.document():
             raise FormDiffers(f"The form {command.slug} has other questions than this file; import under another name.")
         return form
 
@@ -151,18 +155,32 @@ async def _discard_later(unit: UnitOfWork, job: JobRun) -> None:
     await enqueue(unit, JobSpec(DISCARD, {"file": job.payload["file"]}, created_by=f"system:{IMPORT}"))
 
 
-def _checked(survey: Survey) -> Tally:
+def _asked(source: Source, row: ImportRow, tally: Tally) -> ImportRow:
+    """The row without the answers that the form's logic does not ask for, which would be lost: its meta keeps them."""
+    if not any(field.visible_if for field in source.form.definition.fields):
+        return row
+    kept, faults = source.form.check(row.answers, partial=True)
+    hidden = {name: answer for name, answer in row.answers.items() if name not in kept}
+    if faults or not hidden:
+        return row
+    tally.set_aside(row.line)
+    answers = {name: answer for name, answer in row.answers.items() if name in kept}
+    return row.model_copy(update={"answers": answers, "meta": {**row.meta, "hidden_answers": hidden}})
+
+
+def _checked(source: Source) -> Tally:
     """The rows as an import into the new form would find them."""
     tally = Tally(most=MAX_SAMPLE)
-    for row in survey.rows():
+    for row in source.rows():
         if isinstance(row, RejectedRow):
             tally.refuse(row)
             continue
-        _, faults = survey.form.check(row.answers)
+        _, faults = source.form.check(row.answers, partial=True)
         if faults:
             detail = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults)
             tally.refuse(RejectedRow(line=row.line, detail=detail[:1000]))
         else:
+            _asked(source, row, tally)
             tally.imported += 1
     return tally
 

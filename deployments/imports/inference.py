@@ -105,8 +105,8 @@ class _Inference:
         for kind in ("date", "datetime"):
             if kind in held:
                 return questions.text(field_id, heading.full, kind, index)
-        if (labels := _closed(column, hint)) is not None:
-            return questions.choice(field_id, heading.full, _choice_kind(labels), index, labels, None)
+        if (labels := closed_labels(column, hint)) is not None:
+            return questions.choice(field_id, heading.full, choice_kind(labels), index, labels, None)
         kind = "long_text" if column.lines or column.longest > _LONG else "short_text"
         return questions.text(field_id, heading.full, kind, index)
 
@@ -118,11 +118,11 @@ class _Inference:
         if (whole.part and whole.part.lower() != CLOSED) or not self._free_text(other):
             return None
         column = self._column(whole)
-        labels = _closed(column, whole.part.lower())
+        labels = closed_labels(column, whole.part.lower())
         if labels is None or "integer" in column.types:
             return None
         field_id = self._id(group.title, whole.index)
-        question = questions.choice(field_id, group.title, _choice_kind(labels), whole.index, labels, other.index)
+        question = questions.choice(field_id, group.title, choice_kind(labels), whole.index, labels, other.index)
         return question, {whole.index, other.index}
 
     def _boxes(self, _: int, group: Group, headings: Sequence[Heading]) -> "Found":
@@ -210,7 +210,7 @@ Found = tuple[Question, set[int]] | None
 """A question and the columns that it takes; None when the rule does not fit."""
 
 
-def _closed(column: Column, hint: str) -> list[str] | None:
+def closed_labels(column: Column, hint: str) -> list[str] | None:
     """The options of a column that is a choice."""
     vocabulary = column.vocabulary
     if not vocabulary or hint in OPEN:
@@ -223,7 +223,7 @@ def _closed(column: Column, hint: str) -> list[str] | None:
     return list(vocabulary) if size <= MAX_CHOICES and repeated and rare * 2 <= size else None
 
 
-def _choice_kind(labels: Sequence[str]) -> str:
+def choice_kind(labels: Sequence[str]) -> str:
     return "choice" if len(labels) <= _SHOWN else "dropdown"
 
 

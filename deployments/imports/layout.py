@@ -84,7 +84,7 @@ def read_layout(path: Path) -> Layout:
     head = list(islice(records, 3))
     if not head or head[0].problem:
         raise FileUnreadable("The first row must name the questions.")
-    first = [_name(cell) for cell in head[0].cells]
+    first = [one_line(cell) for cell in head[0].cells]
     second = head[1].cells if len(head) > 1 else []
     metadata = metadata_columns(first)
     two_rows = _is_header(first, second, metadata)
@@ -93,7 +93,7 @@ def read_layout(path: Path) -> Layout:
     # Trailing separators in every line are columns without a name; they stay, for cells may be in them.
     width = max(len(first), len(second)) if two_rows else len(first)
     first += [""] * (width - len(first))
-    parts = [_name(cell) for cell in second] + [""] * (width - len(second)) if two_rows else [""] * width
+    parts = [one_line(cell) for cell in second] + [""] * (width - len(second)) if two_rows else [""] * width
     questions = [index for index in range(width) if index not in metadata]
     groups = _carried(first, parts, questions) if two_rows else _prefixed(first, questions)
     return Layout(
@@ -107,14 +107,15 @@ def read_layout(path: Path) -> Layout:
     )
 
 
-def _name(cell: str) -> str:
+def one_line(cell: str) -> str:
+    """The name that a cell of the header gives, without line breaks; '' for what pandas writes for none."""
     text = _BREAKS.sub(" ", cell).strip()
     return "" if _UNNAMED.fullmatch(text) else text
 
 
 def _is_header(first: Sequence[str], second: Sequence[str], metadata: dict[int, Kind]) -> bool:
     """Whether the second record goes on with the header: it names parts and describes no response."""
-    parts = {index: text for index, cell in enumerate(second) if (text := _name(cell))}
+    parts = {index: text for index, cell in enumerate(second) if (text := one_line(cell))}
     if not parts or any(parts.get(index, CLOSED).lower() not in _SINGLE for index in metadata):
         return False
     if any(part.lower() in _SINGLE for part in parts.values()):

@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 _LONGEST: Final = 48
+_ID: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_OPTION_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _GAPS: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -24,6 +27,21 @@ class Names:
             unique, number = f"{name}_{number}", number + 1
         self._taken.add(unique)
         return unique
+
+    def keep(self, name: str, fallback: str) -> str:
+        """`name` itself when it is an identifier that is free, else one made of it."""
+        if _ID.fullmatch(name) and name not in self._taken:
+            self._taken.add(name)
+            return name
+        return self.make(name, fallback)
+
+
+def option_ids(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Ids of options by the names that they had: the names themselves where they can be ids."""
+    given = list(dict.fromkeys(names))
+    kept = {name for name in given if _OPTION_ID.fullmatch(name) and name not in reserved}
+    made = Names(frozenset(kept) | reserved)
+    return {name: name if name in kept else made.make(name, f"option{n}") for n, name in enumerate(given, 1)}
 
 
 def _slug(title: str) -> str:

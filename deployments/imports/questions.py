@@ -22,7 +22,7 @@ class Question:
 
 def text(field_id: str, title: str, kind: str, index: int, **extra: Any) -> Question:
     """A field whose answer is the cell's own text."""
-    return Question(_element(field_id, title, kind, **extra), lambda cells: _filled(cells[index]))
+    return Question(element(field_id, title, kind, **extra), lambda cells: _filled(cells[index]))
 
 
 def number(field_id: str, title: str, kind: str, index: int) -> Question:
@@ -32,12 +32,12 @@ def number(field_id: str, title: str, kind: str, index: int) -> Question:
         cell = _filled(cells[index])
         return None if cell is None else float(cell) if "." in cell else int(cell)
 
-    return Question(_element(field_id, title, kind), read)
+    return Question(element(field_id, title, kind), read)
 
 
 def choice(field_id: str, title: str, kind: str, index: int, labels: Iterable[str], other: int | None) -> Question:
     """One of the texts that the column has, with the free text of the column `other`."""
-    ids = _ids(labels)
+    ids = ids_of(labels)
 
     def read(cells: Sequence[str]) -> Any:
         cell = _filled(cells[index])
@@ -47,7 +47,7 @@ def choice(field_id: str, title: str, kind: str, index: int, labels: Iterable[st
             return chosen
         return {"other": free} if chosen is None else {"option": chosen, "other": free}
 
-    return Question(_element(field_id, title, kind, options=_options(ids), **_allow(other)), read)
+    return Question(element(field_id, title, kind, options=_options(ids), **_allow(other)), read)
 
 
 def multi_choice(field_id: str, title: str, labels: Mapping[int, str], other: int | None) -> Question:
@@ -63,7 +63,7 @@ def multi_choice(field_id: str, title: str, labels: Mapping[int, str], other: in
             return chosen or None
         return {"options": chosen, "other": free} if chosen else {"other": free}
 
-    return Question(_element(field_id, title, "multi_choice", options=options, **_allow(other)), read)
+    return Question(element(field_id, title, "multi_choice", options=options, **_allow(other)), read)
 
 
 def ranking(field_id: str, title: str, labels: Mapping[int, str], *, ties: bool) -> Question:
@@ -76,25 +76,25 @@ def ranking(field_id: str, title: str, labels: Mapping[int, str], *, ties: bool)
         return {option: int(cells[index]) for index, option in ids.items() if _filled(cells[index])} or None
 
     extra = {"allow_ties": True} if ties else {}
-    return Question(_element(field_id, title, "ranking", options=options, **extra), read)
+    return Question(element(field_id, title, "ranking", options=options, **extra), read)
 
 
 def matrix(field_id: str, title: str, rows: Mapping[int, str], labels: Iterable[str]) -> Question:
     """Columns of the file that share their texts: each is a row of the matrix, each text a column of it."""
-    names, columns = Names(), _ids(labels)
+    names, columns = Names(), ids_of(labels)
     ids = {index: names.make(label, f"row{position}") for position, (index, label) in enumerate(rows.items(), 1)}
     row_options = [{"id": ids[index], "label": label} for index, label in rows.items()]
 
     def read(cells: Sequence[str]) -> dict[str, str] | None:
         return {row: columns[cells[index]] for index, row in ids.items() if _filled(cells[index])} or None
 
-    return Question(_element(field_id, title, "matrix", rows=row_options, columns=_options(columns)), read)
+    return Question(element(field_id, title, "matrix", rows=row_options, columns=_options(columns)), read)
 
 
 def matrix_multi(field_id: str, title: str, boxes: Mapping[int, tuple[str, str]]) -> Question:
     """Columns that hold the label of one box (row, column) where it was ticked."""
-    rows = _ids(dict.fromkeys(row for row, _ in boxes.values()))
-    columns = _ids(dict.fromkeys(column for _, column in boxes.values()))
+    rows = ids_of(dict.fromkeys(row for row, _ in boxes.values()))
+    columns = ids_of(dict.fromkeys(column for _, column in boxes.values()))
 
     def read(cells: Sequence[str]) -> dict[str, list[str]] | None:
         ticked: dict[str, list[str]] = {}
@@ -103,7 +103,7 @@ def matrix_multi(field_id: str, title: str, boxes: Mapping[int, tuple[str, str]]
                 ticked.setdefault(rows[row], []).append(columns[column])
         return ticked or None
 
-    return Question(_element(field_id, title, "matrix_multi", rows=_options(rows), columns=_options(columns)), read)
+    return Question(element(field_id, title, "matrix_multi", rows=_options(rows), columns=_options(columns)), read)
 
 
 _RESERVED: Final = frozenset(("other",))
@@ -113,7 +113,8 @@ def _filled(cell: str) -> str | None:
     return cell if cell and not cell.isspace() else None
 
 
-def _ids(labels: Iterable[str]) -> dict[str, str]:
+def ids_of(labels: Iterable[str]) -> dict[str, str]:
+    """Option ids by their labels."""
     names = Names(_RESERVED)
     return {label: names.make(label, f"option{position}") for position, label in enumerate(labels, 1)}
 
@@ -126,5 +127,6 @@ def _allow(other: int | None) -> dict[str, bool]:
     return {} if other is None else {"allow_other": True}
 
 
-def _element(field_id: str, title: str, kind: str, **extra: Any) -> dict[str, Any]:
+def element(field_id: str, title: str, kind: str, **extra: Any) -> dict[str, Any]:
+    """An element whose title is not too long."""
     return {"id": field_id, "type": kind, "title": title[:MAX_TITLE], **extra}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,13 @@ from deployments.responses.contracts import ImportRow, RejectedRow
 _LONGEST_KEY: Final = 100
 
 
-def read_rows(path: Path, layout: Layout, plan: Plan) -> Iterator[ImportRow | RejectedRow]:
+When = Callable[[Sequence[str]], datetime | None]
+"""When a response was given, by the cells of its row."""
+
+
+def read_rows(
+    path: Path, layout: Layout, plan: Plan, source: str = "surveymonkey_csv", when: When | None = None
+) -> Iterator[ImportRow | RejectedRow]:
     """Every response of the file, and every line that is none, in their order.
 
     The key is the respondent's id; for a row without one, or with one that an earlier row has, it is made of the row's
@@ -42,8 +48,8 @@ def read_rows(path: Path, layout: Layout, plan: Plan) -> Iterator[ImportRow | Re
             key=key,
             line=record.line,
             answers={name: answer for name, answer in answers.items() if answer is not None},
-            meta={"source": "surveymonkey_csv", "line": record.line},
-            submitted_at=_submitted_at(cells, plan),
+            meta={"source": source, "line": record.line},
+            submitted_at=_submitted_at(cells, plan) if when is None else when(cells),
         )
 
 

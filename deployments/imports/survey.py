@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from deployments.imports.decoding import Decoding, decode
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.inference import Plan, infer
 from deployments.imports.layout import Layout, read_layout
+from deployments.imports.notices import Notice
 from deployments.imports.profile import Profile, read_profile
 from deployments.imports.rows import read_rows
 from deployments.kit.engine import CompiledForm, InvalidDefinition, compile_form, parse_definition
@@ -35,17 +36,34 @@ class Survey:
         """Every response, and every row that is none."""
         return read_rows(self.path, self.layout, self.plan)
 
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Notice]:
         """What its owner should know although everything can be imported."""
-        found = []
-        if not self.decoding.encoding.startswith("utf"):
-            found.append(f"The file is not UTF-8; it was read as {self.decoding.encoding}.")
-        if self.decoding.replaced:
-            lines = ", ".join(map(str, self.decoding.lines[:10]))
-            found.append(f"{self.decoding.replaced} characters could not be read and were replaced; lines: {lines}.")
+        found = decoding_notices(self.decoding)
         if self.plan.key is None:
-            found.append("The file has no column RespondentID; responses are recognised by their text.")
+            detail = "The file has no column RespondentID; responses are recognised by their text."
+            found.append(Notice("", "responses.without_id", detail))
         return found
+
+    def details(self) -> dict[str, Any]:
+        """How the text was understood."""
+        return {
+            "encoding": self.decoding.encoding,
+            "header_rows": self.layout.header_rows,
+            "delimiter": self.layout.dialect.delimiter,
+        }
+
+
+def decoding_notices(decoding: Decoding) -> list[Notice]:
+    """What the owner of a text should know of how its bytes were read."""
+    found = []
+    if not decoding.encoding.startswith("utf"):
+        detail = f"The file is not UTF-8; it was read as {decoding.encoding}."
+        found.append(Notice("", "file.encoding", detail))
+    if decoding.replaced:
+        lines = ", ".join(map(str, decoding.lines[:10]))
+        detail = f"{decoding.replaced} characters could not be read and were replaced; lines: {lines}."
+        found.append(Notice("", "file.replaced", detail))
+    return found
 
 
 def read_survey(file: IO[bytes], folder: Path) -> Survey:

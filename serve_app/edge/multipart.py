@@ -23,10 +23,14 @@ class MalformedMultipart(BadRequest):
 
 @dataclass(slots=True)
 class Form:
-    """What came: text fields by name, and the name of the file. `faults` are errors that do not end the reading."""
+    """What came: text fields by name, the name of the first file, and how many files there were.
+
+    `faults` are errors that do not end the reading.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     file_name: str | None = None
+    files: int = 0
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -36,9 +40,13 @@ async def read_form(
     file_field: str,
     sink: Callable[[bytes], Awaitable[None]],
     form: Form | None = None,
+    *,
+    most_files: int = 1,
 ) -> Form:
     """Read a form to its end, sending the content of `file_field` to `sink` as it comes. `form`, when given, is filled,
     so that the sink can look at the fields that came before the file.
+
+    With `most_files` there may be several; they reach the sink as one, each beginning a line of its own.
 
     Raises UnsupportedMediaType, MalformedMultipart, and Invalid when there are more parts than MAX_PARTS.
     A field that is too long, comes twice or is not UTF-8 becomes a fault of the form.
@@ -47,7 +55,7 @@ async def read_form(
     boundary = options.get(b"boundary", b"")
     if media_type != b"multipart/form-data" or not boundary:
         raise UnsupportedMediaType("The body must be multipart/form-data with a boundary.")
-    reader = _Reader(file_field, form or Form())
+    reader = _Reader(file_field, form or Form(), most_files)
     try:
         parser = MultipartParser(
             boundary,
@@ -70,8 +78,9 @@ async def read_form(
 class _Reader:
     """The parser's callbacks: they cannot wait, so file content is kept until the piece has been parsed."""
 
-    def __init__(self, file_field: str, form: Form) -> None:
+    def __init__(self, file_field: str, form: Form, most_files: int) -> None:
         self.form = form
+        self._most_files = most_files
         self.ended = False
         self._file_field = file_field
         self._content: list[bytes] = []
@@ -127,9 +136,14 @@ class _Reader:
         self._name = name.decode("utf-8", "replace").replace("\0", "")[:100]
         self._is_file = self._name == self._file_field
         if self._is_file:
-            if self.form.file_name is not None:
-                raise Invalid.at(f"/{self._file_field}", "duplicate", "The form may have one file.")
-            self.form.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+            self.form.files += 1
+            if self.form.files > self._most_files:
+                files = "one file" if self._most_files == 1 else f"{self._most_files} files"
+                raise Invalid.at(f"/{self._file_field}", "duplicate", f"The form may have {files}.")
+            if self.form.files == 1:
+                self.form.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+            else:
+                self._content.append(b"\n")
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:

@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import re
-from typing import Any
+from typing import Any, get_args
 
 import uuid_utils
 from pydantic import Field, TypeAdapter, ValidationError
 
 from deployments.forms.contracts import Slug, Title
-from deployments.imports.contracts import StartedImport, StartImport
+from deployments.imports.contracts import ImportFormat, StartedImport, StartImport
 from deployments.kit.contract import Contract
 from deployments.kit.errors import Fault, Invalid
 from deployments.kit.objects import object_key
@@ -21,13 +21,19 @@ from serve_app.edge.parsing import idempotency_key, pieces_of
 
 _NAME_LENGTH = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORMATS = ", ".join(f"`{name}`" for name in get_args(ImportFormat))
+
+_TWO_FILES = frozenset({"typeform_json", "surveyjs_json"})
+_FILE = "The file to import. May come twice for Typeform and SurveyJS: the definition, and the responses."
 
 
 class ImportForm(Contract):
     """The fields of an upload; `file` is the file itself."""
 
-    file: bytes = Field(description="The file to import.", json_schema_extra={"format": "binary"})
-    format: str = Field(description="What wrote the file: `surveymonkey_csv`.")
+    file: bytes = Field(description=_FILE, json_schema_extra={"format": "binary"})
+    format: str = Field(
+        description=f"What wrote the file: {', '.join(f'`{name}`' for name in get_args(ImportFormat))}."
+    )
     slug: Slug
     title: Title
     dry_run: bool = Field(default=False, description="Report what would be done, store nothing.")
@@ -86,9 +92,8 @@ async def _received(x: Exchange, file: str) -> _Upload:
             digest.update(content)
             await writer.write(content)
 
-        form = await read_form(
-            x.header("content-type") or "", pieces_of(x.request, x.settings.max_upload), "file", sink
-        )
+        pieces = pieces_of(x.request, x.settings.max_upload)
+        form = await read_form(x.header("content-type") or "", pieces, "file", sink, most_files=2)
     return _Upload(form, size, digest.hexdigest())
 
 
@@ -108,6 +113,8 @@ def _command(upload: _Upload, own: dict[str, Any]) -> StartImport:
         faults.append(Fault("/file", "required", "The file is missing."))
     elif not upload.size:
         faults.append(Fault("/file", "length.min", "The file is empty."))
+    if form.files > 1 and form.fields.get("format") not in _TWO_FILES:
+        faults.append(Fault("/file", "duplicate", "The form may have one file in this format."))
     try:
         command = _COMMAND.validate_python(values)
     except ValidationError as error:

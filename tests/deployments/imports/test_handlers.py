@@ -38,6 +38,7 @@ class TestImport:
             "errors": [],
             "errors_total": 0,
             "warnings": [],
+            "warnings_total": 0,
         }
         assert (form.title, form.status, form.version) == ("Thanksgiving 2015", "published", 1)
         assert len(bench.responses.rows[form.id]) == 1058
@@ -138,9 +139,12 @@ class TestImport:
     async def test_tells_what_was_unreadable(self, bench: Bench, importing: ImportJob) -> None:
         done = await importing.run(bench.job(await bench.upload("Q,Why?\nYes,é\nNo,ü\nYes,".encode() + b"\xff\n")))
         assert done.result is not None
-        assert done.result["warnings"] == [
-            "1 characters could not be read and were replaced; lines: 4.",
-            "The file has no column RespondentID; responses are recognised by their text.",
+        assert [(warning["code"], warning["detail"]) for warning in done.result["warnings"]] == [
+            ("file.replaced", "1 characters could not be read and were replaced; lines: 4."),
+            (
+                "responses.without_id",
+                "The file has no column RespondentID; responses are recognised by their text.",
+            ),
         ]
 
     async def test_ends_when_it_is_cancelled(self, bench: Bench, importing: ImportJob) -> None:
@@ -226,7 +230,8 @@ class TestDryRun:
         assert other.result is not None
         assert same.result["form_id"] == bench.forms.forms[TENANT, "survey"].id
         assert other.result["form_id"] is None
-        assert "other questions" in other.result["warnings"][0]
+        assert other.result["warnings"][0]["code"] == "import.form_differs"
+        assert "other questions" in other.result["warnings"][0]["detail"]
 
 
 class TestDiscard:

@@ -1,0 +1,1 @@
+"""Google Forms: responses as CSV, downloaded from the form or from its sheet."""

@@ -1,0 +1,1 @@
+"""Conditions and formulas of other formats: read into one small tree, and printed from it."""

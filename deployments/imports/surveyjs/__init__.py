@@ -1,0 +1,1 @@
+"""SurveyJS (https://surveyjs.io): definitions and results as JSON, read; definitions written."""

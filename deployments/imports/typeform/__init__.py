@@ -1,0 +1,1 @@
+"""Typeform: forms as its Create API writes them, and responses as its Responses API does."""

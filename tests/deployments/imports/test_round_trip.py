@@ -1,0 +1,62 @@
+"""A definition that is written and read again is the same one (F6)."""
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from pyxform.xls2xform import convert
+
+from deployments.imports.document import read_document, write_document
+from deployments.imports.notices import Notices
+from deployments.imports.surveyjs.reading import read_surveyjs
+from deployments.imports.surveyjs.writing import write_surveyjs
+from deployments.imports.xlsform.reading import read_xlsform
+from deployments.imports.xlsform.writing import write_xlsform
+from tests.deployments.imports.definitions import definitions
+
+# Shrinking a document takes minutes and makes it little smaller; the failing one is shown as it was found.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+THOROUGH = settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+
+
+def xlsform(document: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    content = write_xlsform(document, "A form", Notices())
+    return content, read_xlsform(io.BytesIO(content), Path()).form.definition.document()
+
+
+def surveyjs(document: dict[str, Any]) -> dict[str, Any]:
+    content = write_surveyjs(document, "A form", Notices())
+    with tempfile.TemporaryDirectory() as folder:
+        return read_surveyjs(io.BytesIO(content), Path(folder)).form.definition.document()
+
+
+@THOROUGH
+@given(definitions())
+def test_formstream_json(document: dict[str, Any]) -> None:
+    """F5, F6: import, export, import is the identity."""
+    content = write_document(document)
+    assert read_document(io.BytesIO(content), Path()).form.definition.document() == document
+
+
+@THOROUGH
+@given(definitions())
+def test_surveyjs_json(document: dict[str, Any]) -> None:
+    """F6: what SurveyJS cannot say comes back all the same."""
+    assert surveyjs(document) == document
+
+
+@THOROUGH
+@given(definitions())
+def test_xlsform(document: dict[str, Any]) -> None:
+    """F6: what XLSForm cannot say comes back all the same."""
+    assert xlsform(document)[1] == document
+
+
+@THOROUGH
+@given(definitions())
+def test_every_xlsform_is_one_to_its_own_converter(document: dict[str, Any]) -> None:
+    """F6: pyxform, which ODK and its relatives use, takes what is written."""
+    content, _ = xlsform(document)
+    assert convert(xlsform=content, warnings=[]).xform
