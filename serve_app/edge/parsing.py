@@ -17,7 +17,7 @@ from serve_app.edge.errors import MalformedJson, RequestTimeout
 MAX_DEPTH = 64
 MAX_NODES = 50_000
 MAX_QUERY_FIELDS = 100
-KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -114,7 +114,7 @@ def parse_query(request: Request, model: type[Model]) -> Model:
 def idempotency_key(request: Request) -> str | None:
     """The request's Idempotency-Key. Raises Invalid when it is not 1–255 visible ASCII characters."""
     key: str | None = request.headers.getone("idempotency-key", None)
-    if key is not None and not KEY.fullmatch(key):
+    if key is not None and not _KEY.fullmatch(key):
         raise Invalid.at("", "idempotency_key.format", "The Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key
 

@@ -1,5 +1,6 @@
 """The files beside the page. Their addresses name their content, so that browsers keep them."""
 
+import gzip
 import hashlib
 from functools import cache, partial
 from importlib import resources
@@ -36,17 +37,30 @@ def address(path: str) -> str:
 async def show(name: str, x: Exchange) -> Reply:
     """One of the files."""
     found = content(name) or b""
-    tag = f'"{_digest(found)}"'
-    asked = x.request.query_string == f"v={_digest(found)}"
+    packed = "gzip" in (x.header("accept-encoding") or "")
+    digest = _digest(found)
+    tag = f'"{digest}-gzip"' if packed else f'"{digest}"'
     headers: Headers = (
         ("etag", tag),
-        ("cache-control", _KEPT if asked else "public, no-cache"),
+        ("cache-control", _KEPT if x.request.query_string == f"v={digest}" else "public, no-cache"),
+        ("vary", "Accept-Encoding"),
         # Pages of other origins embed the script.
         ("cross-origin-resource-policy", "cross-origin"),
     )
     if matches(x.header("if-none-match"), tag):
         return Reply(status=304, headers=headers)
-    return Reply(found, media_type=_TYPES[PurePath(name).suffix], headers=headers)
+    if packed:
+        return Reply(_packed(name), media_type=_media_type(name), headers=(*headers, ("content-encoding", "gzip")))
+    return Reply(found, media_type=_media_type(name), headers=headers)
+
+
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(content(name) or b"", mtime=0)
+
+
+def _media_type(name: str) -> str:
+    return _TYPES[PurePath(name).suffix]
 
 
 def _digest(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """GET and POST of the hosted form page: show it, turn its pages, send its answers."""
 
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -23,11 +24,11 @@ from serve_app.edge.form_pages.questions import Faults, questions_of, renumbered
 from serve_app.edge.form_pages.rendering import render
 from serve_app.edge.form_pages.texts import Texts, language_name, negotiated, texts_in
 from serve_app.edge.operations import Access, Exchange, Headers, Operation, Reply
-from serve_app.edge.parsing import KEY
 
 HTML: Final = "text/html; charset=utf-8"
 
 _KEPT: Final = 256
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Stands where the key of a page goes, in what is kept of it: nobody can guess it into a title.
 _KEY_PLACE: Final = secrets.token_hex(16)
 _SCRIPT_TEXTS: Final = (
@@ -129,7 +130,7 @@ class HostedForms:
         key = _first(entries, "_key")
         body = orjson.dumps({"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}})
         command = SubmitResponse(
-            body=body, slug=x.path["slug"], idempotency_key=f"page-{key}" if KEY.fullmatch(f"page-{key}") else None
+            body=body, slug=x.path["slug"], idempotency_key=f"page-{key}" if _KEY.fullmatch(key) else None
         )
         notice = ""
         try:
@@ -268,7 +269,8 @@ def _first(entries: Entries, name: str) -> str:
 
 
 def _key_of(entries: Entries) -> str:
-    return _first(entries, "_key")[:100] or secrets.token_urlsafe(18)
+    key = _first(entries, "_key")
+    return key if _KEY.fullmatch(key) else secrets.token_urlsafe(18)
 
 
 def _is_answer(page: FormPage, name: str) -> bool:
