@@ -1,17 +1,18 @@
 """A published version as a page asks it: in one language, page by page."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from deployments.forms.contracts import PublishedForm
-from deployments.kit.engine import CompiledForm, Definition, compile_form, parse_definition
+from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.kit.errors import Fault
 from serve_app.edge.form_pages.answers import Element, answers_of, fields_of
 from serve_app.edge.form_pages.entries import Entries
 from serve_app.edge.form_pages.questions import place_of
+from serve_app.edge.form_pages.standing import Standing, decides, standing
 
 _KEPT: Final = 512
 
@@ -68,10 +69,27 @@ class FormPage:
         found = {self.page_with(fault) for fault in faults}
         return next((page["id"] for page in self.pages if page["id"] in found), None)
 
-    def neighbour(self, page_id: str, step: int) -> str:
-        """The page after (`step` 1) or before (-1) a page; itself at the ends."""
-        place = self.page_ids.index(page_id) + step
-        return self.page_ids[place] if 0 <= place < len(self.page_ids) else page_id
+    def standing(self, entries: Entries) -> Standing:
+        """Where a visitor stands after what was entered."""
+        return standing(self.document, self.rules, self.answers(entries))
+
+    def neighbour(self, page_id: str, step: int, path: Sequence[str]) -> str | None:
+        """The page of the path after (`step` 1) or before (-1) a page, None beyond its ends."""
+        place = self.page_ids.index(page_id)
+        others = self.page_ids[place + 1 :] if step > 0 else reversed(self.page_ids[:place])
+        return next((other for other in others if other in path), None)
+
+    @cached_property
+    def logic(self) -> Any:
+        """What the browser needs to decide what is shown; None where nothing depends on answers."""
+        made = getattr(self.rules, "logic", None)
+        return made() if made is not None and decides(self.document) else None
+
+    def message(self, fault: Fault) -> str | None:
+        """What the form's author says about a broken rule over several answers, in the page's language."""
+        name = fault.code.removeprefix("rule.")
+        rules = self.document.get("rules", ()) if name != fault.code else ()
+        return next((rule["message"] for rule in rules if rule["id"] == name), None)
 
     def position(self, name: str) -> tuple[int, str]:
         """Where a question stands among the others."""
@@ -88,29 +106,21 @@ class FormPage:
 
 
 class FormPages:
-    """The versions that were asked for last, parsed once."""
+    """The versions that were asked for last, parsed and compiled once for each language."""
 
     def __init__(self) -> None:
-        self._versions: OrderedDict[tuple[str, str, int], tuple[Definition, CompiledForm]] = OrderedDict()
         self._pages: OrderedDict[tuple[str, str, int, str], FormPage] = OrderedDict()
 
     def of(self, tenant_id: str, published: PublishedForm, language: str) -> FormPage:
         """The page of a published form in one of its languages."""
-        key = (tenant_id, published.id, published.version)
-        page = self._pages.get((*key, language))
+        key = (tenant_id, published.id, published.version, language)
+        page = self._pages.get(key)
         if page is None:
-            definition, rules = self._version(key, published)
-            page = FormPage(definition.document(), rules)
-            self._pages[(*key, language)] = page
+            definition = parse_definition(published.definition)
+            localized = getattr(definition, "localized", None)
+            if localized is not None:
+                definition = localized(language)
+            page = self._pages[key] = FormPage(definition.document(), compile_form(definition))
             if len(self._pages) > _KEPT:
                 self._pages.popitem(last=False)
         return page
-
-    def _version(self, key: tuple[str, str, int], published: PublishedForm) -> tuple[Definition, CompiledForm]:
-        version = self._versions.get(key)
-        if version is None:
-            definition = parse_definition(published.definition)
-            version = self._versions[key] = (definition, compile_form(definition))
-            if len(self._versions) > _KEPT:
-                self._versions.popitem(last=False)
-        return version

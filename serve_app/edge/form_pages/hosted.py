@@ -15,7 +15,7 @@ from deployments.kit.errors import DomainError, Fault
 from deployments.responses.contracts import SubmitResponse
 from serve_app.edge.answer import Answer
 from serve_app.edge.errors import problem
-from serve_app.edge.form_pages import notices
+from serve_app.edge.form_pages import assets, notices
 from serve_app.edge.form_pages.addresses import Visit
 from serve_app.edge.form_pages.appearance import Appearance
 from serve_app.edge.form_pages.entries import Entries, read_entries
@@ -24,10 +24,12 @@ from serve_app.edge.form_pages.questions import Faults, questions_of, renumbered
 from serve_app.edge.form_pages.rendering import render
 from serve_app.edge.form_pages.texts import Texts, language_name, negotiated, texts_in
 from serve_app.edge.operations import Access, Exchange, Headers, Operation, Reply
+from serve_app.edge.routes import OPERATIONS
 
 HTML: Final = "text/html; charset=utf-8"
 
 _KEPT: Final = 256
+_UPLOADS: Final = "/api/v1/public/{tenant}/{slug}/files"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Stands where the key of a page goes, in what is kept of it: nobody can guess it into a title.
 _KEY_PLACE: Final = secrets.token_hex(16)
@@ -108,13 +110,17 @@ class HostedForms:
         entries = renumbered(
             entries, page.groups, add=what if step == "add" else "", remove=what if step == "remove" else ""
         )
-        if step in ("", "submit"):
+        following = page.neighbour(current, 1, page.standing(entries).pages)
+        if step in ("", "submit", "next") and (following is None or (step != "next" and "_page" not in entries)):
             return await self._submit(x, asked, current, entries)
-        faults = page.faults_on(current, entries) if step == "next" else ()
+        forward = step in ("", "submit", "next")
+        faults = page.faults_on(current, entries) if forward else ()
         if _wants_json(x.request):
             return _told(asked, faults)
-        if not faults:
-            current = page.neighbour(current, {"next": 1, "back": -1}.get(step, 0))
+        if forward and not faults:
+            current = following or current
+        elif step == "back":
+            current = page.neighbour(current, -1, page.standing(entries).pages) or current
         body = self._render(x, asked, _Shown(current, entries, faults, posted=True), _key_of(entries))
         return _html(asked.look, body, 422 if faults else 200)
 
@@ -163,8 +169,11 @@ class HostedForms:
 
     def _render(self, x: Exchange, asked: _Asked, shown: _Shown, key: str) -> bytes:
         page, t = asked.page, asked.texts
-        faults = Faults(shown.faults, page.elements, t)
-        number = page.page_ids.index(shown.current) + 1
+        faults = Faults(shown.faults, page.elements, t, page.message)
+        standing = page.standing(shown.entries)
+        # A page that is shown is on the path, whatever the answers on it say by now.
+        path = [name for name in page.page_ids if name in standing.pages or name == shown.current]
+        number = path.index(shown.current) + 1
         document = page.document
         texts = (t(shown.notice),) if shown.notice else ()
         return render(
@@ -182,23 +191,29 @@ class HostedForms:
             current=shown.current,
             number=number,
             first=number == 1,
-            last=number == len(page.pages),
+            last=number == len(path),
+            length=len(path),
+            buttons=document.get("buttons", {}),
             key=key,
             languages=[(tag, language_name(tag)) for tag in asked.offered],
             progress=asked.look.progress,
-            required=any(e.get("required") or e.get("required_if") for e in page.elements.values()),
+            required=any(element.get("required") or element.get("required_if") for element in page.elements.values()),
             pages=[
                 {
                     "id": each["id"],
                     "title": each.get("title"),
                     "description": each.get("description"),
-                    "questions": questions_of(each["elements"], shown.entries, faults.by_name, frozenset()),
+                    "questions": questions_of(each["elements"], shown.entries, faults.by_name, standing),
                 }
                 for each in page.pages
             ],
             data={
                 "form": _form_name(x),
                 "version": asked.published.version,
+                "progress": asked.look.progress,
+                "logic": page.logic,
+                "logic_address": assets.address("/form/logic.js"),
+                "upload": _upload_address(x),
                 "texts": {name: t(name) for name in _SCRIPT_TEXTS},
             },
         )
@@ -249,7 +264,7 @@ def _told(asked: _Asked, faults: Iterable[Fault], notice: str = "", key: str = "
     """The problems of a page for its script."""
     found = tuple(faults)
     texts = (asked.texts(notice),) if notice else ()
-    problems = _problems(asked.page, Faults(found, asked.page.elements, asked.texts), texts)
+    problems = _problems(asked.page, Faults(found, asked.page.elements, asked.texts, asked.page.message), texts)
     document = {"problems": problems, "key": key}
     return Reply(orjson.dumps(document), status=422 if problems else 200)
 
@@ -279,6 +294,13 @@ def _is_answer(page: FormPage, name: str) -> bool:
 
 def _form_name(x: Exchange) -> str:
     return f"{x.path['tenant']}/{x.path['slug']}"
+
+
+def _upload_address(x: Exchange) -> str | None:
+    """Where visitors upload files, if the platform takes them."""
+    if not any(operation.path == _UPLOADS for operation in OPERATIONS):
+        return None
+    return _UPLOADS.format(tenant=x.path["tenant"], slug=x.path["slug"])
 
 
 def _wants_json(request: Request) -> bool:

@@ -1,12 +1,13 @@
 """An element as the templates show it: its name in the form, what was entered, what is wrong."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deployments.kit.errors import Fault
-from serve_app.edge.form_pages.answers import Element, item_numbers
+from serve_app.edge.form_pages.answers import ADDRESS_PARTS, LOCATION_PARTS, Element, item_numbers
 from serve_app.edge.form_pages.entries import Entries
+from serve_app.edge.form_pages.standing import Standing
 from serve_app.edge.form_pages.texts import Texts
 
 # Groups have as many items as were filled in, but a page that shows none asks nothing.
@@ -50,6 +51,8 @@ class Question:
     inner: tuple["Question", ...]
     items: tuple[tuple["Question", ...], ...]
     hidden: bool
+    open: bool
+    required: bool
     _entries: Entries
 
     @property
@@ -95,12 +98,20 @@ class Question:
 class Faults:
     """Faults by the name of the question that they are about; `general` are those about none."""
 
-    def __init__(self, faults: Iterable[Fault], elements: Mapping[str, Element], texts: Texts) -> None:
+    def __init__(
+        self,
+        faults: Iterable[Fault],
+        elements: Mapping[str, Element],
+        texts: Texts,
+        message: Callable[[Fault], str | None],
+    ) -> None:
         self.by_name: dict[str, list[str]] = {}
         self.general: list[str] = []
         for fault in faults:
             name, element = place_of(fault.pointer, elements)
-            text = texts.fault(fault, element)
+            text = message(fault) or texts.fault(fault, element)
+            if part := _part(fault.pointer, element, texts):
+                text = f"{part}: {text}"
             told = self.by_name.setdefault(name, []) if name else self.general
             if text not in told:
                 told.append(text)
@@ -122,35 +133,49 @@ def place_of(pointer: str, elements: Mapping[str, Element]) -> tuple[str, Elemen
     return tokens[0], element
 
 
+def _part(pointer: str, element: Element | None, texts: Texts) -> str:
+    """What the part of an answer is called that a fault is about."""
+    if element is None:
+        return ""
+    part = pointer.rpartition("/")[2]
+    if element["type"] in ("address", "location"):
+        return texts(part) if part in (*ADDRESS_PARTS, *LOCATION_PARTS[:2]) else ""
+    named = (*element.get("rows", ()), *(element["options"] if element["type"] == "ranking" else ()))
+    return next((str(each["label"]) for each in named if each["id"] == part), "")
+
+
 def questions_of(
     elements: Iterable[Element],
     entries: Entries,
     faults: Mapping[str, list[str]],
-    hidden: frozenset[str],
+    standing: Standing,
     prefix: str = "",
 ) -> tuple[Question, ...]:
     """The questions that `elements` ask, filled in with `entries`."""
-    return tuple(_questions(elements, entries, faults, hidden, prefix))
+    return tuple(_questions(elements, entries, faults, standing, prefix))
 
 
 def _questions(
-    elements: Iterable[Element], entries: Entries, faults: Mapping[str, list[str]], hidden: frozenset[str], prefix: str
+    elements: Iterable[Element], entries: Entries, faults: Mapping[str, list[str]], standing: Standing, prefix: str
 ) -> Iterator[Question]:
     for element in elements:
         name = prefix + element["id"]
         inner: tuple[Question, ...] = ()
         items: tuple[tuple[Question, ...], ...] = ()
         if element["type"] == "section":
-            inner = questions_of(element.get("elements", ()), entries, faults, hidden, prefix)
+            inner = questions_of(element.get("elements", ()), entries, faults, standing, prefix)
         elif element["type"] == "group":
             fewest = max(_FEWEST_ITEMS, element.get("min_items") or 0)
             number = max(fewest, *(number + 1 for number in item_numbers(entries, name)), 0)
             items = tuple(
-                questions_of(element["elements"], entries, faults, hidden, f"{name}.{index}.")
+                questions_of(element["elements"], entries, faults, standing, f"{name}.{index}.")
                 for index in range(number)
             )
         told = tuple(faults.get(name, ()))
-        yield Question(element, name, told, inner, items, element["id"] in hidden, entries)
+        asked = name in standing.required or bool(prefix and element.get("required"))
+        yield Question(
+            element, name, told, inner, items, name in standing.hidden, name in standing.open, asked, entries
+        )
 
 
 def renumbered(entries: Entries, groups: Iterable[str], *, add: str = "", remove: str = "") -> Entries:

@@ -25,6 +25,8 @@ _LIMITS: Final = {
     "decimals.max": "max_decimals",
     "choices.min": "min_choices",
     "choices.max": "max_choices",
+    "items.min": "min_items",
+    "items.max": "max_items",
 }
 _TEMPORAL_CODES: Final = {"range.min": "range.earliest", "range.max": "range.latest"}
 

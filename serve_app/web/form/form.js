@@ -130,29 +130,25 @@ function decided() {
   if (!decide) {
     return;
   }
-  const found = decide(data.logic, answersIn(form, new FormData(form), ""), new Date().toISOString());
-  path = path.length ? found.pages : path;
-  for (const node of all("[data-type]", form)) {
-    const id = node.id.slice(2);
-    if (id.includes(".") || node.localName === "input") {
-      continue;
-    }
-    node.hidden = !found.visible.has(id);
-    const star = node.querySelector(".star");
-    if (star && !node.querySelector("[data-type]")) {
-      star.hidden = !found.required.has(id);
-      const control = node.matches("[role=radiogroup]") ? node : node.querySelector("input, select, textarea");
-      if (control && (control === node || !node.matches("fieldset"))) {
-        control.toggleAttribute("aria-required", found.required.has(id));
-        if (found.required.has(id)) {
-          control.setAttribute("aria-required", "true");
-        }
+  const found = decide(data.logic, answersIn(form, new FormData(form), ""), new Date());
+  path = found.pages;
+  for (const node of all("[data-type][id]", form)) {
+    const name = node.id.slice(2).replaceAll(".", "/");
+    node.hidden = !found.visible.has(name);
+    const star = node.dataset.type !== "section" && node.dataset.type !== "statement" && node.querySelector(".star");
+    if (star) {
+      const required = found.required.has(name);
+      star.hidden = !required;
+      const control = node.matches("[role=radiogroup]") ? node : !node.matches("fieldset") && controlsOf(node)[0];
+      if (control) {
+        required ? control.setAttribute("aria-required", "true") : control.removeAttribute("aria-required");
       }
     }
     if (node.dataset.type === "calculated") {
-      const value = found.values[id];
-      node.hidden = node.hidden || value === null || value === undefined;
-      node.querySelector("output").textContent = typeof value === "number" ? value.toLocaleString(document.documentElement.lang) : (value ?? "");
+      const value = found.values[name] ?? null;
+      node.hidden ||= value === null;
+      const text = typeof value === "number" ? value.toLocaleString(document.documentElement.lang) : value;
+      node.querySelector("output").textContent = text;
     }
   }
   progress();
@@ -162,18 +158,26 @@ function decided() {
 
 const current = () => form.elements._page.value;
 
+// The pages that can be turned to: the path, and the page that is shown even when answers on it have just left it out.
+function way() {
+  const order = all("[data-page]", form).map((section) => section.dataset.page);
+  return order.filter((page) => path.includes(page) || page === current());
+}
+
 function progress() {
-  const place = path.indexOf(current());
-  const last = place === path.length - 1;
+  const pages = way();
+  const place = pages.indexOf(current());
+  const last = place === pages.length - 1;
   byId("next").hidden = last;
   byId("submit").hidden = !last;
   byId("back").hidden = place <= 0;
   const line = byId("progress");
   if (line) {
-    line.textContent = say("page_of", { page: place + 1, pages: path.length });
+    line.textContent = say("page_of", { page: place + 1, pages: pages.length });
     const bar = line.nextElementSibling;
-    bar.max = path.length;
+    bar.max = pages.length;
     bar.value = place + 1;
+    line.parentElement.hidden = pages.length < 2 || !data.progress;
   }
 }
 
@@ -199,7 +203,8 @@ function show(id, { remember = true } = {}) {
 }
 
 function turn(step) {
-  const next = path[path.indexOf(current()) + step];
+  const pages = way();
+  const next = pages[pages.indexOf(current()) + step];
   if (next) {
     clearProblems();
     show(next);
@@ -309,7 +314,7 @@ function leave(address) {
 }
 
 async function forward() {
-  const step = path.indexOf(current()) === path.length - 1 ? "submit" : "next";
+  const step = way().at(-1) === current() ? "submit" : "next";
   working(true);
   let answer = null;
   try {
