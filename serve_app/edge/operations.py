@@ -92,7 +92,7 @@ class Operation:
     form will do, and with `per_form` a grant for any, since the context then looks at the form. `selects_tenant` is for
     public operations without a tenant in the path that act in the one which header or host name select. `rate` is the
     class of its rate limits if any, `max_body` names the limit in EdgeSettings, `errors` are the status codes of its
-    own beside those that all can answer with, `problem` how its failures are told.
+    own beside those that all can answer with.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Operation:
     example: Mapping[str, Any] | None = None
     documented: bool = True
     problem: Callable[[DomainError, Request], Answer] = problem
+    """How its failures are told."""
     adapter: TypeAdapter[Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
