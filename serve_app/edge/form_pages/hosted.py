@@ -90,7 +90,8 @@ class HostedForms:
         if begun:
             return _html(asked.look, self._render(x, asked, shown, key))
         place = (x.principal.tenant_id, asked.published.id, asked.published.version, asked.published.title)
-        name = (*place, asked.look, asked.texts.language, asked.visit.language, asked.visit.embedded, x.path["slug"])
+        seen = (asked.look, asked.offered, asked.texts.language, asked.visit.language, asked.visit.embedded)
+        name = (*place, *seen, x.path["slug"])
         kept = self._rendered.get(name)
         if kept is None:
             kept = self._rendered[name] = self._render(x, asked, shown, _KEY_PLACE)

@@ -35,8 +35,11 @@ class Hosted:
     async def get_published(self, principal: Principal, slug: str) -> PublishedForm:
         if (principal.tenant_id, slug) != ("acme", "party"):
             raise FormNotFound
+        state = dict(self.state)
+        if "languages" in PublishedForm.model_fields:
+            state.setdefault("languages", self.definition.get("languages", ["en"]))
         return PublishedForm(
-            id="frm_1", slug=slug, title=self.title, version=self.version, definition=self.definition, **self.state
+            id="frm_1", slug=slug, title=self.title, version=self.version, definition=self.definition, **state
         )
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
