@@ -47,7 +47,7 @@ class _Shown:
     current: str
     entries: Entries
     faults: tuple[Fault, ...] = ()
-    posted: bool = False
+    posted: str = ""
     notice: str = ""
 
 
@@ -122,7 +122,7 @@ class HostedForms:
             current = following or current
         elif step == "back":
             current = page.neighbour(current, -1, page.standing(entries).pages) or current
-        body = self._render(x, asked, _Shown(current, entries, faults, posted=True), _key_of(entries))
+        body = self._render(x, asked, _Shown(current, entries, faults, step or "submit"), _key_of(entries))
         return _html(asked.look, body, 422 if faults else 200)
 
     async def confirm(self, x: Exchange) -> Reply:
@@ -155,7 +155,7 @@ class HostedForms:
         if _wants_json(x.request):
             return _told(asked, faults, notice, key)
         place = asked.page.first_page(faults) or current
-        return _html(asked.look, self._render(x, asked, _Shown(place, entries, faults, True, notice), key), 422)
+        return _html(asked.look, self._render(x, asked, _Shown(place, entries, faults, "submit", notice), key), 422)
 
     async def _asked(self, x: Exchange, language: str | None = None) -> _Asked:
         visit = Visit.of(x.request.query_string)

@@ -404,7 +404,7 @@ function restore(draft) {
     }
     document.body.append(again);
     again.submit();
-    return;
+    return false;
   }
   for (const control of controls) {
     const given = values.getAll(control.name);
@@ -418,6 +418,11 @@ function restore(draft) {
   if (path.includes(draft.page) && draft.page !== current()) {
     show(draft.page);
   }
+  offerStart();
+  return true;
+}
+
+function offerStart() {
   const again = make("button", { type: "button", className: "quiet-button" }, say("start_again"));
   again.addEventListener("click", () => {
     forget();
@@ -617,8 +622,11 @@ async function start() {
     ({ decide } = await import(data.logic_address));
   }
   const draft = !("posted" in form.dataset) ? kept() : null;
-  if (draft) {
-    restore(draft);
+  if (draft && !restore(draft)) {
+    return; // the page that comes instead goes on from here
+  }
+  if (form.dataset.posted === "show") {
+    offerStart();
   }
   touched = touched || "posted" in form.dataset;
   refresh();
