@@ -560,20 +560,21 @@ function uploads(box) {
     const bar = make("progress", { max: 1, value: 0, ariaLabel: say("uploading", { file: file.name }) });
     const row = make("li", {}, make("span", {}, file.name), bar);
     const body = new FormData();
-    body.append("field", name.replace(/\.\d+\./, "."));
+    body.append("field", name.split(".").at(-1));
     body.append("file", file);
     const request = new XMLHttpRequest();
     const failed = (text) => {
       row.remove();
       full();
-      status.textContent = text || say("upload_failed", { file: file.name });
+      status.textContent = `${say("upload_failed", { file: file.name })} ${text || ""}`.trim();
     };
     request.upload.addEventListener("progress", (event) => event.lengthComputable && (bar.value = event.loaded / event.total));
     request.addEventListener("error", () => failed());
     request.addEventListener("load", () => {
       const answer = request.status === 201 ? request.response : null;
       if (!answer?.id) {
-        failed();
+        // What exactly is wrong is said in English only.
+        failed(document.documentElement.lang.startsWith("en") && (request.response?.errors?.[0]?.detail || request.response?.detail));
         return;
       }
       bar.remove();
