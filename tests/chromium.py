@@ -1,6 +1,7 @@
 """A real Chromium without a window, spoken to in its own protocol (Chrome DevTools Protocol)."""
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _DEADLINE_S = 30.0
 _KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " ")}
+_KEYS |= {"ArrowLeft": (37, ""), "ArrowUp": (38, ""), "ArrowRight": (39, ""), "ArrowDown": (40, "")}
 
 
 @dataclass
@@ -70,6 +72,24 @@ class Page:
     async def type(self, text: str) -> None:
         """Type into what has the focus."""
         await self.command("Input.insertText", text=text)
+
+    async def screen(self, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Be a screen of this size, as a phone is where it is narrow."""
+        mobile = width < 600
+        await self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
+        )
+        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        await self.command("Emulation.setEmulatedMedia", features=features)
+
+    async def scripts(self, *, on: bool) -> None:
+        """Whether pages that are opened from now on run their scripts."""
+        await self.command("Emulation.setScriptExecutionDisabled", value=not on)
+
+    async def picture(self) -> bytes:
+        """What the screen shows, as a PNG file."""
+        taken = await self.command("Page.captureScreenshot", captureBeyondViewport=True)
+        return base64.b64decode(taken["data"])
 
     async def focused(self) -> str:
         """The id of what has the focus, or the name of its element."""

@@ -13,6 +13,8 @@ from serve_app.edge.account_pages import ACCOUNT_PAGES
 from serve_app.edge.apis import Apis
 from serve_app.edge.connections import Admission
 from serve_app.edge.errors import ProblemHandler
+from serve_app.edge.form_pages.assets import FORM_ASSETS
+from serve_app.edge.form_pages.hosted import HostedForms
 from serve_app.edge.limits import RateLimits
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Operation
@@ -44,7 +46,8 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: 
     metrics = Metrics(apis.lanes)
     pipeline = Pipeline(apis, settings, metrics, limits, changes)
     addresses: dict[str, list[Operation]] = {}
-    for operation in (*OPERATIONS, *ACCOUNT_PAGES, *platform_operations(OPERATIONS, settings, metrics)):
+    pages = (*ACCOUNT_PAGES, *FORM_ASSETS, *HostedForms().operations())
+    for operation in (*OPERATIONS, *pages, *platform_operations(OPERATIONS, settings, metrics)):
         _register(app, pipeline, operation)
         addresses.setdefault(operation.path, []).append(operation)
     for number, (path, operations) in enumerate(addresses.items()):

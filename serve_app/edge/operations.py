@@ -1,6 +1,6 @@
 """What the API can do, as values: each route is an `Operation`, from which the server and its document are made."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeAlias
@@ -11,10 +11,13 @@ from sanic import Request
 from deployments.identity.contracts import RouteClass
 from deployments.identity.permissions import PERMISSIONS
 from deployments.kit.contract import Contract
+from deployments.kit.errors import DomainError
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from serve_app.edge.answer import Answer
 from serve_app.edge.apis import Apis
 from serve_app.edge.cookies import CookieSessions
+from serve_app.edge.errors import problem
 from serve_app.edge.settings import EdgeSettings
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -38,7 +41,8 @@ class Body(Enum):
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what is known about it. `body` and `query` are what the operation's types describe."""
+    """One request and what is known about it. `body` and `query` are what the operation's types describe,
+    `allowed_origins` those of the tenant, where its limits were looked up."""
 
     request: Request
     apis: Apis
@@ -47,6 +51,7 @@ class Exchange:
     principal: Principal
     path: Mapping[str, str]
     cookies: CookieSessions
+    allowed_origins: Sequence[str] = ()
     query: Any = None
     body: Any = None
 
@@ -116,6 +121,8 @@ class Operation:
     description: str = ""
     example: Mapping[str, Any] | None = None
     documented: bool = True
+    problem: Callable[[DomainError, Request], Answer] = problem
+    """How its failures are told."""
     adapter: TypeAdapter[Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:

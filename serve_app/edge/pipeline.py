@@ -25,7 +25,7 @@ from serve_app.edge.auth import Authenticator
 from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.correlation import correlation_id, origin
 from serve_app.edge.cors import Cors
-from serve_app.edge.errors import framework_problem, problem
+from serve_app.edge.errors import framework_problem
 from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
@@ -88,13 +88,13 @@ class Pipeline:
                 answer = await self._answer(operation, request, principal, path, limit, visit)
             except DomainError as failure:
                 error = failure
-                answer = problem(failure, request)
+                answer = operation.problem(failure, request)
             except SanicException as failure:
                 answer = framework_problem(failure, request)
             except Exception:
                 log.exception("request failed", request_id=correlation_id(request), operation=operation.id)
                 error = DomainError()
-                answer = problem(error, request)
+                answer = operation.problem(error, request)
             finally:
                 metrics.in_flight -= 1
             if answer is not None:
@@ -194,6 +194,7 @@ class Pipeline:
             if not _SEGMENT.fullmatch(segment):
                 raise NotFound
         exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path, self._cookies)
+        exchange.allowed_origins = visit.profile.allowed_origins if visit.profile is not None else ()
         if operation.query is not None:
             exchange.query = parse_query(request, operation.query)
         if operation.body is not Body.STREAM:

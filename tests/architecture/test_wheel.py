@@ -19,6 +19,9 @@ READ_AT_RUN_TIME = {
     "serve_app/web/account/account.js",
     "serve_app/web/account/verify.html",
     "serve_app/web/docs.html",
+    "serve_app/web/form/form.js",
+    "serve_app/web/form/templates/page.html.j2",
+    "serve_app/web/form/texts/ar.json",
 }
 
 

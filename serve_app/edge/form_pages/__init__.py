@@ -1,0 +1,1 @@
+"""The hosted form page: a published definition as HTML that works with and without JavaScript."""
