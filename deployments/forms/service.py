@@ -19,7 +19,7 @@ from deployments.forms.errors import (
     SlugTaken,
     VersionNotFound,
 )
-from deployments.kit.engine import Definition, incompatible_changes, parse_definition
+from deployments.kit.engine import Definition, incompatible_changes, parse_definition, stored_definition
 from deployments.kit.errors import Fault
 from deployments.kit.principal import Principal
 from deployments.kit.problems import faults_of
@@ -139,7 +139,7 @@ async def version(unit: UnitOfWork, form_id: str, number: int) -> FormVersion:
 async def _require_compatible(unit: UnitOfWork, form: Form, definition: Definition) -> None:
     faults: dict[str, Fault] = {}
     for published in await forms_of(unit).versions(form.id):
-        for fault in incompatible_changes(parse_definition(published.definition), definition):
+        for fault in incompatible_changes(stored_definition(published.definition), definition):
             faults.setdefault(fault.pointer, fault)
     if faults:
         raise IncompatibleChange(faults=tuple(faults.values()))

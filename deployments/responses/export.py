@@ -8,7 +8,7 @@ from db.models.responses import Response
 from db.repositories.published_forms import PublishedFormRepository
 from db.repositories.responses import ResponseRepository
 from db.session import UnitOfWork
-from deployments.kit.engine import Column, compile_form, merged_columns, parse_definition
+from deployments.kit.engine import Column, compile_form, merged_columns, stored_definition
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.tabular import csv_line
 from deployments.responses.contracts import ExportChunk
@@ -36,7 +36,7 @@ async def export_chunk(unit: UnitOfWork, form_id: str, cursor: str | None) -> Ex
     versions = await PublishedFormRepository(unit.session, unit.tenant).versions(form_id, up_to)
     if not versions:
         raise FormNotFound
-    columns = merged_columns([compile_form(parse_definition(version.definition)) for version in versions])
+    columns = merged_columns([compile_form(stored_definition(version.definition)) for version in versions])
     rows = await ResponseRepository(unit.session, unit.tenant).page(
         form_id, after=after, limit=_ROWS + 1, newest_first=False
     )

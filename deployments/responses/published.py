@@ -10,7 +10,7 @@ from typing import Any
 
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database
-from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
 _FRESH_S = 0.5
@@ -90,7 +90,7 @@ class PublishedForms:
         key = (tenant_id, snapshot.form_id, snapshot.version)
         rules = self._rules.get(key)
         if rules is None:
-            rules = compile_form(parse_definition(snapshot.definition))
+            rules = compile_form(stored_definition(snapshot.definition))
             _remember(self._rules, key, rules)
         limits = (snapshot.settings.get("max_responses"), snapshot.tenant_settings.get("max_responses_per_form"))
         return PublishedForm(

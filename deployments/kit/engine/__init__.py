@@ -7,7 +7,7 @@ from deployments.kit.engine.definition import Definition, definition_schema
 from deployments.kit.engine.faults import InvalidDefinition
 from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.form import CompiledForm, compile_form, merged_columns
-from deployments.kit.engine.parsing import parse_definition
+from deployments.kit.engine.parsing import parse_definition, stored_definition
 
 __all__ = [
     "Column",
@@ -21,4 +21,5 @@ __all__ = [
     "incompatible_changes",
     "merged_columns",
     "parse_definition",
+    "stored_definition",
 ]

@@ -104,8 +104,12 @@ class Field(Element):
         """The scores of options by their ids, for the browser; empty when an answer is its own score."""
         return {}
 
+    def is_unique(self) -> bool:
+        """Whether each answer may be given once in the form's responses."""
+        return bool(getattr(getattr(self, "validation", None), "unique", False))
+
     def canonical(self, value: Any) -> str | None:
-        """The text by which a `unique` answer is compared with others, None when it need not be unique."""
+        """The text by which a unique answer is compared with others; None when the type cannot be unique."""
         return None
 
     def fault(self, code: str, detail: str, *tokens: object) -> Fault:

@@ -80,8 +80,6 @@ class DecimalField(NumericField):
         return compile_number(self, rules.min, rules.max, decimals=decimals)
 
     def canonical(self, value: Any) -> str | None:
-        if not self.validation.unique:
-            return None
         # 3.0 is the same number as 3.
         return str(value) if type(value) is int else number_text(normal(value) or 0)
 
@@ -115,7 +113,7 @@ class IntegerField(NumericField):
         return compile_number(self, self.validation.min, self.validation.max, whole=True)
 
     def canonical(self, value: Any) -> str | None:
-        return str(value) if self.validation.unique else None
+        return str(value)
 
 
 class RatingField(NumericField):

@@ -75,7 +75,7 @@ class TemporalField(Field):
         return check
 
     def canonical(self, value: Any) -> str | None:
-        return value if self.validation.unique else None
+        return str(value)
 
 
 class DateField(TemporalField):

@@ -70,8 +70,6 @@ class TextField(Field):
         return _formatted(check, normal, bad_format, rules.pattern, mismatch)
 
     def canonical(self, value: Any) -> str | None:
-        if not self.validation.unique:
-            return None
         # NFKC once more: case folding can leave what it composed before.
         return normalize("NFKC", normalize("NFKC", " ".join(value.split())).casefold())
 

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from deployments.kit.engine import InvalidDefinition, definition_schema, parse_definition
+from deployments.kit.engine import (
+    InvalidDefinition,
+    compile_form,
+    definition_schema,
+    parse_definition,
+    stored_definition,
+)
 from deployments.kit.engine.fields import ELEMENT_TYPES
 from tests.deployments.kit.engine.forms import (
     COLUMNS,
@@ -247,6 +253,14 @@ REFUSED: list[tuple[Any, str, str]] = [
     (make_element("nps", visible_if="answers.field > 1"), "/visible_if", "definition.cycle"),
     (5, "", "definition.type"),
 ]
+
+
+def test_a_published_version_stays_readable() -> None:
+    """F4: what was published is never refused again, even if it would not be taken today."""
+    senseless = make_document(make_element("nps", "a"), make_element("nps", "b", visible_if="answers.a == '1'"))
+
+    assert refused(senseless) == [("/pages/0/elements/1/visible_if", "definition.expression_type")]
+    assert compile_form(stored_definition(senseless)).check({"a": 1, "b": 2}) == ({"a": 1}, ())
 
 
 class TestRefused:
