@@ -16,6 +16,12 @@ from deployments.kit.errors import Fault
 MAX_EXPRESSIONS: Final = 200_000
 """The most characters that all expressions of a form have together, those inside of a group once for each item; it
 bounds the time of publishing and of checking."""
+MAX_TEXT_CALLS: Final = 2_000
+"""The most calls of functions that make texts, counted in the same way."""
+
+_TOO_LONG: Final = Fault(
+    "/pages", "definition.too_long", f"All expressions together have at most {MAX_EXPRESSIONS} characters."
+)
 
 
 class Written(NamedTuple):
@@ -29,9 +35,8 @@ class Written(NamedTuple):
 def expression_faults(outline: Outline) -> Iterator[Fault]:
     """Every fault of an expression."""
     written = [*_of_elements(outline), *_of_pages(outline), *_of_rules(outline)]
-    if sum(len(text) * (1 if group is None else group.max_items) for _, text, group in written) > MAX_EXPRESSIONS:
-        detail = f"All expressions together have at most {MAX_EXPRESSIONS} characters."
-        yield Fault("/pages", "definition.too_long", detail)
+    if sum(len(text) * _times(group) for _, text, group in written) > MAX_EXPRESSIONS:
+        yield _TOO_LONG
         return
     known: dict[str, Expression] = {}
     types = _Types(outline, known)
@@ -45,9 +50,16 @@ def expression_faults(outline: Outline) -> Iterator[Fault]:
         yield from found
         if not found:
             types.sound.append((place, expression, group))
+    calls = sum(expression.text_calls * _times(group) for _, expression, group in types.sound)
+    if calls > MAX_TEXT_CALLS:
+        yield Fault("/pages", "definition.too_long", f"All expressions make at most {MAX_TEXT_CALLS} texts.")
     yield from types.faults()
     if outline.definition is not None:
         yield from cycle_faults(outline.definition, known)
+
+
+def _times(group: GroupField | None) -> int:
+    return 1 if group is None else group.max_items
 
 
 def _of_elements(outline: Outline) -> Iterator[Written]:

@@ -283,13 +283,14 @@ function extreme(better) {
 }
 
 const numeric = (calculate) => (value) => (typeof value === "number" ? normal(calculate(value)) : null);
-const textual = (change) => (value) => (typeof value === "string" ? change(value) : null);
+const textual = (change) => (value) => (typeof value === "string" && bounded(value) !== null ? change(value) : null);
 const affix = (has) => (text, part) => typeof text === "string" && typeof part === "string" && has(text, part);
 
 function cut(take) {
   return (text, number) => {
     const length = whole(number);
-    return typeof text !== "string" || length === null || length < 0 ? null : take([...text], length).join("");
+    if (typeof text !== "string" || bounded(text) === null || length === null || length < 0) return null;
+    return take([...text], length).join("");
   };
 }
 

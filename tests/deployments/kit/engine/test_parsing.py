@@ -414,6 +414,14 @@ class TestRefused:
             ("/pages", "definition.too_long")
         ]
 
+    def test_expressions_that_make_texts_are_bounded(self) -> None:
+        """F3: the functions that cost the most are counted."""
+        text = " or ".join(["lower('') == ''"] * 100)
+        elements = [make_element("nps", f"f{i}", visible_if=text) for i in range(21)]
+
+        assert refused(make_document(*elements[:20])) == []
+        assert refused(make_document(*elements)) == [("/pages", "definition.too_long")]
+
     def test_required_if_may_go_in_a_circle(self) -> None:
         document = make_document(
             make_element("email", "email", required_if="empty(answers.phone)"),
