@@ -165,9 +165,10 @@ def compile_number(
 ) -> Validator:
     """The validator of a number between `low` and `high`. With `whole`, 3.0 is taken as 3."""
     not_number = field.fault("type", "This must be a whole number." if whole else "This must be a number.")
-    too_low = field.fault("range.min", f"Enter at least {MIN_INTEGER if low is None else low}.")
-    too_high = field.fault("range.max", f"Enter at most {MAX_INTEGER if high is None else high}.")
-    too_fine = field.fault("decimals.max", f"Enter at most {decimals} decimals.")
+    least, most = MIN_INTEGER if low is None else low, MAX_INTEGER if high is None else high
+    too_low = field.fault("range.min", f"Enter at least {least}.", min=least)
+    too_high = field.fault("range.max", f"Enter at most {most}.", max=most)
+    too_fine = field.fault("decimals.max", f"Enter at most {decimals} decimals.", max=decimals)
     lowest = low if low is not None else -inf
     highest = high if high is not None else inf
 
