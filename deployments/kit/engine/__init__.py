@@ -7,6 +7,7 @@ from deployments.kit.engine.definition import Definition, definition_schema
 from deployments.kit.engine.faults import InvalidDefinition
 from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.form import CompiledForm, compile_form, merged_columns
+from deployments.kit.engine.meaning import answer_types
 from deployments.kit.engine.parsing import parse_definition, stored_definition
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Definition",
     "FileRules",
     "InvalidDefinition",
+    "answer_types",
     "compile_form",
     "definition_schema",
     "incompatible_changes",

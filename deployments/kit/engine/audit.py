@@ -46,6 +46,11 @@ def _inside_faults(entry: Entry) -> Iterator[Fault]:
 
 
 def _jump_faults(definition: Definition) -> Iterator[Fault]:
+    if any(page.next for page in definition.pages):
+        for index, page in enumerate(definition.pages):
+            if page.id == END:
+                detail = f"In a form with jumps the id '{END}' is reserved for its end."
+                yield Fault(pointer("pages", index, "id"), "definition.reserved_id", detail)
     indexes = {page.id: index for index, page in reversed(list(enumerate(definition.pages)))}
     for index, page in enumerate(definition.pages):
         for position, jump in enumerate(page.next):

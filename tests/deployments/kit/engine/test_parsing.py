@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from deployments.kit.engine import (
     InvalidDefinition,
+    answer_types,
     compile_form,
     definition_schema,
     parse_definition,
@@ -263,6 +264,24 @@ def test_a_published_version_stays_readable() -> None:
     assert compile_form(stored_definition(senseless)).check({"a": 1, "b": 2}) == ({"a": 1}, ())
 
 
+def test_types_of_answers() -> None:
+    """F1: whoever stores, filters or draws answers learns what they are."""
+    types = answer_types(parse_definition(make_document(*every_type())))
+
+    assert {name: types[name] for name in ("name", "age", "born", "visit", "contact", "sides", "views", "spot")} == {
+        "name": "text",
+        "age": "number",
+        "born": "date",
+        "visit": "datetime",
+        "contact": "truth",
+        "sides": "list of text",
+        "views": "map",
+        "spot": "map",
+    }
+    assert (types["total"], types["items"], types["papers"]) == ("number", "list of map", "list of text")
+    assert types.keys() == {field.id for field in parse_definition(make_document(*every_type())).fields}
+
+
 class TestRefused:
     @pytest.mark.parametrize(("element", "suffix", "code"), REFUSED)
     def test_each_mistake_has_its_pointer_and_code(self, element: Any, suffix: str, code: str) -> None:
@@ -350,6 +369,10 @@ class TestRefused:
             (
                 [{"id": "a", "elements": [], "next": [{"to": "a"}]}],
                 ("/pages/0/next/0/to", "definition.backwards"),
+            ),
+            (
+                [{"id": "a", "elements": [], "next": [{"to": "end"}]}, {"id": "end", "elements": []}],
+                ("/pages/1/id", "definition.reserved_id"),
             ),
             (
                 [{"id": "a", "elements": [], "next": [{"if": "answers.gone", "to": "end"}]}],
