@@ -48,10 +48,15 @@ def same(left: Any, right: Any) -> bool:
     if kind(left) is not kind(right):
         return False
     if type(left) is list:
-        return len(left) == len(right) and all(map(same, left, right))
+        # Python calls more lists equal (1 is true), and is quick to say when they are not.
+        return left == right and ((_plain(left) and _plain(right)) or all(map(same, left, right)))
     if type(left) is dict:
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     return bool(left == right)
+
+
+def _plain(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {str}
 
 
 def within(item: Any, whole_: Any) -> bool:
