@@ -109,8 +109,11 @@ function show(steps, displays, values, outer, prefix, found) {
 }
 
 const VIEWS = {
-  choice: (raw) => (isMap(raw) ? (isEmpty(raw.option) ? raw.other : raw.option) : raw),
-  choices: (raw) => (isMap(raw) ? [...(raw.options ?? []), ...(isEmpty(raw.other) ? [] : [raw.other])] : raw),
+  choice: (raw) => (isMap(raw) ? ((isEmpty(raw.option) ? raw.other : raw.option) ?? null) : raw),
+  choices: (raw) => {
+    if (!isMap(raw)) return raw;
+    return [...(Array.isArray(raw.options) ? raw.options : []), ...(isEmpty(raw.other) ? [] : [raw.other])];
+  },
   ranks: (raw) => (Array.isArray(raw) ? Object.fromEntries(raw.map((id, index) => [id, index + 1])) : raw),
 };
 
