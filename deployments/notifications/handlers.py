@@ -10,7 +10,7 @@ from db.repositories.mails import MailRepository
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
 from deployments.forms.contracts import Autoresponder, Form, FormsApi, FormSettings
-from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.kit.errors import Invalid, NotFound
 from deployments.kit.features import is_enabled, settings_of
 from deployments.kit.principal import Principal
@@ -189,7 +189,7 @@ class SendMail:
         key = (principal.tenant_id, form.id, version)
         if key not in self._compiled:
             published = await self._forms.get_version(principal, form.id, version)
-            self._compiled[key] = compile_form(parse_definition(published.definition))
+            self._compiled[key] = compile_form(stored_definition(published.definition))
             if len(self._compiled) > _KEPT:
                 self._compiled.popitem(last=False)
         return self._compiled[key]

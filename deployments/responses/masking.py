@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from db.repositories.published_forms import PublishedFormRepository
 from db.session import UnitOfWork
-from deployments.kit.engine import Definition, parse_definition
+from deployments.kit.engine import Definition, stored_definition
 from deployments.kit.principal import Principal
 
 READ_PERSONAL: Final = "responses:read_personal"
@@ -42,7 +42,7 @@ class PersonalFields:
         known = self._known.get(key)
         if known is None or known[0] != newest:
             versions = await repository.versions(form_id, newest)
-            known = (newest, personal_fields(parse_definition(version.definition) for version in versions))
+            known = (newest, personal_fields(stored_definition(version.definition) for version in versions))
             self._known[key] = known
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)

@@ -11,7 +11,7 @@ from typing import Any
 from db.repositories.files import FileClaim
 from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
 from db.session import Database, UnitOfWork
-from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.kit.file_fields import FileField, file_fields
 from deployments.kit.spam_policy import SpamPolicy
 from deployments.responses.admission import Admission
@@ -93,7 +93,7 @@ class PublishedForms:
             row = await PublishedFormRepository(unit.session, unit.tenant).version(form_id, version)
             if row is None:
                 return None
-            rules = compile_form(parse_definition(row.definition))
+            rules = compile_form(stored_definition(row.definition))
             _remember(self._rules, key, rules)
         return rules
 
@@ -121,7 +121,7 @@ class PublishedForms:
         key = (tenant_id, snapshot.form_id, snapshot.version)
         rules = self._rules.get(key)
         if rules is None:
-            rules = compile_form(parse_definition(snapshot.definition))
+            rules = compile_form(stored_definition(snapshot.definition))
             _remember(self._rules, key, rules)
         limits = (snapshot.settings.get("max_responses"), snapshot.tenant_settings.get("max_responses_per_form"))
         return PublishedForm(

@@ -53,6 +53,7 @@ _PROBLEM: dict[str, Any] = {
                     "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) into the input."},
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
+                    "params": {"type": "object", "description": "The bound that is broken: `min` or `max`."},
                 },
             },
         },

@@ -22,7 +22,7 @@ from deployments.forms.errors import (
 )
 from deployments.forms.fitting import misfits
 from deployments.forms.settings import FormSettings
-from deployments.kit.engine import Definition, incompatible_changes, parse_definition
+from deployments.kit.engine import Definition, incompatible_changes, parse_definition, stored_definition
 from deployments.kit.errors import Fault
 from deployments.kit.principal import Principal
 from deployments.kit.problems import faults_of
@@ -144,7 +144,7 @@ async def require_compatible(unit: UnitOfWork, form: Form, definition: Definitio
     """Raise IncompatibleChange when a field that was ever published changes its type."""
     faults: dict[str, Fault] = {}
     for published in await forms_of(unit).versions(form.id):
-        for fault in incompatible_changes(parse_definition(published.definition), definition):
+        for fault in incompatible_changes(stored_definition(published.definition), definition):
             faults.setdefault(fault.pointer, fault)
     if faults:
         raise IncompatibleChange(faults=tuple(faults.values()))

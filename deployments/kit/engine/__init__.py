@@ -8,7 +8,8 @@ from deployments.kit.engine.definition import Definition, definition_schema
 from deployments.kit.engine.faults import InvalidDefinition
 from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.form import CompiledForm, compile_form, merged_columns
-from deployments.kit.engine.parsing import parse_definition
+from deployments.kit.engine.meaning import answer_types
+from deployments.kit.engine.parsing import parse_definition, stored_definition
 
 __all__ = [
     "AnswerCondition",
@@ -18,10 +19,12 @@ __all__ = [
     "Definition",
     "FileRules",
     "InvalidDefinition",
+    "answer_types",
     "compile_condition",
     "compile_form",
     "definition_schema",
     "incompatible_changes",
     "merged_columns",
     "parse_definition",
+    "stored_definition",
 ]

@@ -5,6 +5,7 @@ from typing import Final
 
 from deployments.kit.engine.definition import END, MAX_ELEMENTS, Definition
 from deployments.kit.engine.faults import pointer, printable
+from deployments.kit.engine.fields import Field
 from deployments.kit.engine.meaning import expression_faults
 from deployments.kit.engine.outline import Entry, Outline
 from deployments.kit.engine.translations import Translation
@@ -39,12 +40,17 @@ def _duplicates(ids: Iterable[tuple[str, str]]) -> Iterator[Fault]:
 
 
 def _inside_faults(entry: Entry) -> Iterator[Fault]:
-    if entry.group is not None and getattr(getattr(entry.element, "validation", None), "unique", False):
+    if entry.group is not None and isinstance(entry.element, Field) and entry.element.is_unique():
         detail = "Inside of a group an answer cannot be unique."
         yield Fault(f"{entry.place}/validation/unique", "definition.not_here", detail)
 
 
 def _jump_faults(definition: Definition) -> Iterator[Fault]:
+    if any(page.next for page in definition.pages):
+        for index, page in enumerate(definition.pages):
+            if page.id == END:
+                detail = f"In a form with jumps the id '{END}' is reserved for its end."
+                yield Fault(pointer("pages", index, "id"), "definition.reserved_id", detail)
     indexes = {page.id: index for index, page in reversed(list(enumerate(definition.pages)))}
     for index, page in enumerate(definition.pages):
         for position, jump in enumerate(page.next):

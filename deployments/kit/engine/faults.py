@@ -1,8 +1,10 @@
 """How the engine names what is wrong: bounded lists of faults with JSON pointers that are always printable."""
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from deployments.kit.errors import Invalid
+from deployments.kit.errors import Fault, Invalid
 
 MAX_FAULTS: Final = 100
 """The most faults that one check or one parse reports; the rest adds nothing for the reader."""
@@ -15,6 +17,13 @@ class InvalidDefinition(Invalid):
     """The form definition is refused; `faults` names everything that is wrong with it."""
 
     code, title = "definition.invalid", "The form definition is not valid"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFault(Fault):
+    """A fault of an answer that breaks a bound; `params` has the bound, for whoever says it in another language."""
+
+    params: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def pointer(*tokens: object) -> str:

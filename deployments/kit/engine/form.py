@@ -12,6 +12,7 @@ from deployments.kit.engine.decision import Decision
 from deployments.kit.engine.definition import Definition
 from deployments.kit.engine.expressions import CLOCK
 from deployments.kit.engine.faults import MAX_FAULTS, pointer
+from deployments.kit.engine.fields import Field
 from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.logic import logic_of
 from deployments.kit.engine.plan import Plan, plan
@@ -37,6 +38,7 @@ class CompiledForm:
     _rules: tuple[Rule, ...]
     _displays: tuple[Display, ...]
     _items: Mapping[str, Item]
+    _unique: tuple[Field, ...]
 
     def check(
         self, answers: object, *, partial: bool = False, now: datetime | None = None
@@ -108,9 +110,7 @@ class CompiledForm:
 
         Texts that differ only in letter case, blanks or the way they are encoded are the same.
         """
-        found = (
-            (field.id, field.canonical(answers[field.id])) for field in self.definition.fields if field.id in answers
-        )
+        found = ((field.id, field.canonical(answers[field.id])) for field in self._unique if field.id in answers)
         return tuple((field_id, text) for field_id, text in found if text is not None)
 
     @property
@@ -142,6 +142,7 @@ def compile_form(definition: Definition) -> CompiledForm:
         _rules=compiler.rules(),
         _displays=compiler.displays(),
         _items=compiler.items,
+        _unique=tuple(field for field in definition.fields if field.is_unique()),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from deployments.kit.engine.definition import Definition
 from deployments.kit.engine.expressions import Expression, ExpressionError, Path, parse_expression
 from deployments.kit.engine.expressions.types import ANY, LIST, MAP, NULL, TypeFault, infer
 from deployments.kit.engine.faults import pointer
@@ -16,6 +17,12 @@ from deployments.kit.errors import Fault
 MAX_EXPRESSIONS: Final = 200_000
 """The most characters that all expressions of a form have together, those inside of a group once for each item; it
 bounds the time of publishing and of checking."""
+MAX_TEXT_CALLS: Final = 2_000
+"""The most calls of functions that make texts, counted in the same way."""
+
+_TOO_LONG: Final = Fault(
+    "/pages", "definition.too_long", f"All expressions together have at most {MAX_EXPRESSIONS} characters."
+)
 
 
 class Written(NamedTuple):
@@ -29,9 +36,8 @@ class Written(NamedTuple):
 def expression_faults(outline: Outline) -> Iterator[Fault]:
     """Every fault of an expression."""
     written = [*_of_elements(outline), *_of_pages(outline), *_of_rules(outline)]
-    if sum(len(text) * (1 if group is None else group.max_items) for _, text, group in written) > MAX_EXPRESSIONS:
-        detail = f"All expressions together have at most {MAX_EXPRESSIONS} characters."
-        yield Fault("/pages", "definition.too_long", detail)
+    if sum(len(text) * _times(group) for _, text, group in written) > MAX_EXPRESSIONS:
+        yield _TOO_LONG
         return
     known: dict[str, Expression] = {}
     types = _Types(outline, known)
@@ -45,9 +51,28 @@ def expression_faults(outline: Outline) -> Iterator[Fault]:
         yield from found
         if not found:
             types.sound.append((place, expression, group))
+    calls = sum(expression.text_calls * _times(group) for _, expression, group in types.sound)
+    if calls > MAX_TEXT_CALLS:
+        yield Fault("/pages", "definition.too_long", f"All expressions make at most {MAX_TEXT_CALLS} texts.")
     yield from types.faults()
     if outline.definition is not None:
         yield from cycle_faults(outline.definition, known)
+
+
+def answer_types(definition: Definition) -> dict[str, str]:
+    """What the answer of each field outside of groups is: `number`, `text`, `truth`, `date`, `time`, `datetime`,
+    `map`, `list of <type>`; of a calculated field what it gives, `any` when that is always null."""
+    known: dict[str, Expression] = {}
+    for field in definition.fields:
+        for inner in (field, *(field.fields if isinstance(field, GroupField) else ())):
+            if isinstance(inner, CalculatedField):
+                known[inner.value] = parse_expression(inner.value)
+    types = _Types(Outline.of(definition), known)
+    return {field.id: types.of_field(field) for field in definition.fields}
+
+
+def _times(group: GroupField | None) -> int:
+    return 1 if group is None else group.max_items
 
 
 def _of_elements(outline: Outline) -> Iterator[Written]:
@@ -105,17 +130,18 @@ class _Types:
         if field is None:
             return ANY
         if path.part is None:
-            return self._of_field(field)
+            return self.of_field(field)
         if isinstance(field, GroupField):
             inner = self._inner(path.part)
-            return LIST + (ANY if inner is None else self._of_field(inner))
+            return LIST + (ANY if inner is None else self.of_field(inner))
         return field.type_of_part(path.part)
 
     def _inner(self, field_id: str) -> Field | None:
         found = self.inside.get(field_id)
         return found[0] if found else None
 
-    def _of_field(self, field: Field) -> str:
+    def of_field(self, field: Field) -> str:
+        """The type of a field's answer."""
         if not isinstance(field, CalculatedField):
             return field.value_type
         if field.id not in self._calculated:

@@ -1,5 +1,6 @@
 """From JSON to a definition, with every fault named."""
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -55,6 +56,14 @@ def parse_definition(raw: object) -> Definition:
     if faults:
         raise InvalidDefinition(faults=faults)
     return definition
+
+
+def stored_definition(document: Mapping[str, Any]) -> Definition:
+    """The definition of a published version.
+
+    It was checked when it was saved, so only its shape is read: a version stays readable when the checks get stricter.
+    """
+    return Definition.model_validate(document)
 
 
 def _shape_faults(errors: list[ErrorDetails]) -> list[Fault]:

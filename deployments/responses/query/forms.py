@@ -9,7 +9,7 @@ from db.repositories.answer_values import Kind, series_of
 from db.repositories.published_forms import PublishedFormRepository
 from db.session import UnitOfWork
 from deployments.kit.engine import Column as TableColumn
-from deployments.kit.engine import compile_form, merged_columns, parse_definition
+from deployments.kit.engine import compile_form, merged_columns, stored_definition
 from deployments.responses.errors import FormNotFound
 from deployments.responses.query.fields import Fields
 from deployments.responses.query.words import Words
@@ -59,7 +59,7 @@ class SearchedForms:
         found = self._kept.get(key)
         if found is None:
             published = await repository.versions(form_id, version)
-            definitions = [parse_definition(each.definition) for each in published]
+            definitions = [stored_definition(each.definition) for each in published]
             fields = Fields(definitions)
             columns = merged_columns([compile_form(definition) for definition in definitions])
             found = SearchedForm(form_id, version, fields, Words(fields.languages), columns)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from deployments.forms.contracts import PublishedForm
-from deployments.kit.engine import CompiledForm, compile_form, parse_definition
+from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.kit.errors import Fault
 from serve_app.edge.form_pages.answers import Element, answers_of, fields_of
 from serve_app.edge.form_pages.entries import Entries
@@ -116,7 +116,7 @@ class FormPages:
         key = (tenant_id, published.id, published.version, language)
         page = self._pages.get(key)
         if page is None:
-            definition = parse_definition(published.definition)
+            definition = stored_definition(published.definition)
             localized = getattr(definition, "localized", None)
             if localized is not None:
                 definition = localized(language)

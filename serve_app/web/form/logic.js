@@ -109,8 +109,11 @@ function show(steps, displays, values, outer, prefix, found) {
 }
 
 const VIEWS = {
-  choice: (raw) => (isMap(raw) ? (isEmpty(raw.option) ? raw.other : raw.option) : raw),
-  choices: (raw) => (isMap(raw) ? [...(raw.options ?? []), ...(isEmpty(raw.other) ? [] : [raw.other])] : raw),
+  choice: (raw) => (isMap(raw) ? ((isEmpty(raw.option) ? raw.other : raw.option) ?? null) : raw),
+  choices: (raw) => {
+    if (!isMap(raw)) return raw;
+    return [...(Array.isArray(raw.options) ? raw.options : []), ...(isEmpty(raw.other) ? [] : [raw.other])];
+  },
   ranks: (raw) => (Array.isArray(raw) ? Object.fromEntries(raw.map((id, index) => [id, index + 1])) : raw),
 };
 
@@ -283,13 +286,14 @@ function extreme(better) {
 }
 
 const numeric = (calculate) => (value) => (typeof value === "number" ? normal(calculate(value)) : null);
-const textual = (change) => (value) => (typeof value === "string" ? change(value) : null);
+const textual = (change) => (value) => (typeof value === "string" && bounded(value) !== null ? change(value) : null);
 const affix = (has) => (text, part) => typeof text === "string" && typeof part === "string" && has(text, part);
 
 function cut(take) {
   return (text, number) => {
     const length = whole(number);
-    return typeof text !== "string" || length === null || length < 0 ? null : take([...text], length).join("");
+    if (typeof text !== "string" || bounded(text) === null || length === null || length < 0) return null;
+    return take([...text], length).join("");
   };
 }
 

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from deployments.forms.contracts import ListForms
+from deployments.kit.engine import definition_schema
 from deployments.kit.errors import Conflict, Fault, TooManyRequests, Unavailable
 from tests.serve_app.edge.fakes import Fakes, running
 
@@ -194,6 +195,15 @@ async def test_a_public_form_that_the_client_has_is_not_sent_again(client: httpx
     fakes.forms.open = False
     closed = await client.get("/api/v1/public/acme/party", headers={"if-none-match": tag})
     assert (closed.status_code, closed.json()["open"]) == (200, False)
+
+
+async def test_the_schema_of_definitions_is_public_and_kept(client: httpx.AsyncClient) -> None:
+    """F1: editors get the schema without a credential, and do not get it twice."""
+    first = await client.get("/api/v1/forms/definition-schema")
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/schema+json")
+    assert first.json() == definition_schema()
+    again = await client.get("/api/v1/forms/definition-schema", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_created_and_deleted(owner: httpx.AsyncClient) -> None:

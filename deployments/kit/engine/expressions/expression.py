@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployments.kit.engine.expressions.evaluation import Condition, Operand, View, compile_node
+from deployments.kit.engine.expressions.functions import TEXT_MAKERS
 from deployments.kit.engine.expressions.grammar import Node, Path, parse
 
 
 class Expression:
-    """A parsed expression; `paths` are the answers that it reads, in order, `timed` says whether it reads the clock."""
+    """A parsed expression.
 
-    __slots__ = ("paths", "root", "timed")
+    `paths` are the answers that it reads, in order, `timed` says whether it reads the clock, and `text_calls` how often
+    it makes a text.
+    """
+
+    __slots__ = ("paths", "root", "text_calls", "timed")
 
     def __init__(self, root: Node) -> None:
         self.root = root
         nodes = tuple(root.walk())
         self.paths: tuple[Path, ...] = tuple(node.args[0] for node in nodes if node.op in ("answer", "item"))
+        self.text_calls = sum(node.op in TEXT_MAKERS for node in nodes)
         self.timed = any(node.op in ("today", "now") for node in nodes)
 
     def compile(

@@ -18,10 +18,12 @@ from deployments.kit.engine.expressions.numbers import (
 )
 
 MAX_TEXT: Final = 10_000
-"""The longest text that an expression makes; a longer one is null, so that calculations cannot grow without bound."""
+"""The longest text that an expression makes or rewrites; else the result is null, so that the cost is bounded."""
+TEXT_MAKERS: Final = frozenset(("lower", "upper", "trim", "concat", "join", "left", "right", "text"))
+"""The functions that cost the most, in proportion to their texts."""
 MAX_ARGUMENTS: Final = 100
 _BLANKS: Final = " \t\n\r"
-_LETTERS_UP_TO: Final = "\u0530"
+_LETTERS_UP_TO: Final = 0x530
 
 ARITIES: Final[Mapping[str, tuple[int, int]]] = {
     "empty": (1, 1), "count": (1, 1), "length": (1, 1), "score": (1, 1),
@@ -46,15 +48,22 @@ def same(left: Any, right: Any) -> bool:
     if kind(left) is not kind(right):
         return False
     if type(left) is list:
-        return len(left) == len(right) and all(map(same, left, right))
+        # Python calls more lists equal (1 is true), and is quick to say when they are not.
+        return left == right and ((_plain(left) and _plain(right)) or all(map(same, left, right)))
     if type(left) is dict:
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     return bool(left == right)
 
 
+def _plain(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {str}
+
+
 def within(item: Any, whole_: Any) -> bool:
     """Whether `item` is in a list, or a part of a text."""
     if type(whole_) is list:
+        if type(item) is str:
+            return item in whole_
         return any(same(item, other) for other in whole_)
     return type(whole_) is str and type(item) is str and item in whole_
 
@@ -107,7 +116,7 @@ def _numeric(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _textual(function: Callable[[str], Any]) -> Callable[[Any], Any]:
-    return lambda value: function(value) if type(value) is str else None
+    return lambda value: function(value) if type(value) is str and len(value) <= MAX_TEXT else None
 
 
 def _round(value: Any, digits: Any = 0) -> Any:
@@ -153,17 +162,20 @@ def _join(values: Any, separator: Any) -> Any:
 
 def _cased(change: Callable[[str], str]) -> Callable[[str], str]:
     # Newer versions of Unicode add letters; up to here every one agrees.
-    def cased(letter: str) -> str:
-        other = change(letter) if letter < _LETTERS_UP_TO else letter
-        return other if len(other) == 1 and other < _LETTERS_UP_TO else letter
-
-    return lambda text: "".join(map(cased, text))
+    table = {
+        ord(letter): other
+        for letter in map(chr, range(_LETTERS_UP_TO))
+        if len(other := change(letter)) == 1 and ord(other) < _LETTERS_UP_TO
+    }
+    return lambda text: change(text) if text.isascii() else text.translate(table)
 
 
 def _part(cut: Callable[[str, int], str]) -> Callable[[Any, Any], Any]:
     def part(text: Any, number: Any) -> Any:
         length = whole(number)
-        return None if type(text) is not str or length is None or length < 0 else cut(text, length)
+        if type(text) is not str or len(text) > MAX_TEXT or length is None or length < 0:
+            return None
+        return cut(text, length)
 
     return part
 

@@ -18,8 +18,9 @@ LIST: Final = "list of "
 TypeOf = Callable[[Path], str]
 """The type of what a path reads; `any` when it is not known."""
 
-_TEXTS: Final = frozenset((TEXT, DATE, TIME, DATETIME))
-_SCALARS: Final = frozenset((*_TEXTS, NUMBER, TRUTH))
+TEXTS: Final = frozenset((TEXT, DATE, TIME, DATETIME))
+"""The types whose values are texts."""
+_SCALARS: Final = frozenset((*TEXTS, NUMBER, TRUTH))
 
 
 def list_of(item: str) -> str:
@@ -100,7 +101,7 @@ def _alike(left: str, right: str) -> bool:
     if left.startswith(LIST) and right.startswith(LIST):
         return _alike(left.removeprefix(LIST), right.removeprefix(LIST))
     # A literal is a text, whatever it is compared with.
-    return left in _TEXTS and right in _TEXTS and TEXT in (left, right)
+    return left in TEXTS and right in TEXTS and TEXT in (left, right)
 
 
 def _comparison(node: Node, types: list[str]) -> str:
@@ -108,14 +109,14 @@ def _comparison(node: Node, types: list[str]) -> str:
     if not _alike(left, right):
         raise TypeFault(f"'{node.op}' compares a {left} with a {right}", node.position)
     if node.op not in ("==", "!="):
-        _all(node, [left, right], frozenset((*_TEXTS, NUMBER)), TRUTH, "orders numbers and texts, not a {}")
+        _all(node, [left, right], frozenset((*TEXTS, NUMBER)), TRUTH, "orders numbers and texts, not a {}")
     return TRUTH
 
 
 def _containment(node: Node, types: list[str]) -> str:
     item, whole = types if node.op == "in" else reversed(types)
     found = whole.startswith(LIST) and _alike(item, whole.removeprefix(LIST))
-    if not (_loose(whole) or found or (whole in _TEXTS and (item in _TEXTS or _loose(item)))):
+    if not (_loose(whole) or found or (whole in TEXTS and (item in TEXTS or _loose(item)))):
         raise TypeFault(f"'{node.op}' looks for a {item} in a {whole}", node.position)
     return TRUTH
 
@@ -127,20 +128,20 @@ def _common(node: Node, types: list[str]) -> str:
             raise TypeFault(f"'{node.op}' gives a {left} or a {right}", node.position)
     if not known:
         return ANY if ANY in types else NULL
-    return known[0] if len(set(known)) == 1 else TEXT if known[0] in _TEXTS else known[0]
+    return known[0] if len(set(known)) == 1 else TEXT if known[0] in TEXTS else known[0]
 
 
 def _aggregate(node: Node, types: list[str]) -> str:
     items = [found.removeprefix(LIST) for found in types]
     if node.op in ("sum", "avg"):
         return _all(node, items, frozenset((NUMBER,)), NUMBER, "takes numbers, not a {}")
-    _all(node, items, frozenset((*_TEXTS, NUMBER)), NUMBER, "takes numbers or texts, not a {}")
+    _all(node, items, frozenset((*TEXTS, NUMBER)), NUMBER, "takes numbers or texts, not a {}")
     return _common(node, items)
 
 
 def _join(node: Node, types: list[str]) -> str:
     _fits(node, types[0].removeprefix(LIST), _SCALARS, "joins texts, not a {}")
-    _fits(node, types[1], _TEXTS, "joins with a text, not with a {}")
+    _fits(node, types[1], TEXTS, "joins with a text, not with a {}")
     return TEXT
 
 
@@ -158,16 +159,16 @@ _SIGNATURES: Final[Mapping[str, tuple[tuple[frozenset[str], ...], str]]] = {
     "floor": ((_N,), NUMBER),
     "ceil": ((_N,), NUMBER),
     "round": ((_N,), NUMBER),
-    "number": ((_TEXTS | _N,), NUMBER),
+    "number": ((TEXTS | _N,), NUMBER),
     "text": ((_SCALARS,), TEXT),
     "concat": ((_SCALARS,), TEXT),
-    "lower": ((_TEXTS,), TEXT),
-    "upper": ((_TEXTS,), TEXT),
-    "trim": ((_TEXTS,), TEXT),
-    "left": ((_TEXTS, _N), TEXT),
-    "right": ((_TEXTS, _N), TEXT),
-    "starts_with": ((_TEXTS,), TRUTH),
-    "ends_with": ((_TEXTS,), TRUTH),
+    "lower": ((TEXTS,), TEXT),
+    "upper": ((TEXTS,), TEXT),
+    "trim": ((TEXTS,), TEXT),
+    "left": ((TEXTS, _N), TEXT),
+    "right": ((TEXTS, _N), TEXT),
+    "starts_with": ((TEXTS,), TRUTH),
+    "ends_with": ((TEXTS,), TRUTH),
     "year": ((_D,), NUMBER),
     "month": ((_D,), NUMBER),
     "day": ((_D,), NUMBER),

@@ -192,7 +192,7 @@ def compile_options(field: Field, options: Options, *tokens: object) -> Validato
     """The validator of a list of option ids, each at most once; it keeps the order of the answer."""
     ids = option_ids(options)
     bad_type = field.fault("type", "This must be a list of option ids.", *tokens)
-    too_many = field.fault("choices.max", f"Choose at most {len(options)}.", *tokens)
+    too_many = field.fault("choices.max", f"Choose at most {len(options)}.", *tokens, max=len(options))
 
     def check(raw: Any, faults: list[Fault]) -> list[str] | None:
         if type(raw) is not list:
@@ -217,8 +217,8 @@ def compile_options(field: Field, options: Options, *tokens: object) -> Validato
 def compile_count(field: Field, rules: ChoicesValidation) -> Callable[[int, list[Fault]], bool]:
     """The check of how many options an answer names."""
     lowest, highest = rules.min_choices or 0, rules.max_choices or MAX_OPTIONS + 1
-    too_few = field.fault("choices.min", f"Choose at least {lowest}.")
-    too_many = field.fault("choices.max", f"Choose at most {highest}.")
+    too_few = field.fault("choices.min", f"Choose at least {lowest}.", min=lowest)
+    too_many = field.fault("choices.max", f"Choose at most {highest}.", max=highest)
 
     def check(number: int, faults: list[Fault]) -> bool:
         if lowest <= number <= highest:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from deployments.kit.engine.columns import Column, value_column
 from deployments.kit.engine.expressions import MAX_LENGTH, View
 from deployments.kit.engine.expressions.types import TEXT
-from deployments.kit.engine.faults import pointer
+from deployments.kit.engine.faults import BoundFault, pointer
 from deployments.kit.errors import Fault
 
 Validator = Callable[[Any, list[Fault]], Any]
@@ -104,13 +104,18 @@ class Field(Element):
         """The scores of options by their ids, for the browser; empty when an answer is its own score."""
         return {}
 
+    def is_unique(self) -> bool:
+        """Whether each answer may be given once in the form's responses."""
+        return bool(getattr(getattr(self, "validation", None), "unique", False))
+
     def canonical(self, value: Any) -> str | None:
-        """The text by which a `unique` answer is compared with others, None when it need not be unique."""
+        """The text by which a unique answer is compared with others; None when the type cannot be unique."""
         return None
 
-    def fault(self, code: str, detail: str, *tokens: object) -> Fault:
-        """A fault of this field's answer, or of the part of it at `tokens`."""
-        return Fault(pointer("answers", self.id, *tokens), code, detail)
+    def fault(self, code: str, detail: str, *tokens: object, **params: Any) -> Fault:
+        """A fault of this field's answer, or of the part of it at `tokens`; `params` is the bound that it breaks."""
+        place = pointer("answers", self.id, *tokens)
+        return BoundFault(place, code, detail, params) if params else Fault(place, code, detail)
 
 
 def bounds_fault(low: Any, high: Any, name: str = "validation/min") -> Iterator[Fault]:

@@ -53,7 +53,7 @@ class UploadField(Field):
     def compile(self) -> Validator:
         most = self.most
         bad_type = self.fault("type", "This must be a list of the ids of files.")
-        too_many = self.fault("files.max", f"At most {most} files.")
+        too_many = self.fault("files.max", f"At most {most} files.", max=most)
 
         def check(raw: Any, faults: list[Fault]) -> list[str] | None:
             if type(raw) is not list:

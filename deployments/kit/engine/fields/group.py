@@ -60,8 +60,8 @@ class GroupField(Field):
         """The validator of `(answer, surroundings, partial)`; a partial answer may have too few items."""
         lowest, highest = self.min_items, self.max_items
         bad_type = self.fault("type", "This must be a list of objects.")
-        too_few = self.fault("items.min", f"Give at least {lowest}.")
-        too_many = self.fault("items.max", f"Give at most {highest}.")
+        too_few = self.fault("items.min", f"Give at least {lowest}.", min=lowest)
+        too_many = self.fault("items.max", f"Give at most {highest}.", max=highest)
 
         def check(given: Any, faults: list[Fault]) -> list[dict[str, Any]] | None:
             raw, around, partial = given

@@ -80,8 +80,6 @@ class DecimalField(NumericField):
         return compile_number(self, rules.min, rules.max, decimals=decimals)
 
     def canonical(self, value: Any) -> str | None:
-        if not self.validation.unique:
-            return None
         # 3.0 is the same number as 3.
         return str(value) if type(value) is int else number_text(normal(value) or 0)
 
@@ -115,7 +113,7 @@ class IntegerField(NumericField):
         return compile_number(self, self.validation.min, self.validation.max, whole=True)
 
     def canonical(self, value: Any) -> str | None:
-        return str(value) if self.validation.unique else None
+        return str(value)
 
 
 class RatingField(NumericField):
@@ -167,9 +165,10 @@ def compile_number(
 ) -> Validator:
     """The validator of a number between `low` and `high`. With `whole`, 3.0 is taken as 3."""
     not_number = field.fault("type", "This must be a whole number." if whole else "This must be a number.")
-    too_low = field.fault("range.min", f"Enter at least {MIN_INTEGER if low is None else low}.")
-    too_high = field.fault("range.max", f"Enter at most {MAX_INTEGER if high is None else high}.")
-    too_fine = field.fault("decimals.max", f"Enter at most {decimals} decimals.")
+    least, most = MIN_INTEGER if low is None else low, MAX_INTEGER if high is None else high
+    too_low = field.fault("range.min", f"Enter at least {least}.", min=least)
+    too_high = field.fault("range.max", f"Enter at most {most}.", max=most)
+    too_fine = field.fault("decimals.max", f"Enter at most {decimals} decimals.", max=decimals)
     lowest = low if low is not None else -inf
     highest = high if high is not None else inf
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Final
 
 from pydantic import Field as Attribute
-from pydantic import Strict, StringConstraints
+from pydantic import PlainValidator, Strict, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from deployments.kit.engine.fields.field import Label, Model
 from deployments.kit.errors import Fault
@@ -15,7 +16,19 @@ MAX_SCORE: Final = 1_000_000_000
 OptionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 
 
-Score = Annotated[float, Attribute(ge=-MAX_SCORE, le=MAX_SCORE)]
+def _score(value: object) -> int | float:
+    if type(value) is not int and type(value) is not float:
+        raise PydanticCustomError("definition.type", "This must be a number.")
+    if not -MAX_SCORE <= value <= MAX_SCORE:
+        raise PydanticCustomError("definition.range", "This must be between plus and minus one billion.")
+    return value
+
+
+Score = Annotated[
+    int | float,
+    PlainValidator(_score),
+    WithJsonSchema({"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}),
+]
 
 
 class Option(Model):

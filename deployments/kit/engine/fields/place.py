@@ -74,8 +74,8 @@ class LocationField(PartsField):
 
     def _number(self, name: str, low: float, high: float) -> Validator:
         not_number = self.fault("type", "This must be a number.", name)
-        too_low = self.fault("range.min", f"Enter at least {low}.", name)
-        too_high = self.fault("range.max", f"Enter at most {high}.", name)
+        too_low = self.fault("range.min", f"Enter at least {low}.", name, min=low)
+        too_high = self.fault("range.max", f"Enter at most {high}.", name, max=high)
 
         def check(raw: Any, faults: list[Fault]) -> float | None:
             if raw is None and name == "accuracy":

@@ -54,7 +54,7 @@ class RankingField(Field):
 
     def _compile_ranks(self) -> Validator:
         ids, worst, ties = option_ids(self.options), len(self.options), self.allow_ties
-        too_many = self.fault("choices.max", f"Rank at most {worst}.")
+        too_many = self.fault("choices.max", f"Rank at most {worst}.", max=worst)
 
         def check(raw: Any, faults: list[Fault]) -> dict[str, int] | None:
             if len(raw) > MAX_OPTIONS:
@@ -69,7 +69,7 @@ class RankingField(Field):
                 elif rank is None or rank == "":
                     continue
                 elif type(rank) is not int or not 1 <= rank <= worst:
-                    faults.append(self.fault("rank.range", f"A rank is a number from 1 to {worst}.", option))
+                    faults.append(self.fault("rank.range", f"A rank is a number from 1 to {worst}.", option, max=worst))
                 elif rank in taken and not ties:
                     faults.append(self.fault("rank.duplicate", "This rank is given twice.", option))
                 else:

@@ -54,8 +54,8 @@ class TemporalField(Field):
     def compile(self) -> Validator:
         rules, normal = self.validation, self.normal
         bad_format = self.fault(self.format_code, self.format_detail)
-        too_low = self.fault("range.min", f"Enter {rules.min} or later.")
-        too_high = self.fault("range.max", f"Enter {rules.max} or earlier.")
+        too_low = self.fault("range.min", f"Enter {rules.min} or later.", min=rules.min)
+        too_high = self.fault("range.max", f"Enter {rules.max} or earlier.", max=rules.max)
         lowest = None if rules.min is None else normal(rules.min)
         highest = None if rules.max is None else normal(rules.max)
 
@@ -75,7 +75,7 @@ class TemporalField(Field):
         return check
 
     def canonical(self, value: Any) -> str | None:
-        return value if self.validation.unique else None
+        return str(value)
 
 
 class DateField(TemporalField):

@@ -70,8 +70,6 @@ class TextField(Field):
         return _formatted(check, normal, bad_format, rules.pattern, mismatch)
 
     def canonical(self, value: Any) -> str | None:
-        if not self.validation.unique:
-            return None
         # NFKC once more: case folding can leave what it composed before.
         return normalize("NFKC", normalize("NFKC", " ".join(value.split())).casefold())
 
@@ -143,8 +141,8 @@ def compile_text(fault: Callable[..., Fault], *tokens: object, shortest: int = 0
     not_text = fault("type", "This must be a text.", *tokens)
     nul = fault("text.nul", "The text holds a NUL character.", *tokens)
     surrogate = fault("text.encoding", "The text is not valid Unicode.", *tokens)
-    too_short = fault("length.min", f"Enter at least {shortest} characters.", *tokens)
-    too_long = fault("length.max", f"Enter at most {longest} characters.", *tokens)
+    too_short = fault("length.min", f"Enter at least {shortest} characters.", *tokens, min=shortest)
+    too_long = fault("length.max", f"Enter at most {longest} characters.", *tokens, max=longest)
 
     def check(raw: Any, faults: list[Fault]) -> str | None:
         if type(raw) is not str:

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from tests.deployments.kit.engine.browser import Case, agree, as_document, decided_in_browser
-from tests.deployments.kit.engine.forms import faults_of
+from tests.deployments.kit.engine.forms import every_type, faults_of, make_element, make_form
 from tests.deployments.kit.engine.strategies import definitions, form_answers, moments
+from tests.deployments.kit.engine.test_form import json_values
 
 HERE = Path(__file__).parent
 NOW = "2026-03-01T12:00:00Z"
@@ -112,7 +114,7 @@ def _generated(number: int) -> list[Case]:
 
 async def test_any_form_and_answers_are_decided_alike(tmp_path: Path) -> None:
     """F3: server and browser agree on random forms, expressions and answers."""
-    cases = _generated(250)
+    cases = _generated(200)
     assert len(cases) > 50
     found = await decided_in_browser(cases, tmp_path)
 
@@ -123,7 +125,7 @@ async def test_any_form_and_answers_are_decided_alike(tmp_path: Path) -> None:
 
 async def test_what_the_server_accepts_the_browser_would_send(tmp_path: Path) -> None:
     """F3: the answers that are kept are those that the browser shows, and the broken rules are the same."""
-    cases = _generated(100)
+    cases = _generated(80)
     found = await decided_in_browser(cases, tmp_path)
 
     compared = 0
@@ -145,3 +147,29 @@ async def test_what_the_server_accepts_the_browser_would_send(tmp_path: Path) ->
             (fault["pointer"], fault["code"]) for fault in decision["faults"]
         }
     assert compared > len(cases) / 3
+
+
+async def test_the_browser_bears_whatever_is_typed(tmp_path: Path) -> None:
+    """F3: half-filled and nonsensical answers, which the server refuses, do not stop the page."""
+    form = make_form(*every_type())
+    hostile: list[Any] = []
+
+    @settings(max_examples=150, database=None, deadline=None, phases=[Phase.generate])
+    @given(answers=st.dictionaries(st.sampled_from([field.id for field in form.definition.fields]), json_values))
+    def collect(answers: dict[str, Any]) -> None:
+        hostile.append(json.loads(json.dumps(answers), parse_constant=str))  # JSON has no NaN
+        assert form.decide(answers).pages == ("p1",)
+
+    collect()
+    found = await decided_in_browser([(form, answers, NOW) for answers in hostile], tmp_path)
+
+    assert [decision["pages"] for decision in found] == [["p1"]] * len(hostile)
+
+
+async def test_the_browser_takes_a_time_in_any_shape(tmp_path: Path) -> None:
+    """F3: the page gives its clock as it has it."""
+    form = make_form(make_element("calculated", value="now()"))
+    cases: list[Any] = [(form, {}, now) for now in (0, "1970-01-01T01:00:00+01:00", "1970-01-01T00:00:00.999Z")]
+    found = await decided_in_browser(cases, tmp_path)
+
+    assert [decision["values"] for decision in found] == [{"field": "1970-01-01T00:00:00Z"}] * 3

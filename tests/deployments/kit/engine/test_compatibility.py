@@ -62,6 +62,28 @@ def test_fields_inside_of_groups_keep_their_type_and_their_group() -> None:
     assert codes(incompatible_changes(old, apart)) == [("/pages/0/elements/0/id", "definition.moved")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "taken"),
+    [
+        ("1", "2 + 2", True),
+        ("'a'", "today()", True),
+        ("null", "1", True),
+        ("1", "'1'", False),
+        ("1 < 2", "1", False),
+        ("answers.n", "text(answers.n)", False),
+    ],
+)
+def test_what_is_calculated_keeps_its_type(before: str, after: str, *, taken: bool) -> None:
+    """F4: the column of a calculated field does not turn from numbers into texts."""
+    old, new = (
+        make_definition(make_element("number", "n"), make_element("calculated", "k", value=value))
+        for value in (before, after)
+    )
+
+    expected = [] if taken else [("/pages/0/elements/1/value", "definition.type_changed")]
+    assert codes(incompatible_changes(old, new)) == expected
+
+
 def test_fields_and_options_may_come_and_go() -> None:
     old = make_definition(make_element("choice", "a", options=SIDES), make_element("nps", "b"))
     new = make_definition(make_element("choice", "a", options=SIDES[:1]), make_element("email", "c"))

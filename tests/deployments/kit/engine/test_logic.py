@@ -105,6 +105,21 @@ class TestCalculated:
         assert max(len(value) for value in values.values()) == 5_120
         assert "k11" not in values
 
+    def test_long_texts_are_not_rewritten(self) -> None:
+        """F3: a long answer times many functions would be a long wait."""
+        names = (
+            "lower(answers.t)",
+            "trim(answers.t)",
+            "left(answers.t, 1)",
+            "length(answers.t)",
+            "answers.t contains 'x'",
+        )
+        fields = [make_element("calculated", f"k{n}", value=text) for n, text in enumerate(names)]
+        form = make_form(make_element("long_text", "t"), *fields)
+
+        assert form.check({"t": "X" * 10_000})[0]["k0"] == "x" * 10_000
+        assert form.check({"t": "X" * 10_001})[0].keys() == {"t", "k3", "k4"}
+
 
 class TestGroups:
     FORM = make_form(

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from deployments.kit.engine import InvalidDefinition, definition_schema, parse_definition
+from deployments.kit.engine import (
+    InvalidDefinition,
+    answer_types,
+    compile_form,
+    definition_schema,
+    parse_definition,
+    stored_definition,
+)
 from deployments.kit.engine.fields import ELEMENT_TYPES
 from tests.deployments.kit.engine.forms import (
     COLUMNS,
@@ -249,6 +256,32 @@ REFUSED: list[tuple[Any, str, str]] = [
 ]
 
 
+def test_a_published_version_stays_readable() -> None:
+    """F4: what was published is never refused again, even if it would not be taken today."""
+    senseless = make_document(make_element("nps", "a"), make_element("nps", "b", visible_if="answers.a == '1'"))
+
+    assert refused(senseless) == [("/pages/0/elements/1/visible_if", "definition.expression_type")]
+    assert compile_form(stored_definition(senseless)).check({"a": 1, "b": 2}) == ({"a": 1}, ())
+
+
+def test_types_of_answers() -> None:
+    """F1: whoever stores, filters or draws answers learns what they are."""
+    types = answer_types(parse_definition(make_document(*every_type())))
+
+    assert {name: types[name] for name in ("name", "age", "born", "visit", "contact", "sides", "views", "spot")} == {
+        "name": "text",
+        "age": "number",
+        "born": "date",
+        "visit": "datetime",
+        "contact": "truth",
+        "sides": "list of text",
+        "views": "map",
+        "spot": "map",
+    }
+    assert (types["total"], types["items"], types["papers"]) == ("number", "list of map", "list of text")
+    assert types.keys() == {field.id for field in parse_definition(make_document(*every_type())).fields}
+
+
 class TestRefused:
     @pytest.mark.parametrize(("element", "suffix", "code"), REFUSED)
     def test_each_mistake_has_its_pointer_and_code(self, element: Any, suffix: str, code: str) -> None:
@@ -338,6 +371,10 @@ class TestRefused:
                 ("/pages/0/next/0/to", "definition.backwards"),
             ),
             (
+                [{"id": "a", "elements": [], "next": [{"to": "end"}]}, {"id": "end", "elements": []}],
+                ("/pages/1/id", "definition.reserved_id"),
+            ),
+            (
                 [{"id": "a", "elements": [], "next": [{"if": "answers.gone", "to": "end"}]}],
                 ("/pages/0/next/0/if", "definition.expression"),
             ),
@@ -399,6 +436,14 @@ class TestRefused:
         assert refused(make_document(make_element("group", elements=inside, max_items=40))) == [
             ("/pages", "definition.too_long")
         ]
+
+    def test_expressions_that_make_texts_are_bounded(self) -> None:
+        """F3: the functions that cost the most are counted."""
+        text = " or ".join(["lower('') == ''"] * 100)
+        elements = [make_element("nps", f"f{i}", visible_if=text) for i in range(21)]
+
+        assert refused(make_document(*elements[:20])) == []
+        assert refused(make_document(*elements)) == [("/pages", "definition.too_long")]
 
     def test_required_if_may_go_in_a_circle(self) -> None:
         document = make_document(

@@ -88,7 +88,7 @@ class TestPublished:
         assert [error.message for error in VALIDATOR.iter_errors(stored)] == []
         assert stored["pages"][0]["next"] == [{"if": "answers.stars > 1", "to": "end"}]
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(definitions())
     def test_it_takes_every_form_that_compiles(self, definition: dict[str, Any]) -> None:
         assert [error.message for error in VALIDATOR.iter_errors(definition)] == []
@@ -111,7 +111,7 @@ def test_what_the_schema_accepts_is_compiled_or_refused(definition: Any) -> None
         assert parse_definition(parsed.localized(language).document())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(definition=definitions(), answers=form_answers)
 def test_normalised_answers_check_to_themselves(definition: dict[str, Any], answers: dict[str, Any]) -> None:
     """F2: what is stored is taken again as it is."""

@@ -1,7 +1,9 @@
 """F1, F2: every field type takes good answers in their normal form and names what is wrong with bad ones."""
 
+import pickle
 from typing import Any
 
+import orjson
 import pytest
 from email_validator import EmailNotValidError, validate_email
 
@@ -229,6 +231,28 @@ def test_bad_answers_are_named(
 
     assert values == {}
     assert codes(faults) == [(f"/answers/field{suffix}", code) for suffix, code in expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "answer", "params"),
+    [
+        ("short_text", {"validation": {"min_length": 3}}, "ab", {"min": 3}),
+        ("short_text", {}, "x" * 2_001, {"max": 2_000}),
+        ("number", {"validation": {"max": 1.5}}, 2, {"max": 1.5}),
+        ("integer", {}, -(2**63) - 1, {"min": -(2**63)}),
+        ("date", {"validation": {"min": "2024-01-02"}}, "2024-01-01", {"min": "2024-01-02"}),
+        ("multi_choice", {**OPTIONS, "validation": {"min_choices": 2}}, ["corn"], {"min": 2}),
+        ("location", {}, {"latitude": 91, "longitude": 1}, {"max": 90}),
+        ("group", {**GROUP, "max_items": 1}, [{"amount": 1}, {"amount": 2}], {"max": 1}),
+    ],
+)
+def test_broken_bounds_are_named(kind: str, properties: dict[str, Any], answer: Any, params: dict[str, Any]) -> None:
+    """F8: a page can say what is wrong in its own language; what is sent over the wire has the bound as well."""
+    (fault,) = make_form(make_element(kind, **properties)).check({"field": answer})[1]
+
+    sent = orjson.loads(orjson.dumps(fault))
+    assert sent == {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail, "params": params}
+    assert pickle.loads(pickle.dumps(fault)) == fault  # noqa: S301
 
 
 LOCAL_PARTS = ("a", "a.b", "a-b", "a_b+c", "a.", "-a", "a--b", "postmaster", "a" * 64, "a" * 65)
