@@ -118,9 +118,9 @@ class FormVersion(Contract):
     version: int
     title: str
     definition: dict[str, Any]
-    notes: str | None = None
-    published_by: str
     published_at: datetime
+    published_by: str = Field(default="", description="Id of the person, key or part of the platform that did it.")
+    notes: str | None = Field(default=None, description="What its publisher had to say about it.")
 
 
 class DefinitionChange(Contract):

@@ -134,8 +134,8 @@ def _expression_faults(expressions: Mapping[int, str], document: Mapping[str, An
     try:
         parse_definition(probed)
     except InvalidDefinition as error:
-        indexes = list(expressions)
+        places = {f"/pages/{len(pages)}/elements/{offset + n}/visible_if": index for n, index in enumerate(expressions)}
+        # What else may be wrong with the form has nothing to do with its settings.
         for fault in error.faults:
-            number = fault.pointer.removeprefix(f"/pages/{len(pages)}/elements/").partition("/")[0]
-            position = int(number) - offset if number.isdigit() else 0
-            yield indexes[min(max(position, 0), len(indexes) - 1)], fault
+            if fault.pointer in places:
+                yield places[fault.pointer], fault
