@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -145,6 +146,25 @@ async def test_hostile_savings_are_refused(database: Database, body: bytes, fail
     with pytest.raises(failure):
         await responses.save_partial(NOBODY, begun.resume_token or "", body, None)
     assert (await responses.resume(NOBODY, begun.resume_token or "")).answers == {"name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"status": "finished"}, "/status"),
+        ({"started_at": "yesterday"}, "/started_at"),
+        ({"started_at": "2026-01-01T00:00:00"}, "/started_at"),
+        ({"timings": {"p1": 1.5}}, "/timings/p1"),
+        ({"timings": [1]}, "/timings"),
+        ({"timings": {"p1": 10**12}}, "/timings/p1"),
+    ],
+)
+async def test_what_comes_with_answers_is_checked_too(database: Database, more: dict[str, Any], pointer: str) -> None:
+    """F2: together with everything else that is wrong with the body."""
+    await make_form(database, await make_tenant(database))
+    with pytest.raises(InvalidAnswers) as caught:
+        await Responses(database).submit(VISITOR, command({"answers": ANSWERS, "extra": 1, **more}))
+    assert {fault.pointer for fault in caught.value.faults} == {"/extra", pointer}
 
 
 async def test_the_version_that_was_begun_stays(database: Database) -> None:
