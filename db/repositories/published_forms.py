@@ -84,16 +84,17 @@ class PublishedFormRepository:
             statement = statement.where(col(FormVersion.version) <= up_to)
         return (await self._session.scalars(statement)).all()
 
-    async def newest(self, form_id: str) -> int:
-        """The number of the latest published version of the form; 0 when there is none."""
-        statement = select(func.max(col(FormVersion.version))).where(
+    async def newest(self, form_id: str) -> int | None:
+        """The number of the form's newest published version, 0 before the first; None when there is no such form."""
+        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
             col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
         )
-        return await self._session.scalar(statement) or 0
-
-    async def version(self, form_id: str, number: int) -> FormVersion | None:
-        """A published version of the form."""
-        return await self._session.get(FormVersion, (self._tenant_id, form_id, number))
+        statement = select(newest.scalar_subquery()).where(
+            select(col(Form.id))
+            .where(col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None))
+            .exists()
+        )
+        return await self._session.scalar(statement)
 
     async def exists(self, form_id: str) -> bool:
         """Whether the tenant has this form and it is not in the trash."""
@@ -101,3 +102,7 @@ class PublishedFormRepository:
             col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None)
         )
         return await self._session.scalar(statement) is not None
+
+    async def version(self, form_id: str, number: int) -> FormVersion | None:
+        """A published version of the form."""
+        return await self._session.get(FormVersion, (self._tenant_id, form_id, number))
