@@ -76,7 +76,11 @@ async def test_a_visitor_goes_on_elsewhere(platform: OneProcess) -> None:
         assert (ok(repeated)["submitted_at"], repeated.headers["idempotent-replayed"]) == (done["submitted_at"], "true")
         refused(await visitor.get(address), 409, "response.completed")
         refused(await visitor.patch(address, json={"answers": {"score": 8}}), 409, "response.completed")
-        refused(await visitor.get(f"{RESUME}/fsr_{'x' * 43}"), 404, "response.not_found")
+        refused(await visitor.get(f"{RESUME}/fsr_acme.{'x' * 43}"), 404, "response.not_found")
+        for token in (begun["resume_token"].replace("acme", "other"), f"fsr_nobody.{'x' * 43}"):
+            refused(await visitor.get(f"{RESUME}/{token}"), 404, "response.not_found")
+        for token in ("x", "fsr_x", f"fsr_.{'x' * 43}"):
+            refused(await visitor.get(f"{RESUME}/{token}"), 404, "not_found")
         second = ok(await visitor.post(PUBLIC, json={"answers": ANSWERS, "status": "partial"}), 201)
         full = await visitor.patch(f"{RESUME}/{second['resume_token']}", json={"status": "complete"})
         refused(full, 403, "quota.responses")
