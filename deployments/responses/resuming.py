@@ -23,6 +23,7 @@ from deployments.responses.errors import (
     InvalidAnswers,
     PartialNotFound,
     SubmissionConflict,
+    TenantSuspended,
 )
 from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import PartialResponse
@@ -74,11 +75,13 @@ class Resuming:
         self._keys = keys
 
     async def resume(self, principal: Principal, token: str) -> PartialResponse:
-        """What was saved, with the definition that it answers. Raises PartialNotFound, AlreadyCompleted."""
+        """What was saved, with the definition that it answers. Raises PartialNotFound, AlreadyCompleted,
+        TenantSuspended."""
         async with self._database.read(principal.tenant_id) as unit:
             row, held = await _found(unit, await _response_of(unit, token))
             version = await PublishedFormRepository(unit.session, unit.tenant).version(row.form_id, row.version)
-        await self._form(principal, row)
+        if (await self._form(principal, row)).suspended:
+            raise TenantSuspended
         if row.status == COMPLETE:
             raise AlreadyCompleted
         return _shown(row, held.expires_at, definition=version.definition if version is not None else None)

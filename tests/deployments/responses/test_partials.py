@@ -203,6 +203,8 @@ class TestTokens:
             await unit.session.execute(text("UPDATE tenant SET status = 'suspended'"))
         with pytest.raises(TenantSuspended):
             await save(Responses(database), begun.resume_token, answers={})
+        with pytest.raises(TenantSuspended):
+            await Responses(database).resume(VISITOR, begun.resume_token or "")
 
     async def test_a_save_renews_the_token(self, database: Database) -> None:
         await make_form(database, await make_tenant(database))
