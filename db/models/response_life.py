@@ -68,7 +68,7 @@ class ResumeToken(SQLModel, table=True):
     __tablename__ = "resume_token"
     __table_args__ = (
         belongs_to("response", "response_id"),
-        Index("uq_resume_token_hash", "token_hash", unique=True),
+        Index("uq_resume_token_hash", "tenant_id", "token_hash", unique=True),
         Index("ix_resume_token_expires", "expires_at"),
     )
 

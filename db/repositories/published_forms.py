@@ -113,13 +113,13 @@ class PublishedFormRepository:
         )
         return await self._session.scalar(statement)
 
-    async def version(self, form_id: str, number: int) -> FormVersion | None:
-        """A published version of the form."""
-        return await self._session.get(FormVersion, (self._tenant_id, form_id, number))
-
     async def exists(self, form_id: str) -> bool:
         """Whether the tenant has this form and it is not in the trash."""
         statement = select(col(Form.id)).where(
             col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None)
         )
         return await self._session.scalar(statement) is not None
+
+    async def version(self, form_id: str, number: int) -> FormVersion | None:
+        """A published version of the form."""
+        return await self._session.get(FormVersion, (self._tenant_id, form_id, number))

@@ -1,11 +1,10 @@
 """Queries for the tokens of partial responses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, select, tuple_, update
+from sqlalchemy import and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -30,21 +29,14 @@ class ResumeTokenRepository:
         """The token of a response."""
         return await self._session.get(ResumeToken, (self._tenant_id, response_id))
 
-    async def completed(self, response_id: str, fingerprint: str) -> None:
-        """Note the call that completed the response."""
-        await self._session.execute(
-            update(ResumeToken)
-            .where(col(ResumeToken.tenant_id) == self._tenant_id, col(ResumeToken.response_id) == response_id)
-            .values(fingerprint=fingerprint)
+    async def find(self, token_hash: str, now: datetime) -> str | None:
+        """The response of the token with this hash, unless it has expired."""
+        statement = select(col(ResumeToken.response_id)).where(
+            col(ResumeToken.tenant_id) == self._tenant_id,
+            col(ResumeToken.token_hash) == token_hash,
+            col(ResumeToken.expires_at) > now,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeHold:
-    """Where a token that is valid leads."""
-
-    tenant_id: str
-    response_id: str
+        return await self._session.scalar(statement)
 
 
 class ResumeTokenDirectory:
@@ -52,17 +44,6 @@ class ResumeTokenDirectory:
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    async def find_in_any_tenant(self, token_hash: str, now: datetime) -> ResumeHold | None:
-        """Where the token with this hash leads, unless it has expired."""
-        row = (
-            await self._session.execute(
-                select(col(ResumeToken.tenant_id), col(ResumeToken.response_id)).where(
-                    col(ResumeToken.token_hash) == token_hash, col(ResumeToken.expires_at) > now
-                )
-            )
-        ).one_or_none()
-        return None if row is None else ResumeHold(row.tenant_id, row.response_id)
 
     async def abandoned_in_any_tenant(self, now: datetime, limit: int) -> Sequence[tuple[str, str, str]]:
         """Tenant, form and id of partial responses whose token has expired."""

@@ -133,14 +133,13 @@ class BulkJob:
         ids = await _next_ids(unit, form_id, command, ordered_at, run.after_id)
         if not ids:
             return None
-        principal = Principal.system(job.tenant_id, BULK)
         batch = _Batch()
         rows = await ResponseRepository(unit.session, unit.tenant).chosen(form_id, ids)
         for missing in sorted(set(ids) - {row.id for row in rows}):
             batch.fail(missing, "response.not_found", "There is no such response.")
         facts = await _change(unit, command, rows, job.created_by, limit, batch)
         for fact in facts:
-            record(unit, fact, actor=job.created_by or principal.subject, origin=Origin())
+            record(unit, fact, actor=job.created_by, origin=Origin())
         room = max(0, _MOST_ERRORS - len(run.errors))
         advanced(run, ids[-1], batch.tally, batch.errors[:room])
         return sum(run.tally.values())

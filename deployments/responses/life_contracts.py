@@ -12,6 +12,8 @@ MAX_COMMENTS = 200
 MAX_CHOSEN = 1_000
 MAX_PAGE_MS = 30 * 86_400_000
 
+RESUME_PREFIX = "fsr_"
+
 ReviewState: TypeAlias = Literal["none", "in_review", "approved", "rejected", "has_issues"]
 Timings: TypeAlias = Annotated[
     dict[str, Annotated[int, Field(ge=0, le=MAX_PAGE_MS)]],
@@ -32,6 +34,11 @@ Reason: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_
 Remark: TypeAlias = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")
 ]
+
+
+def tenant_in(resume_token: str) -> str:
+    """The tenant that a resume token names, whatever else is in it; '' when it names none."""
+    return resume_token.removeprefix(RESUME_PREFIX).rpartition(".")[0] if resume_token.startswith(RESUME_PREFIX) else ""
 
 
 class SavePartial(Contract):

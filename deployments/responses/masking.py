@@ -17,7 +17,12 @@ _KEPT: Final = 1024
 
 def personal_fields(definitions: Iterable[Definition]) -> frozenset[str]:
     """The fields with personal data in any of a form's versions: what was personal once stays so."""
-    return frozenset(field.id for definition in definitions for field in definition.fields if field.personal)
+    return frozenset(
+        field.id
+        for definition in definitions
+        for field in definition.fields
+        if _is_marked(field.model_dump(mode="json"))
+    )
 
 
 def masked(answers: Mapping[str, Any], personal: Collection[str]) -> tuple[dict[str, Any], list[str]]:
@@ -47,3 +52,10 @@ class PersonalFields:
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return known[1]
+
+
+def _is_marked(part: Any) -> bool:
+    """Whether an element is marked, or anything inside of it: an answer is shown whole or not at all."""
+    if isinstance(part, dict):
+        return part.get("personal") is True or any(_is_marked(inner) for inner in part.values())
+    return isinstance(part, list) and any(_is_marked(inner) for inner in part)

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from db.models.response_life import ResumeToken
 from db.models.responses import Response
@@ -18,17 +18,16 @@ from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.draft import Draft, clocked, timing_faults
 from deployments.responses.errors import InvalidAnswers
 from deployments.responses.keys import KeyedCall, Keys, body_fingerprint, submit_scope
+from deployments.responses.life_contracts import RESUME_PREFIX
 from deployments.responses.published import PublishedForm
 from deployments.responses.settings import ResponsesSettings
 from eventing.events.responses import ResponseStarted
 from eventing.outbox import record
 
-_PREFIX: Final = "fsr_"
 
-
-def new_token() -> str:
-    """A fresh resume token with 256 bits of randomness."""
-    return _PREFIX + secrets.token_urlsafe(32)
+def new_token(tenant_id: str) -> str:
+    """A fresh resume token: the tenant, so that the call is known to be its, and 256 bits of randomness."""
+    return f"{RESUME_PREFIX}{tenant_id}.{secrets.token_urlsafe(32)}"
 
 
 def token_hash(token: str) -> str:
@@ -68,7 +67,7 @@ class Partials:
             await attach(unit, form.form_id, row.id, form.claims(answers))
             unit.session.add(row)
             await unit.session.flush()
-            token = new_token()
+            token = new_token(unit.tenant)
             expires_at = row.submitted_at + self._life
             ResumeTokenRepository(unit.session, unit.tenant).add(
                 ResumeToken(
@@ -89,7 +88,7 @@ class Partials:
         known = await ResumeTokenRepository(unit.session, unit.tenant).get(earlier["id"])
         if row is None or known is None or row.change != earlier["change"]:
             return _receipt(earlier, None, None, replayed=True)
-        token = new_token()
+        token = new_token(unit.tenant)
         known.token_hash, known.expires_at = token_hash(token), utc_now() + self._life
         return _receipt(earlier, token, known.expires_at, replayed=True)
 

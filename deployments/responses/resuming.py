@@ -10,7 +10,7 @@ from db.repositories.idempotency_keys import IdempotencyKeyRepository
 from db.repositories.published_forms import PublishedFormRepository
 from db.repositories.response_versions import ResponseVersionRepository
 from db.repositories.responses import COMPLETE, ResponseRepository
-from db.repositories.resume_tokens import ResumeTokenDirectory, ResumeTokenRepository
+from db.repositories.resume_tokens import ResumeTokenRepository
 from db.repositories.submissions import Completion, Overtaken, Submission
 from db.session import Database, UnitOfWork
 from db.types import utc_now
@@ -24,6 +24,7 @@ from deployments.responses.errors import (
     InvalidAnswers,
     PartialNotFound,
     SubmissionConflict,
+    TenantSuspended,
 )
 from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import PartialResponse
@@ -75,25 +76,26 @@ class Resuming:
         self._life = settings.partial_life
         self._keys = keys
 
-    async def resume(self, caller: Principal, token: str) -> PartialResponse:
-        """What was saved, with the definition that it answers. Raises PartialNotFound, AlreadyCompleted."""
-        principal, response_id = await self._holder(caller, token)
+    async def resume(self, principal: Principal, token: str) -> PartialResponse:
+        """What was saved, with the definition that it answers. Raises PartialNotFound, AlreadyCompleted,
+        TenantSuspended."""
         async with self._database.read(principal.tenant_id) as unit:
-            row, held = await _found(unit, response_id)
+            row, held = await _found(unit, await _response_of(unit, token))
             version = await PublishedFormRepository(unit.session, unit.tenant).version(row.form_id, row.version)
-        await self._form(principal, row)
+        if (await self._form(principal, row)).suspended:
+            raise TenantSuspended
         if row.status == COMPLETE:
             raise AlreadyCompleted
         return _shown(row, held.expires_at, definition=version.definition if version is not None else None)
 
-    async def save(self, caller: Principal, token: str, body: bytes, key: str | None) -> PartialResponse:
+    async def save(self, principal: Principal, token: str, body: bytes, key: str | None) -> PartialResponse:
         """Add to what was saved, or complete it. Raises PartialNotFound, AlreadyCompleted, InvalidAnswers, FormFull,
         and the failures of the form's window and of the key."""
-        principal, response_id = await self._holder(caller, token)
-        draft = read_saving(body)
-        mark = fingerprint(draft.answers, draft.meta, draft.status, draft.timings)
-        keyed = KeyedCall(principal.tenant_id, f"resume:{response_id}", key, mark)
         async with self._database.read(principal.tenant_id) as unit:
+            response_id = await _response_of(unit, token)
+            draft = read_saving(body)
+            mark = fingerprint(draft.answers, draft.meta, draft.status, draft.timings)
+            keyed = KeyedCall(principal.tenant_id, f"resume:{response_id}", key, mark)
             row, held = await _found(unit, response_id)
             earlier = await _earlier(unit, row, held, keyed)
         form = await self._form(principal, row)
@@ -105,13 +107,6 @@ class Resuming:
         call = _Call(replace(principal, subject=row.submitted_by), response_id, form, draft, keyed)
         async with self._keys.running(keyed):
             return await (self._complete(call) if draft.status == COMPLETE else self._add(call))
-
-    async def _holder(self, caller: Principal, token: str) -> tuple[Principal, str]:
-        async with self._database.unscoped_read() as unit:
-            hold = await ResumeTokenDirectory(unit.session).find_in_any_tenant(token_hash(token), utc_now())
-        if hold is None:
-            raise PartialNotFound
-        return Principal.anonymous(hold.tenant_id, caller.origin), hold.response_id
 
     async def _form(self, principal: Principal, row: Response) -> PublishedForm:
         try:
@@ -186,6 +181,13 @@ class Resuming:
         if faults:
             raise InvalidAnswers(faults=faults)
         return _Saved(answers, meta, timings)
+
+
+async def _response_of(unit: UnitOfWork, token: str) -> str:
+    response_id = await ResumeTokenRepository(unit.session, unit.tenant).find(token_hash(token), utc_now())
+    if response_id is None:
+        raise PartialNotFound
+    return response_id
 
 
 async def _found(unit: UnitOfWork, response_id: str, *, for_update: bool = False) -> tuple[Response, ResumeToken]:

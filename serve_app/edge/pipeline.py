@@ -3,7 +3,7 @@ credential, permission, rate limit, address, headers, body, handler, answer, cou
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -19,6 +19,7 @@ from deployments.kit.calls import CALLER
 from deployments.kit.errors import DomainError, NotFound, Unauthenticated
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.responses.life_contracts import tenant_in
 from serve_app.edge.answer import Answer
 from serve_app.edge.apis import Apis
 from serve_app.edge.auth import Authenticator
@@ -130,9 +131,9 @@ class Pipeline:
 
         async def handle(request: Request, **path: str) -> Answer:
             allowed: Sequence[str] = () if public else ("*",)
-            if "tenant" in path:
+            if (named := _named(path)) is not None:
                 with suppress(DomainError):
-                    profile = await self._tenants.find(await self._resolution.of_path(request, path))
+                    profile = await self._tenants.find(await self._resolution.of_path(request, {"tenant": named}))
                     allowed = profile.allowed_origins if profile is not None else ()
             headers = (*self._transport, *self._cors.preflight(request, methods, allowed))
             return Answer(204, b"", "", correlation_id(request), headers)
@@ -145,8 +146,8 @@ class Pipeline:
         circumstances = origin(request)
         if scope is Access.PUBLIC:
             tenant_id = PLATFORM_TENANT
-            if "tenant" in path:
-                tenant_id = await self._resolution.of_path(request, path)
+            if (named := _named(path)) is not None:
+                tenant_id = await self._resolution.of_path(request, {"tenant": named})
             elif operation.selects_tenant:
                 tenant_id = await self._resolution.of_nobody(request)
             principal = Principal.anonymous(tenant_id, circumstances)
@@ -240,6 +241,11 @@ class Pipeline:
         if error is not None:
             fields["code"] = error.code
         (log.error if status >= 500 else log.info)("request", **fields)
+
+
+def _named(path: Mapping[str, str]) -> str | None:
+    """The tenant that the address of a public operation names."""
+    return tenant_in(path["resume_token"]) if "resume_token" in path else path.get("tenant")
 
 
 def _encoded(reply: Reply) -> bytes:

@@ -16,7 +16,6 @@ WITHOUT_TENANT = {
 # collision tells nobody anything.
 UNIQUE_OVER_TENANTS = {"uq_refresh_token_hash", "uq_api_key_hash", "uq_tenant_host_host"}
 UNIQUE_OVER_TENANTS |= {"uq_link_token_hash", "uq_invitation_hash", "uq_challenge_token"}
-UNIQUE_OVER_TENANTS |= {"uq_resume_token_hash"}
 
 
 def _by_name(table: Table) -> str:

@@ -76,7 +76,11 @@ async def test_a_visitor_goes_on_elsewhere(platform: OneProcess) -> None:
         assert (ok(repeated)["submitted_at"], repeated.headers["idempotent-replayed"]) == (done["submitted_at"], "true")
         refused(await visitor.get(address), 409, "response.completed")
         refused(await visitor.patch(address, json={"answers": {"score": 8}}), 409, "response.completed")
-        refused(await visitor.get(f"{RESUME}/fsr_{'x' * 43}"), 404, "response.not_found")
+        refused(await visitor.get(f"{RESUME}/fsr_acme.{'x' * 43}"), 404, "response.not_found")
+        for token in (begun["resume_token"].replace("acme", "other"), f"fsr_nobody.{'x' * 43}"):
+            refused(await visitor.get(f"{RESUME}/{token}"), 404, "response.not_found")
+        for token in ("x", "fsr_x", f"fsr_.{'x' * 43}"):
+            refused(await visitor.get(f"{RESUME}/{token}"), 404, "not_found")
         second = ok(await visitor.post(PUBLIC, json={"answers": ANSWERS, "status": "partial"}), 201)
         full = await visitor.patch(f"{RESUME}/{second['resume_token']}", json={"status": "complete"})
         refused(full, 403, "quota.responses")
@@ -88,6 +92,26 @@ async def test_a_visitor_goes_on_elsewhere(platform: OneProcess) -> None:
     assert (found["status"], found["timings"], found["submitted_by"]) == ("complete", {"p1": 10}, "anonymous")
     assert found["seconds"] >= 0
     assert ok(await owner.get(f"/api/v1/forms/{form_id}/responses?include_total=true"))["meta"]["total"] == 2
+
+
+async def test_the_tenants_pages_and_limits_count(platform: OneProcess) -> None:
+    """H3: the token names the tenant, so its origins and its rate limits hold for those who go on."""
+    owner, visitor = await platform.sign_up(), platform.client()
+    await published(owner)
+    begun = ok(await visitor.post(PUBLIC, json={"answers": {}, "status": "partial"}), 201)
+    ok(await owner.patch("/api/v1/tenants/acme", json={"settings": {"allowed_origins": ["https://acme.example"]}}))
+    address, page = f"{RESUME}/{begun['resume_token']}", {"Origin": "https://acme.example"}
+
+    async def is_allowed() -> bool:
+        answer = await visitor.get(address, headers=page)
+        return answer.headers.get("access-control-allow-origin") == page["Origin"]
+
+    await eventually(is_allowed)
+    asked = {**page, "Access-Control-Request-Method": "PATCH"}
+    assert "PATCH" in (await visitor.options(address, headers=asked)).headers["access-control-allow-methods"]
+    foreign = await visitor.get(address, headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in foreign.headers
+    assert (await visitor.get(address, headers={"X-Tenant-ID": "other"})).status_code == 400
 
 
 async def test_a_person_begins_one_too(platform: OneProcess) -> None:

@@ -85,7 +85,7 @@ def upgrade() -> None:
         _of_response("resume_token"),
         sa.PrimaryKeyConstraint("tenant_id", "response_id", name=op.f("pk_resume_token")),
     )
-    op.create_index("uq_resume_token_hash", "resume_token", ["token_hash"], unique=True)
+    op.create_index("uq_resume_token_hash", "resume_token", ["tenant_id", "token_hash"], unique=True)
     op.create_index("ix_resume_token_expires", "resume_token", ["expires_at"])
     op.create_table(
         "bulk_run",

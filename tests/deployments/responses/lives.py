@@ -19,7 +19,6 @@ from tests.eventing.harness import rows
 from tests.factories import ANSWERS, PARTY
 
 VISITOR = Principal.anonymous("acme", Origin())
-NOBODY = Principal.anonymous("_platform", Origin())
 
 
 async def submit(responses: Responses, answers: dict[str, Any] | None = None, **more: Any) -> str:
@@ -34,7 +33,7 @@ async def begin(
 
 
 async def save(responses: Responses, token: str | None, *, key: str | None = None, **body: Any) -> PartialResponse:
-    return await responses.save_partial(NOBODY, token or "", orjson.dumps(body), key)
+    return await responses.save_partial(VISITOR, token or "", orjson.dumps(body), key)
 
 
 async def facts(database: Database, *types: str) -> list[Event]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -30,8 +31,8 @@ from deployments.responses.errors import (
 )
 from deployments.responses.life_contracts import EditResponse, PartialResponse
 from deployments.responses.partials import token_hash
+from eventing.events.envelope import Origin
 from tests.deployments.responses.lives import (
-    NOBODY,
     VISITOR,
     begin,
     changes_are_sound,
@@ -58,7 +59,7 @@ async def test_a_response_is_begun_and_completed_elsewhere(database: Database) -
     assert timedelta(days=29) < begun.expires_at - datetime.now(UTC) <= timedelta(days=30)
     assert await held(database) == 0
 
-    found = await elsewhere.resume(NOBODY, begun.resume_token or "")
+    found = await elsewhere.resume(VISITOR, begun.resume_token or "")
     assert (found.answers, found.meta, found.definition) == (
         {"name": "Ada"},
         {"source": "poster"},
@@ -90,7 +91,7 @@ async def test_a_response_is_begun_and_completed_elsewhere(database: Database) -
 
 
 def held_token(token: str | None) -> bool:
-    return token is not None and token.startswith("fsr_") and len(token) > 40
+    return token is not None and token.startswith("fsr_acme.") and len(token) > 40
 
 
 async def test_only_the_hash_of_a_token_is_kept(database: Database) -> None:
@@ -116,7 +117,7 @@ async def test_answers_that_are_given_are_checked(database: Database) -> None:
     with pytest.raises(InvalidAnswers) as caught:
         await save(responses, begun.resume_token, answers={"email": "nobody", "name": "Eve"}, timings={"p9": 1})
     assert {fault.pointer for fault in caught.value.faults} == {"/answers/email", "/timings/p9"}
-    assert (await responses.resume(NOBODY, begun.resume_token or "")).answers == {"name": "Ada"}
+    assert (await responses.resume(VISITOR, begun.resume_token or "")).answers == {"name": "Ada"}
 
 
 def command(body: dict[str, object]) -> SubmitResponse:
@@ -143,8 +144,27 @@ async def test_hostile_savings_are_refused(database: Database, body: bytes, fail
     responses = Responses(database)
     begun = await begin(responses, {"name": "Ada"})
     with pytest.raises(failure):
-        await responses.save_partial(NOBODY, begun.resume_token or "", body, None)
-    assert (await responses.resume(NOBODY, begun.resume_token or "")).answers == {"name": "Ada"}
+        await responses.save_partial(VISITOR, begun.resume_token or "", body, None)
+    assert (await responses.resume(VISITOR, begun.resume_token or "")).answers == {"name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"status": "finished"}, "/status"),
+        ({"started_at": "yesterday"}, "/started_at"),
+        ({"started_at": "2026-01-01T00:00:00"}, "/started_at"),
+        ({"timings": {"p1": 1.5}}, "/timings/p1"),
+        ({"timings": [1]}, "/timings"),
+        ({"timings": {"p1": 10**12}}, "/timings/p1"),
+    ],
+)
+async def test_what_comes_with_answers_is_checked_too(database: Database, more: dict[str, Any], pointer: str) -> None:
+    """F2: together with everything else that is wrong with the body."""
+    await make_form(database, await make_tenant(database))
+    with pytest.raises(InvalidAnswers) as caught:
+        await Responses(database).submit(VISITOR, command({"answers": ANSWERS, "extra": 1, **more}))
+    assert {fault.pointer for fault in caught.value.faults} == {"/extra", pointer}
 
 
 async def test_the_version_that_was_begun_stays(database: Database) -> None:
@@ -161,14 +181,17 @@ async def test_the_version_that_was_begun_stays(database: Database) -> None:
 
 class TestTokens:
     async def test_one_answer_for_every_token_that_leads_nowhere(self, database: Database) -> None:
-        """T5: unknown, expired, of a response or form in the trash."""
+        """T5: unknown, expired, another tenant's, of a response or form in the trash."""
         acme = await make_tenant(database)
         form = await make_form(database, acme)
         responses = Responses(database)
         trashed, expired, live = [await begin(responses, {"name": name}) for name in ("a", "b", "c")]
         await responses.delete(acme, trashed.id)
         await expire(database, expired.id)
-        for token in ("", "fsr_" + "x" * 43, trashed.resume_token, expired.resume_token):
+        await make_tenant(database, "other")
+        with pytest.raises(PartialNotFound):
+            await responses.resume(Principal.anonymous("other", Origin()), live.resume_token or "")
+        for token in ("", "fsr_acme." + "x" * 43, trashed.resume_token, expired.resume_token):
             await leads_nowhere(responses, token)
         await Forms(database).delete(acme, form.id)
         await leads_nowhere(Responses(database), live.resume_token)
@@ -180,6 +203,8 @@ class TestTokens:
             await unit.session.execute(text("UPDATE tenant SET status = 'suspended'"))
         with pytest.raises(TenantSuspended):
             await save(Responses(database), begun.resume_token, answers={})
+        with pytest.raises(TenantSuspended):
+            await Responses(database).resume(VISITOR, begun.resume_token or "")
 
     async def test_a_save_renews_the_token(self, database: Database) -> None:
         await make_form(database, await make_tenant(database))
@@ -212,7 +237,7 @@ class TestTokens:
 
 async def leads_nowhere(responses: Responses, token: str | None) -> None:
     with pytest.raises(PartialNotFound):
-        await responses.resume(NOBODY, token or "")
+        await responses.resume(VISITOR, token or "")
     with pytest.raises(PartialNotFound):
         await save(responses, token, answers={})
 
@@ -241,7 +266,7 @@ class TestRepetition:
             with pytest.raises(AlreadyCompleted):
                 await save(responses, begun.resume_token, **other)
         with pytest.raises(AlreadyCompleted):
-            await responses.resume(NOBODY, begun.resume_token or "")
+            await responses.resume(VISITOR, begun.resume_token or "")
 
     async def test_a_key_carries_out_a_call_once(self, database: Database) -> None:
         """R1: of savings and of the completion; with another body it is refused."""
@@ -282,7 +307,7 @@ class TestRepetition:
         await save(responses, second.resume_token, answers={"email": "secret@b.co"})
         third = await begin(responses, {"name": "Ada"}, key="k-1")
         assert (third.id, third.resume_token) == (first.id, None)
-        assert (await responses.resume(NOBODY, second.resume_token or "")).answers["email"] == "secret@b.co"
+        assert (await responses.resume(VISITOR, second.resume_token or "")).answers["email"] == "secret@b.co"
         with pytest.raises(IdempotencyMismatch):
             await begin(responses, {"name": "Eve"}, key="k-1")
         with pytest.raises(IdempotencyMismatch):
