@@ -113,9 +113,12 @@ class ResponseQueryRepository:
             known = await self._count(self._mine(plan, search, Response).where(by_id, self._is_known(plan, Response)))
             return known + await self._count_tail(plan, search)
         found = lookups(self._form_id, search)
-        if not found.is_whole or not found.each[0].is_exact:
+        if not found.is_whole:
             return await self._count(self._mine(plan, search, Response))
-        entries = select(literal(1)).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.each[0].entries)
+        entries = self._entries(found.each[0])
+        for other in found.each[1:]:
+            ids = self._entries(other).with_only_columns(col(AnswerEntry.response_id))
+            entries = entries.where(col(AnswerEntry.response_id).in_(ids.correlate(None)))
         outdated = entries.where(
             col(AnswerEntry.response_id).in_(self._changed(plan).with_only_columns(col(Response.id)))
         )
@@ -154,14 +157,13 @@ class ResponseQueryRepository:
             return None
         return int(row.change)
 
+    def _entries(self, found: Lookup) -> Select[Any]:
+        return select(AnswerEntry).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
+
     async def _few(self, found: Lookup) -> list[str] | None:
         """The ids of a lookup, unless they are many."""
-        statement = (
-            select(col(AnswerEntry.response_id))
-            .where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
-            .limit(FEW + 1)
-        )
-        ids = (await self._session.scalars(statement)).all()
+        statement = self._entries(found).with_only_columns(col(AnswerEntry.response_id))
+        ids = (await self._session.scalars(statement.limit(FEW + 1))).all()
         return list(set(ids)) if len(ids) <= FEW else None
 
     async def _tail_matches(self, search: Search, through: int) -> list[str]:
