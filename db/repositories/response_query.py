@@ -109,8 +109,7 @@ class ResponseQueryRepository:
         if plan.through is None:
             return await self._count(self._mine(plan, search, Response))
         if plan.ids is not None:
-            by_id = self._filtering.is_in(col(Response.id), plan.ids)
-            known = await self._count(self._mine(plan, search, Response).where(by_id, self._is_known(plan, Response)))
+            known = await self._count(self._few_of(plan, search, plan.ids))
             return known + await self._count_tail(plan, search)
         found = lookups(self._form_id, search)
         if not found.is_whole:
@@ -193,8 +192,7 @@ class ResponseQueryRepository:
         if plan.ids is None and walk is not None:
             found = await self._walked(plan, search, walk, order, after, limit)
         else:
-            known = self._mine(plan, search, Response).where(self._is_known(plan, Response))
-            statement = known.where(self._filtering.is_in(col(Response.id), plan.ids or ()))
+            statement = self._few_of(plan, search, plan.ids or ())
             found = await self._ordered(statement, Response, order, after, limit, has_value)
         changed = aliased(Response, self._changed(plan).cte("changed").prefix_with("MATERIALIZED"))
         tail = await self._ordered(self._mine(plan, search, changed), changed, order, after, limit, has_value)
@@ -218,7 +216,7 @@ class ResponseQueryRepository:
             keys.insert(0, col(AnswerEntry.value))
             bounds = [] if after is None else [literal(text_of("" if after.value is None else after.value)), *bounds]
         row, is_its = self._response_of_entry()
-        statement = self._mine(plan, search, row).where(self._is_known(plan, row))
+        statement = self._mine(plan, search, row, by_id=True).where(self._is_known(plan, row, by_id=True))
         statement = statement.select_from(AnswerEntry).join(row, is_its)
         statement = statement.where(col(AnswerEntry.tenant_id) == self._tenant_id, walk)
         if bounds:
@@ -265,11 +263,14 @@ class ResponseQueryRepository:
         rows = (await self._session.execute(statement.add_columns(value.label("sort_value")))).all()
         return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
 
-    def _mine(self, plan: _Plan, search: Search, row: Any) -> Select[Any]:
-        """The responses that match, by reading each of them."""
+    def _mine(self, plan: _Plan, search: Search, row: Any, *, by_id: bool = False) -> Select[Any]:
+        """The responses that match, by reading each of them.
+
+        `by_id`: they are found by their ids. As expressions the other columns keep SQLite from beginning with them.
+        """
         statement = select(row).where(
             row.tenant_id == self._tenant_id,
-            row.form_id == self._form_id,
+            (row.form_id.concat("") if by_id else row.form_id) == self._form_id,
             row.deleted_at.is_(None),
             self._filtering.condition(search.condition, row),
         )
@@ -295,8 +296,16 @@ class ResponseQueryRepository:
             for word in search.words
         ]
 
-    def _is_known(self, plan: _Plan, row: Any) -> ColumnElement[bool]:
-        return row.change <= plan.through if plan.through is not None else false()
+    def _few_of(self, plan: _Plan, search: Search, ids: Sequence[str]) -> Select[Any]:
+        """Those of the ids that match and have not changed since."""
+        statement = self._mine(plan, search, Response, by_id=True).where(self._is_known(plan, Response, by_id=True))
+        return statement.where(self._filtering.is_in(col(Response.id), ids))
+
+    def _is_known(self, plan: _Plan, row: Any, *, by_id: bool = False) -> ColumnElement[bool]:
+        if plan.through is None:
+            return false()
+        known: ColumnElement[bool] = (row.change + 0 if by_id else row.change) <= plan.through
+        return known
 
     def _changed(self, plan: _Plan) -> Select[Any]:
         return self._changed_after(plan.through or 0)
