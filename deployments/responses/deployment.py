@@ -23,7 +23,7 @@ from deployments.responses.export import export_chunk
 from deployments.responses.importing import import_rows
 from deployments.responses.published import PublishedForms
 from deployments.responses.query.forms import SearchedForms
-from deployments.responses.query.listing import Listing
+from deployments.responses.query.listing import Listing, searching
 from deployments.responses.submitting import Submitting
 from eventing.events.responses import ResponseDeleted
 from eventing.outbox import record
@@ -67,10 +67,11 @@ class Responses:
     async def export_csv(
         self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
     ) -> ExportChunk:
-        async with self._database.snapshot(principal.tenant_id) as unit:
-            if cursor is None:  # an export that has begun is not broken off
-                require_feature(await settings_of(unit), "exports")
-            return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses())
+        with searching():
+            async with self._database.snapshot(principal.tenant_id) as unit:
+                if cursor is None:  # an export that has begun is not broken off
+                    require_feature(await settings_of(unit), "exports")
+                return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses())
 
     async def close(self) -> None:
         """Store what was taken."""

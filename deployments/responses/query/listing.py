@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import orjson
-from sqlalchemy.exc import DBAPIError
 
+from db.errors import QueryTimeout
 from db.models import responses as tables
 from db.repositories.answer_index import AnswerIndexRepository
 from db.repositories.response_filters import Condition, Every, Search
@@ -27,7 +27,6 @@ from deployments.responses.query.words import MAX_WORDS
 
 MAX_QUERY: Final = 500
 Shown: TypeAlias = Callable[[tables.Response], Response]
-_CANCELED: Final = "57014"  # PostgreSQL's statement_timeout
 
 
 class Listing:
@@ -41,14 +40,14 @@ class Listing:
 
     async def page(self, principal: Principal, query: ListResponses) -> Page[Response]:
         """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
-        async with self._database.snapshot(principal.tenant_id) as unit:
-            principal.require("responses:read", query.form_id)
-            form = await self._forms.get(unit, query.form_id)
-            search, order, chosen = _read(form, query)
-            binding = _binding(query)
-            after = None if query.cursor is None else _position(query.cursor, binding)
-            repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
-            with searching():
+        with searching():
+            async with self._database.snapshot(principal.tenant_id) as unit:
+                principal.require("responses:read", query.form_id)
+                form = await self._forms.get(unit, query.form_id)
+                search, order, chosen = _read(form, query)
+                binding = _binding(query)
+                after = None if query.cursor is None else _position(query.cursor, binding)
+                repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
                 rows = await repository.page(search, order, after, query.limit + 1)
                 total = await repository.count(search) if query.include_total else None
         if repository.is_outdated:
@@ -101,10 +100,8 @@ def searching() -> Iterator[None]:
         yield
     except IndexBehind as error:
         raise SearchBehind(retry_after=10.0) from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _CANCELED:
-            raise DeadlineExceeded("The query took too long; narrow it by a filter.") from error
-        raise
+    except QueryTimeout as error:
+        raise DeadlineExceeded("The query took too long; narrow it by a filter.") from error
 
 
 def _read(form: SearchedForm, query: ListResponses) -> tuple[Search, Order, frozenset[str] | None]:
