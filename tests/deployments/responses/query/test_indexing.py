@@ -14,6 +14,7 @@ from db.session import Database
 from deployments.forms.deployment import Forms
 from deployments.responses.contracts import ListResponses
 from deployments.responses.deployment import Responses
+from deployments.responses.query import indexing
 from deployments.responses.query.indexing import AT_LEAST, AnswerIndexer
 from tests.deployments.responses.query import survey
 from tests.factories import make_form, make_tenant
@@ -52,6 +53,20 @@ async def test_forms_are_brought_up_to_date_in_turns(database: Database) -> None
     await all_of(indexer)
     assert await positions(database) == {large.id: (50, 50), small.id: (10, 10)}
     assert not await indexer.round()
+
+
+async def test_a_piece_with_very_many_words_ends_earlier(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O: what one transaction holds is bounded."""
+    monkeypatch.setattr(indexing, "_ENTRIES", 30)
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=survey.SURVEY)
+    await survey.fill(Responses(database), acme, form.id, 20, seed=1)
+    indexer = AnswerIndexer(database, at_least=1, rest=False)
+    await indexer.round()
+    ((change, _),) = (await positions(database)).values()
+    assert 1 <= change < 10
+    await all_of(indexer)
+    assert await positions(database) == {form.id: (20, 20)}
 
 
 async def test_small_forms_have_no_index(database: Database) -> None:
