@@ -7,3 +7,7 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):
     """The database did not answer in time or refused the connection; try again."""
+
+
+class QueryTimeout(DatabaseError):
+    """A query took longer than it may."""

@@ -1,9 +1,10 @@
 """The unit of work: one transaction of one tenant, and what happens after it commits."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -11,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from db.engine import postgres_engine, sqlite_engine
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseUnavailable, QueryTimeout
 from db.repositories.audit import AuditRepository, Deed
 from db.roles import APP_ROLE, SYSTEM_ROLE
 from db.settings import DatabaseSettings
@@ -25,6 +26,10 @@ Result = TypeVar("Result")
 
 # Both last as long as the transaction. The role is a setting too, so it takes no statement of its own.
 _SET_TENANT = text("SELECT set_config('role', :role, true), set_config('app.tenant', :tenant, true)")
+
+_SET_LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
+_STEPS = 50_000
+_CANCELED = "57014"
 
 
 class UnitOfWork:
@@ -179,9 +184,10 @@ class Database:
             yield unit
 
     @asynccontextmanager
-    async def snapshot(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
-        """As `read`; every statement sees the same moment."""
-        async with self._unit(self._snapshots, tenant_id) as unit:
+    async def snapshot(self, tenant_id: str, *, limit_s: float = 10.0) -> AsyncIterator[UnitOfWork]:
+        """As `read`; every statement sees the same moment. One that is at work after `limit_s` seconds is ended, and
+        QueryTimeout raised."""
+        async with self._unit(self._snapshots, tenant_id) as unit, _limited(unit, limit_s):
             yield unit
 
     @asynccontextmanager
@@ -201,6 +207,28 @@ class Database:
         """A transaction over all tenants: claims and marks of queues, tenant life cycle."""
         async with self._unit(self.writer, None) as unit:
             yield unit
+
+
+@asynccontextmanager
+async def _limited(unit: UnitOfWork, limit_s: float) -> AsyncIterator[None]:
+    connection = await unit.session.connection()
+    sqlite: Any = None
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_SET_LIMIT, {"limit": str(int(limit_s * 1000))})
+    else:
+        # SQLite has no clock of its own: it asks every so many steps whether to end.
+        ends = time.monotonic() + limit_s
+        sqlite = (await connection.get_raw_connection()).driver_connection
+        await sqlite.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _CANCELED or str(error.orig) == "interrupted":
+            raise QueryTimeout(str(error.orig)) from error
+        raise
+    finally:
+        if sqlite is not None:
+            await sqlite.set_progress_handler(None, _STEPS)
 
 
 def _repeatable(engine: AsyncEngine) -> AsyncEngine:

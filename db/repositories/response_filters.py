@@ -170,7 +170,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """The ways to look a search up; `is_whole`: the only one of them says all that the search says."""
+    """The ways to look a search up; `is_whole`: together they say all that the search says, exactly."""
 
     each: tuple[Lookup, ...]
     is_whole: bool
@@ -193,7 +193,8 @@ def lookups(form_id: str, search: Search) -> Lookups:
         mine: Any = AnswerEntry.series == series_of(form_id, target.key, target.kind)
         found.append(Lookup(and_(mine, *conditions), False, target.kind is not Kind.TEXT))
     found += [_word_lookup(form_id, word) for word in search.words]
-    return Lookups(tuple(found), len(found) == 1 and known == len(search.condition.parts))
+    is_whole = known == len(search.condition.parts) and all(each.is_exact for each in found)
+    return Lookups(tuple(found), is_whole and bool(found))
 
 
 def _lookup(form_id: str, test: Test) -> Lookup | None:

@@ -109,13 +109,15 @@ class ResponseQueryRepository:
         if plan.through is None:
             return await self._count(self._mine(plan, search, Response))
         if plan.ids is not None:
-            by_id = self._filtering.is_in(col(Response.id), plan.ids)
-            known = await self._count(self._mine(plan, search, Response).where(by_id, self._is_known(plan, Response)))
+            known = await self._count(self._few_of(plan, search, plan.ids))
             return known + await self._count_tail(plan, search)
         found = lookups(self._form_id, search)
-        if not found.is_whole or not found.each[0].is_exact:
+        if not found.is_whole:
             return await self._count(self._mine(plan, search, Response))
-        entries = select(literal(1)).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.each[0].entries)
+        entries = self._entries(found.each[0])
+        for other in found.each[1:]:
+            ids = self._entries(other).with_only_columns(col(AnswerEntry.response_id))
+            entries = entries.where(col(AnswerEntry.response_id).in_(ids.correlate(None)))
         outdated = entries.where(
             col(AnswerEntry.response_id).in_(self._changed(plan).with_only_columns(col(Response.id)))
         )
@@ -154,14 +156,13 @@ class ResponseQueryRepository:
             return None
         return int(row.change)
 
+    def _entries(self, found: Lookup) -> Select[Any]:
+        return select(AnswerEntry).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
+
     async def _few(self, found: Lookup) -> list[str] | None:
         """The ids of a lookup, unless they are many."""
-        statement = (
-            select(col(AnswerEntry.response_id))
-            .where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
-            .limit(FEW + 1)
-        )
-        ids = (await self._session.scalars(statement)).all()
+        statement = self._entries(found).with_only_columns(col(AnswerEntry.response_id))
+        ids = (await self._session.scalars(statement.limit(FEW + 1))).all()
         return list(set(ids)) if len(ids) <= FEW else None
 
     async def _tail_matches(self, search: Search, through: int) -> list[str]:
@@ -191,8 +192,7 @@ class ResponseQueryRepository:
         if plan.ids is None and walk is not None:
             found = await self._walked(plan, search, walk, order, after, limit)
         else:
-            known = self._mine(plan, search, Response).where(self._is_known(plan, Response))
-            statement = known.where(self._filtering.is_in(col(Response.id), plan.ids or ()))
+            statement = self._few_of(plan, search, plan.ids or ())
             found = await self._ordered(statement, Response, order, after, limit, has_value)
         changed = aliased(Response, self._changed(plan).cte("changed").prefix_with("MATERIALIZED"))
         tail = await self._ordered(self._mine(plan, search, changed), changed, order, after, limit, has_value)
@@ -216,7 +216,7 @@ class ResponseQueryRepository:
             keys.insert(0, col(AnswerEntry.value))
             bounds = [] if after is None else [literal(text_of("" if after.value is None else after.value)), *bounds]
         row, is_its = self._response_of_entry()
-        statement = self._mine(plan, search, row).where(self._is_known(plan, row))
+        statement = self._mine(plan, search, row, by_id=True).where(self._is_known(plan, row, by_id=True))
         statement = statement.select_from(AnswerEntry).join(row, is_its)
         statement = statement.where(col(AnswerEntry.tenant_id) == self._tenant_id, walk)
         if bounds:
@@ -263,11 +263,14 @@ class ResponseQueryRepository:
         rows = (await self._session.execute(statement.add_columns(value.label("sort_value")))).all()
         return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
 
-    def _mine(self, plan: _Plan, search: Search, row: Any) -> Select[Any]:
-        """The responses that match, by reading each of them."""
+    def _mine(self, plan: _Plan, search: Search, row: Any, *, by_id: bool = False) -> Select[Any]:
+        """The responses that match, by reading each of them.
+
+        `by_id`: they are found by their ids. As expressions the other columns keep SQLite from beginning with them.
+        """
         statement = select(row).where(
             row.tenant_id == self._tenant_id,
-            row.form_id == self._form_id,
+            (row.form_id.concat("") if by_id else row.form_id) == self._form_id,
             row.deleted_at.is_(None),
             self._filtering.condition(search.condition, row),
         )
@@ -293,8 +296,16 @@ class ResponseQueryRepository:
             for word in search.words
         ]
 
-    def _is_known(self, plan: _Plan, row: Any) -> ColumnElement[bool]:
-        return row.change <= plan.through if plan.through is not None else false()
+    def _few_of(self, plan: _Plan, search: Search, ids: Sequence[str]) -> Select[Any]:
+        """Those of the ids that match and have not changed since."""
+        statement = self._mine(plan, search, Response, by_id=True).where(self._is_known(plan, Response, by_id=True))
+        return statement.where(self._filtering.is_in(col(Response.id), ids))
+
+    def _is_known(self, plan: _Plan, row: Any, *, by_id: bool = False) -> ColumnElement[bool]:
+        if plan.through is None:
+            return false()
+        known: ColumnElement[bool] = (row.change + 0 if by_id else row.change) <= plan.through
+        return known
 
     def _changed(self, plan: _Plan) -> Select[Any]:
         return self._changed_after(plan.through or 0)

@@ -14,10 +14,18 @@ TENANT: Final = "tenant"
 _ERASED_FIRST: Final = ("job", "event", "failed_event")
 _ERASED_LAST: Final = ("audit_entry", "audit_head")
 
+_DERIVED: Final = frozenset({"answer_entry", "answer_index"})
+"""Made from other tables in the background, and many times their rows: erased like them, but not exported."""
+
 
 def tables_of_tenants() -> dict[str, tuple[str, ...]]:
     """Every table with a tenant and its columns, what others refer to first; `tenant` itself leads."""
     return {str(table.name): tuple(str(column.name) for column in table.columns) for table in _tables()}
+
+
+def tables_to_export() -> dict[str, tuple[str, ...]]:
+    """Those of `tables_of_tenants` that hold what is nowhere else."""
+    return {name: columns for name, columns in tables_of_tenants().items() if name not in _DERIVED}
 
 
 def tables_to_erase() -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from deployments.responses.importing import import_rows
 from deployments.responses.life_contracts import PartialResponse
 from deployments.responses.partials import Partials
 from deployments.responses.query.forms import SearchedForms
-from deployments.responses.query.listing import Listing
+from deployments.responses.query.listing import Listing, searching
 from deployments.responses.resuming import Resuming
 from deployments.responses.settings import ResponsesSettings
 from deployments.responses.submitting import Submitting
@@ -63,11 +63,12 @@ class Responses(ResponseDesk):
     async def export_csv(
         self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
     ) -> ExportChunk:
-        async with self._database.snapshot(principal.tenant_id) as unit:
-            if cursor is None:  # an export that has begun is not broken off
-                require_feature(await settings_of(unit), "exports")
-            hidden = await self._personal.hidden(unit, principal, form_id)
-            return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses(), hidden)
+        with searching():
+            async with self._database.snapshot(principal.tenant_id) as unit:
+                if cursor is None:  # an export that has begun is not broken off
+                    require_feature(await settings_of(unit), "exports")
+                hidden = await self._personal.hidden(unit, principal, form_id)
+                return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses(), hidden)
 
     async def close(self) -> None:
         """Store what was taken."""

@@ -14,7 +14,7 @@ from deployments.responses.contracts import ExportChunk, ExportResponses
 from deployments.responses.errors import FormNotFound
 from deployments.responses.masking import NOTHING, masked
 from deployments.responses.query.forms import SearchedForms
-from deployments.responses.query.listing import search_of, searching
+from deployments.responses.query.listing import search_of
 
 _SORT = "export"
 _ROWS = 1000
@@ -51,8 +51,7 @@ async def export_chunk(
         raise FormNotFound
     columns = _chosen(form.columns, wanted.columns)
     repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, form.rules)
-    with searching():
-        rows = await repository.page(search_of(form, wanted, hidden), _OLDEST_FIRST, after, _ROWS + 1)
+    rows = await repository.page(search_of(form, wanted, hidden), _OLDEST_FIRST, after, _ROWS + 1)
     lines = [_line(columns, row, hidden) for row, _ in rows[:_ROWS]]
     if cursor is None:
         lines.insert(0, _BOM + csv_line([*(name for name, _ in _FIXED), *(column.title for column in columns)]))

@@ -15,7 +15,7 @@ import orjson
 
 from db.migrate import head_revision
 from db.models.tenancy import TenantExport, TenantExportPart
-from db.repositories.tenant_data import TenantDataRepository, tables_of_tenants
+from db.repositories.tenant_data import TenantDataRepository, tables_to_export
 from db.repositories.tenant_exports import TenantExportRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
@@ -47,7 +47,7 @@ class ExportTenant:
         tenant_id, export_id = job.payload["tenant_id"], job.payload["export_id"]
         await self._require_wanted(tenant_id, export_id)
         if (await self._export(tenant_id, export_id)).finished_at is None:
-            tables = tables_of_tenants()
+            tables = tables_to_export()
             rows = 0
             for number, table in enumerate(tables):
                 await job.progress(number, len(tables) + 1)
@@ -111,7 +111,7 @@ class ExportTenant:
     ) -> TenantExportPart:
         # A name of its own for each attempt: a worker that lost its lease must not write into another one's part.
         file = object_key(tenant_id, FOLDER, export_id, "parts", f"{table}-{number}-{secrets.token_hex(8)}")
-        columns = exported_columns(table, tables_of_tenants()[table])
+        columns = exported_columns(table, tables_to_export()[table])
         written = rows = 0
         last, is_last = after, False
         async with self._objects.writer(file) as writer:
@@ -142,7 +142,7 @@ class ExportTenant:
 
     async def _put_together(self, job: JobRun, tenant_id: str, export_id: str, rows: int) -> None:
         parts = await self._parts(tenant_id, export_id)
-        tables = tables_of_tenants()
+        tables = tables_to_export()
         with tempfile.TemporaryFile() as file:
             bundle = _Bundle(cast(IO[bytes], file))
             for table in tables:

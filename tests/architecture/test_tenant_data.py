@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Integer, String
 
 from db.models import SQLModel
-from db.repositories.tenant_data import TENANT, tables_of_tenants, tables_to_erase
+from db.repositories.tenant_data import TENANT, tables_of_tenants, tables_to_erase, tables_to_export
 from deployments.tenancy.inventory import EXPORTED, LEFT_OUT, SECRET_NAME, exported_columns
 from tests.architecture.test_tables import TABLES, WITHOUT_TENANT
 
@@ -17,6 +17,7 @@ def test_every_table_of_tenants_is_covered() -> None:
     expected = {table.name for table in TABLES} - WITHOUT_TENANT.keys()
     assert tables_of_tenants().keys() == expected | {TENANT}
     assert set(tables_to_erase()) == expected
+    assert tables_of_tenants().keys() - tables_to_export().keys() == {"answer_entry", "answer_index"}
 
 
 def test_what_refers_to_others_is_erased_before_them() -> None:

@@ -105,3 +105,16 @@ async def test_what_cannot_be_asked_is_as_it_last_was(runner: Worker, database: 
     nats.stop()
     async with asyncio.timeout(10):
         assert await runner.record_autoscaling_stats() == {"lag": 1.0}
+
+
+async def test_the_worker_of_batch_jobs_indexes_answers(settings: Settings) -> None:
+    """R4: one that has other queues only does not."""
+    async with running(settings, batch=1) as worker:
+        assert worker._indexing is not None
+        worker.check_health()
+        worker._indexing.cancel()
+        await asyncio.wait([worker._indexing])
+        with pytest.raises(RuntimeError, match="indexer"):
+            worker.check_health()
+    async with running(settings, high=1) as worker:
+        assert worker._indexing is None

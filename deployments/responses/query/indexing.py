@@ -5,6 +5,7 @@ Queries are exact without it; it makes them fast. So it may lag, be killed, and 
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ AT_LEAST: Final = 2_000
 """Forms with fewer responses need no index: reading all of them is as fast."""
 
 _FORMS: Final = 100
+_ENTRIES: Final = 50_000
 _POLL_S: Final = 1.0
 _STOP_S: Final = 5.0
 
@@ -39,7 +41,7 @@ class AnswerIndexer:
         self._database = database
         self._forms = SearchedForms()
         self._at_least = at_least
-        self._piece = piece or (100 if database.is_sqlite else 500)
+        self._piece = piece or (40 if database.is_sqlite else 500)
         self._rest = rest
         self._leadership = Leadership(database, INDEXER)
         self._pace = Pace(_POLL_S)
@@ -102,7 +104,7 @@ class AnswerIndexer:
                 piece = await repository.read(self._piece, up_to_version=form.version)
             if not piece.is_needed:
                 return False
-            entries = await asyncio.to_thread(_entries, form, piece)
+            piece, entries = await asyncio.to_thread(_entries, form, piece)
             async with self._database.write(tenant_id) as unit:
                 repository = AnswerIndexRepository(unit.session, tenant_id, form_id, form.rules)
                 return await repository.write(piece, entries)
@@ -110,5 +112,14 @@ class AnswerIndexer:
             return False  # the form or one of the responses was deleted meanwhile
 
 
-def _entries(form: SearchedForm, piece: Piece) -> dict[str, set[Entry]]:
-    return {row.id: form.entries(row.answers) for row in piece.responses if row.deleted_at is None}
+def _entries(form: SearchedForm, piece: Piece) -> tuple[Piece, dict[str, set[Entry]]]:
+    """The entries of a piece, which ends earlier when they become very many: long texts have thousands of words."""
+    entries: dict[str, set[Entry]] = {}
+    total = 0
+    for place, row in enumerate(piece.responses, 1):
+        if row.deleted_at is None:
+            entries[row.id] = form.entries(row.answers)
+            total += len(entries[row.id])
+        if total >= _ENTRIES and place < len(piece.responses):
+            return replace(piece, ends=row.change, responses=piece.responses[:place]), entries
+    return piece, entries

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy.exc import DBAPIError
 
+from db.errors import QueryTimeout
 from db.repositories.answer_index import AnswerIndexRepository
 from db.repositories.response_filters import Column, Condition, Every, Search, Test, Unless
 from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
@@ -30,7 +30,6 @@ from deployments.responses.query.words import MAX_WORDS
 MAX_QUERY: Final = 500
 _STATUS: Final = "status"
 _NO_SUSPECTS: Final = Unless(Test(Column(_STATUS), "eq", (QUARANTINED,)))
-_CANCELED: Final = "57014"  # PostgreSQL's statement_timeout
 
 
 class Listing:
@@ -43,18 +42,18 @@ class Listing:
 
     async def page(self, principal: Principal, query: ListResponses) -> Page[Response]:
         """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
-        async with self._database.snapshot(principal.tenant_id) as unit:
-            principal.require("responses:read", query.form_id)
-            form = await self._forms.get(unit, query.form_id)
-            hidden = await self._personal.hidden(unit, principal, query.form_id)
-            search, order, chosen = _read(form, query, hidden)
-            binding = _binding(query)
-            after = None if query.cursor is None else _position(query.cursor, binding)
-            repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
-            with searching():
+        with searching():
+            async with self._database.snapshot(principal.tenant_id) as unit:
+                principal.require("responses:read", query.form_id)
+                form = await self._forms.get(unit, query.form_id)
+                hidden = await self._personal.hidden(unit, principal, query.form_id)
+                search, order, chosen = _read(form, query, hidden)
+                binding = _binding(query)
+                after = None if query.cursor is None else _position(query.cursor, binding)
+                repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
                 rows = await repository.page(search, order, after, query.limit + 1)
                 total = await repository.count(search) if query.include_total else None
-            data = await to_responses(unit, [row for row, _ in rows[: query.limit]], hidden)
+                data = await to_responses(unit, [row for row, _ in rows[: query.limit]], hidden)
         if repository.is_outdated:
             await self._renew(principal, form)
         next_cursor = None
@@ -103,10 +102,8 @@ def searching() -> Iterator[None]:
         yield
     except IndexBehind as error:
         raise SearchBehind(retry_after=10.0) from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _CANCELED:
-            raise DeadlineExceeded("The query took too long; narrow it by a filter.") from error
-        raise
+    except QueryTimeout as error:
+        raise DeadlineExceeded("The query took too long; narrow it by a filter.") from error
 
 
 def _read(

@@ -19,7 +19,7 @@ from db.models.events import Event
 from db.models.identity import PLATFORM_TENANT
 from db.models.jobs import Job
 from db.models.tenancy import TenantExport
-from db.repositories.tenant_data import tables_of_tenants
+from db.repositories.tenant_data import tables_to_export
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.types import utc_now
@@ -89,7 +89,7 @@ async def test_holds_every_row_of_every_table_and_every_file(database: Database,
     assert set(bundle.namelist()) == {
         "manifest.json",
         "files/imports/one",
-        *(f"tables/{name}.jsonl" for name in tables_of_tenants()),
+        *(f"tables/{name}.jsonl" for name in tables_to_export()),
     }
     assert {file["name"] for file in manifest["files"]} == set(bundle.namelist()) - {"manifest.json"}
     for file in manifest["files"]:
@@ -98,7 +98,7 @@ async def test_holds_every_row_of_every_table_and_every_file(database: Database,
         if file["name"].startswith("tables/"):
             assert content.count(b"\n") == file["rows"] > 0
         assert b"acme2" not in content
-    for name in tables_of_tenants().keys() - HARMLESS:
+    for name in tables_to_export().keys() - HARMLESS:
         assert bundle.read(f"tables/{name}.jsonl") == before[name], name
     assert bundle.read("files/imports/one") == b"first"
     jobs = [orjson.loads(line) for line in bundle.read("tables/job.jsonl").splitlines()]
@@ -151,7 +151,7 @@ async def test_goes_on_where_it_was_when_its_worker_died(
     assert read.count("form_version") == 4
 
     bundle = await _fetched(database, objects, OWNER, job.payload["export_id"])
-    for name in tables_of_tenants().keys() - HARMLESS:
+    for name in tables_to_export().keys() - HARMLESS:
         assert bundle.read(f"tables/{name}.jsonl") == before[name], name
 
 

@@ -75,3 +75,30 @@ async def test_a_list_of_responses_is_asked_for_in_the_contract_s_words(owner: h
         "include_total": True,
     }
     problem(await owner.get(f"{path}?sort=answers&limit=1001"), 422, "invalid")
+
+
+async def test_a_search_is_a_list_in_other_words(owner: httpx.AsyncClient, fakes: Fakes) -> None:
+    """R4: with the mode that there is."""
+    path = "/api/v1/forms/frm_1/search"
+    response = await owner.post(path, json={"query": "late", "mode": "text", "filter": {"score": {"in": [1, 2]}}})
+    assert response.status_code == 200
+    [query] = fakes.responses.queries
+    assert (query.form_id, query.q, query.filter) == ("frm_1", "late", {"score": {"in": [1, 2]}})
+    problem(await owner.post(path, json={"query": "late", "mode": "guess"}), 422, "invalid")
+    problem(await owner.post(path, json={"query": ""}), 422, "invalid")
+
+
+async def test_changes_are_asked_for_by_cursor(owner: httpx.AsyncClient) -> None:
+    path = "/api/v1/forms/frm_1/responses/changes"
+    assert (await owner.get(path)).json() == {"data": [], "next_cursor": "first", "has_more": False}
+    assert (await owner.get(f"{path}?after=abc&limit=1000")).json()["next_cursor"] == "abc"
+    problem(await owner.get(f"{path}?limit=1001"), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    "query", ["filter[a]=1&filter[a][eq]=2", "filter=1", "filter[a]=1&filter[a]=2", "filter[]=1", "sort[a]=1", "a[b]=1"]
+)
+async def test_brackets_that_mean_nothing_are_refused(owner: httpx.AsyncClient, fakes: Fakes, query: str) -> None:
+    """H2."""
+    problem(await owner.get(f"/api/v1/forms/frm_1/responses?{query}"), 422, "invalid")
+    assert not fakes.responses.queries
