@@ -165,6 +165,7 @@ class Fakes:
     forms: FakeForms = field(default_factory=FakeForms)
     responses: FakeResponses = field(default_factory=FakeResponses)
     imports: FakeImports = field(default_factory=FakeImports)
+    files: Any = None
     probes: dict[str, Any] = field(default_factory=dict)
 
     def apis(self) -> Apis:
@@ -179,7 +180,7 @@ class Fakes:
             audit=unused,
             tenancy=unused,
             federation=unused,
-            files=unused,
+            files=self.files,
             probes=self.probes,
         )
         checked: Apis = apis
