@@ -31,6 +31,7 @@ class Scene:
     anybody: httpx.AsyncClient
     ids: dict[str, str] = field(default_factory=dict)
     worthless: dict[str, str] = field(default_factory=dict)
+    strangers_files: dict[str, str] = field(default_factory=dict)
 
     async def state(self) -> dict[str, str]:
         """Everything the first tenant can see of itself."""
@@ -51,7 +52,7 @@ async def stage(platform: OneProcess) -> Scene:
     """Fill the first tenant with one of everything, and make the second."""
     owner, stranger = await platform.sign_up(), await platform.sign_up("other")
     ids = await furnish(owner, "acme", CANARY)
-    ids |= await _files(platform, owner, CANARY)
+    ids |= await _files(platform, owner, "acme", CANARY)
     anybody = platform.client()
     session = await _session(anybody, "viewer")
     return Scene(
@@ -60,6 +61,7 @@ async def stage(platform: OneProcess) -> Scene:
         stranger=stranger,
         anybody=anybody,
         ids=ids,
+        strangers_files=await _files(platform, stranger, "other", "strangers-own"),
         worthless=await _worthless(platform, owner, anybody),
     )
 
@@ -142,9 +144,9 @@ async def _session(anybody: httpx.AsyncClient, role: str) -> Any:
     return await _made(anybody, "/api/v1/auth/login", login)
 
 
-async def _files(platform: OneProcess, owner: httpx.AsyncClient, mark: str) -> dict[str, str]:
+async def _files(platform: OneProcess, owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
     database = Database(platform.settings.database())
-    form_id = await ask_for_files(database, slug="files")
+    form_id = await ask_for_files(database, tenant_id=tenant_id, slug="files")
     await database.close()
     sent = await send(owner, mark.encode(), f"{mark}.txt", path=f"/api/v1/forms/{form_id}/files")
     link = await _made(owner, f"/api/v1/files/{sent.json()['id']}/link", {})

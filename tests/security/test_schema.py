@@ -10,6 +10,7 @@ import pytest
 from db.settings import DatabaseSettings
 from deployments.identity.permissions import ROLES
 from serve_app.settings import Settings
+from tests.architecture.rooms import ROOT
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -59,6 +60,7 @@ async def _run(platform: OneProcess, key: str, folder: Path) -> tuple[int, str]:
         *("--no-color", "--continue-on-failure"),
         *(part for option in options.items() for part in option),
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.security.media"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
