@@ -33,7 +33,15 @@ class FakeFiles:
 
     def upload(self) -> Upload:
         folder = "acme/uploads/fil_1"
-        return Upload(id="fil_1", upload_id="up_1", offset=0, size=self.room, expires_at=utc_now(), folder=folder)
+        return Upload(
+            id="fil_1",
+            form_id="frm_1",
+            upload_id="up_1",
+            offset=0,
+            size=self.room,
+            expires_at=utc_now(),
+            folder=folder,
+        )
 
     async def begin_upload(self, principal: Principal, command: BeginUpload) -> Upload:
         self.begun.append(command)
