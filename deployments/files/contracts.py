@@ -33,6 +33,7 @@ class Upload(Contract):
     """
 
     id: str
+    form_id: str
     upload_id: str
     offset: int
     size: int

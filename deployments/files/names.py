@@ -8,6 +8,7 @@ from pathvalidate import sanitize_filename
 
 _LENGTH: Final = 150
 _ENDING: Final = 20
+_EDGES: Final = re.compile(r"^[\s.]+|[\s.]+$")
 _FALLBACK: Final = "file"
 # Controls, marks of direction and other characters that nobody sees.
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
@@ -110,15 +111,15 @@ def kept_name(name: str) -> str:
     """
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     name = "".join(character for character in name if unicodedata.category(character) not in _INVISIBLE)
-    name = sanitize_filename(_shortened(name), replacement_text="_", platform="universal").strip(" .")
+    name = sanitize_filename(_shortened(name), replacement_text="_", platform="universal")
     return _shortened(_HIDDEN.sub(r"_\1", name))
 
 
 def _shortened(name: str) -> str:
-    stem, dot, ending = name.rpartition(".")
+    stem, dot, ending = _EDGES.sub("", name).rpartition(".")
     if dot and stem and len(ending) <= _ENDING:
-        return f"{stem[: _LENGTH - len(ending)].rstrip(' .') or _FALLBACK}.{ending}"
-    return name[:_LENGTH].strip(" .") or _FALLBACK
+        return f"{_EDGES.sub('', stem[: _LENGTH - len(ending)]) or _FALLBACK}.{ending}"
+    return _EDGES.sub("", f"{stem}{dot}{ending}"[:_LENGTH]) or _FALLBACK
 
 
 def ending_of(name: str) -> str:

@@ -17,7 +17,7 @@ _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _BODY_ERRORS = (400, 413, 415, 422)
 # Accepted, but no job that could be watched: that would tell whether there is such an account.
-_WITHOUT_PROBLEM = frozenset({206, 304})
+_WITHOUT_PROBLEM = frozenset({206, 304, 416})
 _WITHOUT_JOB = frozenset({"request_code", "send_second_factor_code", "put_phone"})
 _PATH_DESCRIPTIONS = {"tenant": "Id of the tenant.", "slug": "Name of the form in addresses."}
 

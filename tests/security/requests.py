@@ -15,6 +15,9 @@ _TEXTS = (
     *("en", "*", "123456", "+14155550123", "https://example.com", "forms:read"),
 )
 
+# Without these the protocol of resumable uploads is not spoken, and nothing would be asked for.
+_HEADERS = {"Tus-Resumable": "1.0.0", "Upload-Length": "5", "Upload-Offset": "0", "Upload-Metadata": "field bm90ZXM="}
+
 
 @dataclass(frozen=True)
 class Described:
@@ -27,12 +30,17 @@ class Described:
     public: bool
     parameters: tuple[str, ...]
     body: Any
+    headers: Mapping[str, str]
+    form: bool
 
     async def send(self, client: httpx.AsyncClient, ids: Mapping[str, str], **options: Any) -> httpx.Response:
         """Send it with these path parameters."""
         path = self.path
         for name in self.parameters:
             path = path.replace(f"{{{name}}}", ids[name])
+        options["headers"] = {**self.headers, **options.get("headers", {})}
+        if self.form:
+            return await client.request(self.method, path, data={"field": "a-name"}, files={"file": b"x"}, **options)
         return await client.request(self.method, path, json=self.body, **options)
 
 
@@ -48,11 +56,26 @@ def described(document: Document) -> Iterator[Described]:
                 public=operation["security"] == [],
                 parameters=tuple(p["name"] for p in operation["parameters"] if p["in"] == "path"),
                 body=_body(operation, document),
+                headers=_headers(operation),
+                form="multipart/form-data" in _content(operation),
             )
 
 
+def _content(operation: Mapping[str, Any]) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = operation.get("requestBody", {}).get("content", {})
+    return content
+
+
+def _headers(operation: Mapping[str, Any]) -> Mapping[str, str]:
+    named = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
+    headers = {name: value for name, value in _HEADERS.items() if name in named}
+    for kind in set(_content(operation)) - {"application/json", "multipart/form-data"}:
+        headers["Content-Type"] = kind
+    return headers
+
+
 def _body(operation: Mapping[str, Any], document: Document) -> Any:
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    content = _content(operation).get("application/json")
     if content is None:
         return None
     return content.get("example") or _value(content["schema"], document)

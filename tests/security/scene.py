@@ -6,11 +6,14 @@ from typing import Any
 
 import httpx
 
+from db.session import Database
 from db.types import utc_now
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens, Claims
 from deployments.kit.vault import Vault
+from tests.deployments.files.scene import ask_for_files, send
+from tests.deployments.files.test_uploads import begin
 from tests.serve_app.one_process import OneProcess
 
 PASSWORD = "correct horse battery"
@@ -28,6 +31,7 @@ class Scene:
     anybody: httpx.AsyncClient
     ids: dict[str, str] = field(default_factory=dict)
     worthless: dict[str, str] = field(default_factory=dict)
+    strangers_files: dict[str, str] = field(default_factory=dict)
 
     async def state(self) -> dict[str, str]:
         """Everything the first tenant can see of itself."""
@@ -50,6 +54,7 @@ async def stage(platform: OneProcess) -> Scene:
     """Fill the first tenant with one of everything, and make the second."""
     owner, stranger = await platform.sign_up(), await platform.sign_up("other")
     ids = await furnish(owner, "acme", CANARY)
+    ids |= await _files(platform, owner, "acme", CANARY)
     anybody = platform.client()
     session = await _session(anybody, "viewer")
     return Scene(
@@ -58,6 +63,7 @@ async def stage(platform: OneProcess) -> Scene:
         stranger=stranger,
         anybody=anybody,
         ids=ids,
+        strangers_files=await _files(platform, stranger, "other", "strangers-own"),
         worthless=await _worthless(platform, owner, anybody),
     )
 
@@ -145,6 +151,20 @@ async def _person(owner: httpx.AsyncClient, role: str, mark: str) -> Any:
 async def _session(anybody: httpx.AsyncClient, role: str) -> Any:
     login = {"tenant": "acme", "email": f"{role}@{CANARY}.example", "password": PASSWORD}
     return await _made(anybody, "/api/v1/auth/login", login)
+
+
+async def _files(platform: OneProcess, owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
+    database = Database(platform.settings.database())
+    form_id = await ask_for_files(database, tenant_id=tenant_id, slug="files")
+    await database.close()
+    sent = await send(owner, mark.encode(), f"{mark}.txt", path=f"/api/v1/forms/{form_id}/files")
+    link = await _made(owner, f"/api/v1/files/{sent.json()['id']}/link", {})
+    upload = await begin(owner, 5, f"{mark}.txt", f"/api/v1/forms/{form_id}/uploads")
+    return {
+        "file_id": sent.json()["id"],
+        "link": link["url"].rpartition("/")[2],
+        "upload_id": upload.headers["location"].rpartition("/")[2],
+    }
 
 
 async def _import(owner: httpx.AsyncClient, mark: str) -> str:

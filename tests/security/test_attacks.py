@@ -82,7 +82,7 @@ async def test_nobody_sets_what_is_not_theirs_to_set(scene: Scene) -> None:
 @on_both_databases
 async def test_nested_ids_belong_together(scene: Scene) -> None:
     """API1: an id of one's own opens no door to another tenant's below it, nor the other way round."""
-    mine = await furnish(scene.stranger, "other", "strangers-own")
+    mine = {**scene.strangers_files, **await furnish(scene.stranger, "other", "strangers-own")}
     before = await scene.state()
     for operation in await operations(scene):
         if len(operation.parameters) < 2 or operation.public:

@@ -11,6 +11,7 @@ import pytest
 from db.settings import DatabaseSettings
 from deployments.identity.permissions import ROLES
 from serve_app.settings import Settings
+from tests.architecture.rooms import ROOT
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -62,8 +63,12 @@ async def _run(platform: OneProcess, key: str, folder: Path) -> tuple[int, str]:
         *("--no-color", "--continue-on-failure"),
         *(part for option in options.items() for part in option),
         cwd=folder,
-        # Nobody measures the tool itself, and under coverage's tracer of greenlets it has been seen to turn for ever.
-        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+        env={
+            # Nobody measures the tool itself.
+            **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.security.media",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

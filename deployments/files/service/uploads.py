@@ -220,6 +220,7 @@ def _to_upload(row: File, signatures: Signatures, *, is_short_of_quota: bool = F
         stored = StoredFile(id=row.id, name=row.name, size=row.size, type=row.type, sha256=row.sha256)
     return Upload(
         id=row.id,
+        form_id=row.form_id,
         upload_id=signatures.upload(row.tenant_id, row.id),
         offset=row.received,
         size=row.size,

@@ -12,7 +12,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from deployments.files.contracts import AppendPart, BeginUpload, StoredFile, Upload
-from deployments.files.errors import UploadConflict
+from deployments.files.errors import UploadConflict, UploadNotFound
 from deployments.identity.contracts import RouteClass
 from deployments.kit.contract import Contract
 from deployments.kit.errors import BadRequest, DomainError, Fault, Invalid, PreconditionFailed, UnsupportedMediaType
@@ -89,7 +89,7 @@ async def _create(x: Exchange, target: dict[str, str], address: str) -> Reply:
 
 
 async def get_upload(x: Exchange) -> Reply:
-    upload = await x.apis.files.find_upload(x.principal, x.path["upload_id"])
+    upload = await _found(x)
     status = UploadStatus(
         file_id=upload.id, offset=upload.offset, size=upload.size, expires_at=upload.expires_at, file=upload.file
     )
@@ -106,7 +106,7 @@ async def append_to_upload(x: Exchange) -> Reply:
     if not _NUMBER.fullmatch(offset):
         raise Invalid.at("", "upload.offset", "Upload-Offset must be a number of bytes.")
     checksum = _checksum(x.header("upload-checksum"))
-    upload = await x.apis.files.find_upload(x.principal, x.path["upload_id"])
+    upload = await _found(x)
     if upload.file is None and upload.offset != int(offset):
         raise UploadConflict(f"The upload stands at {upload.offset} of {upload.size} bytes.")
     if upload.file is None:
@@ -119,8 +119,17 @@ async def append_to_upload(x: Exchange) -> Reply:
 
 
 async def cancel_upload(x: Exchange) -> Reply:
+    await _found(x)
     await x.apis.files.cancel_upload(x.principal, x.path["upload_id"], False)
     return Reply(headers=(("tus-resumable", _VERSION),))
+
+
+async def _found(x: Exchange) -> Upload:
+    """The upload of the address. Raises UploadNotFound, also when it is for another form than the address says."""
+    upload = await x.apis.files.find_upload(x.principal, x.path["upload_id"])
+    if x.path.get("form_id", upload.form_id) != upload.form_id:
+        raise UploadNotFound
+    return upload
 
 
 class _Appender:

@@ -28,7 +28,8 @@ class AnyAnswers:
 
 @pytest.fixture(autouse=True)
 def _any_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "parse_definition", lambda definition: definition)
+    for reader in ("parse_definition", "stored_definition"):
+        monkeypatch.setattr(published, reader, lambda definition: definition, raising=False)
     monkeypatch.setattr(published, "compile_form", lambda _: AnyAnswers())
 
 

@@ -31,7 +31,8 @@ def test_daily_work_is_ordered_once(tmp_path: Path) -> None:
         prepare(settings)
     with closing(sqlite3.connect(tmp_path / "formstream.db")) as database:
         ordered = database.execute("SELECT tenant_id, kind FROM job ORDER BY kind").fetchall()
-    assert ordered == [("_platform", kind) for kind in ("forms.purge_due", "identity.prune", "tenancy.erase_due")]
+    daily = ("files.sweep", "forms.purge_due", "identity.prune", "responses.prune", "tenancy.erase_due")
+    assert ordered == [("_platform", kind) for kind in daily]
 
 
 def test_a_given_administrator_is_not_written(tmp_path: Path) -> None:

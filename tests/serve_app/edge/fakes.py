@@ -177,6 +177,7 @@ class Fakes:
     forms: FakeForms = field(default_factory=FakeForms)
     responses: FakeResponses = field(default_factory=FakeResponses)
     imports: FakeImports = field(default_factory=FakeImports)
+    files: Any = None
     probes: dict[str, Any] = field(default_factory=dict)
 
     def apis(self) -> Apis:
@@ -191,7 +192,7 @@ class Fakes:
             audit=unused,
             tenancy=unused,
             federation=unused,
-            files=unused,
+            files=self.files,
             probes=self.probes,
         )
         checked: Apis = apis
