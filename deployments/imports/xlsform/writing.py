@@ -199,7 +199,7 @@ class _Writing:
             raise Untranslatable(
                 f"There is no single question that says answers.{field}{'.' if part else ''}{part or ''}."
             )
-        if part is None and self._kinds[field] in ("matrix", "matrix_multi", "ranking"):
+        if part is None and self._kinds.get(field) in ("matrix", "matrix_multi", "ranking"):
             raise Untranslatable(f"The answer of '{field}' is not one value.")
         return name
 
