@@ -153,7 +153,9 @@ class _Writing:
                 if low == high:  # A range has two ends.
                     cells |= {"type": "integer", "parameters": ""}
             case "calculated":
-                cells |= {"type": "calculate", "calculation": self._expression(element, FORMULA)}
+                formula = self._expression(element, FORMULA)
+                # A calculation must have a formula.
+                cells |= {"type": "calculate" if formula else "hidden", "calculation": formula}
             case _ if kind in _NATIVE:
                 cells["type"] = _NATIVE[kind]
             case _:
