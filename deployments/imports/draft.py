@@ -10,7 +10,7 @@ from deployments.imports.logic.tree import Node, Untranslatable
 from deployments.imports.naming import Names
 from deployments.imports.notices import Notices
 from deployments.imports.settling import settled
-from deployments.imports.target import nearest
+from deployments.imports.target import FORMULA, nearest
 from deployments.kit.engine import CompiledForm
 from deployments.kit.engine.definition import MAX_PAGES
 
@@ -112,6 +112,11 @@ class Draft:
                     node = tree.both(node, adopted)
             if node is not None:
                 self._set(pending, node)
+        for page in self.pages:
+            for element in page["elements"]:
+                # A calculated field without a formula is none; what it was is reported by now.
+                if element["type"] == "calculated" and FORMULA not in element:
+                    element["type"] = "hidden"
 
     def _set(self, pending: Pending, node: Node) -> None:
         try:

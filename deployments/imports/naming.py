@@ -16,15 +16,18 @@ class Names:
 
     def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
         self._taken = set(reserved)
+        self._numbers: dict[str, int] = {}
 
     def make(self, title: str, fallback: str) -> str:
         """The identifier of a title, with a number when the name is taken; `fallback` when nothing readable is left."""
         name = _slug(title) or fallback
         if not name[0].isalpha():
             name = f"n{name}"
-        unique, number = name, 2
+        unique, number = name, self._numbers.get(name, 2)
         while unique in self._taken:
             unique, number = f"{name}_{number}", number + 1
+        # A file may have the same title any number of times.
+        self._numbers[name] = number
         self._taken.add(unique)
         return unique
 

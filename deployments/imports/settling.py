@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.notices import Notices
+from deployments.imports.target import FORMULA
 from deployments.kit.engine import CompiledForm, InvalidDefinition, compile_form, parse_definition
 from deployments.kit.errors import Fault
 
@@ -51,6 +52,8 @@ def _left_out(draft: dict[str, Any], fault: Fault, notices: Notices, places: Map
     if not isinstance(parent, dict) or name in _NEEDED or name not in parent:
         return False
     value = parent.pop(name)
+    if name == FORMULA and parent.get("type") == "calculated":
+        parent["type"] = "hidden"
     where = places.get(str(element.get("id")), fault.pointer) if element else fault.pointer
     notices.add(where, fault.code, f"{name} is left out: {fault.detail} It was: {str(value)[:1000]}")
     return True

@@ -25,6 +25,10 @@ NEAREST: Final = {
 """What takes the place of a type that the engine does not have, and the reason to report."""
 
 
+FORMULA: Final = "value"
+"""The property of a calculated field that holds its formula."""
+
+
 def nearest(kind: str) -> tuple[str, str | None]:
     """The type to use for `kind`, and the reason when it is another one."""
     if kind in TYPES:
@@ -39,12 +43,6 @@ def says(text: str) -> bool:
     except ExpressionError:
         return False
     return True
-
-
-@cache
-def translates() -> bool:
-    """Whether a definition may hold translations."""
-    return "translations" in Definition.model_fields
 
 
 @cache

@@ -39,7 +39,7 @@ _TIMES: Final = frozenset(
 )
 _MAILS: Final = re.compile(r"username|e-?mail( address)?|e-mail-adresse|nutzername|adresse e-mail|nom d'utilisateur")
 _SCORE: Final = re.compile(r"\s*-?[\d.,]+ / [\d.,]+\s*")
-_GRID: Final = re.compile(r"(?P<title>.*\S)\s*\[(?P<row>[^\[\]]+)\]")
+_GRID: Final = re.compile(r"(?P<title>[^\n]{0,1999}\S) ?\[(?P<row>[^\[\]]{1,500})\]")
 _LINK: Final = re.compile(r"https://drive\.google\.com/\S+(, https://drive\.google\.com/\S+)*")
 _EXACT: Final = ("integer", "number", "date", "datetime")
 _MOST_COLUMNS: Final = 60

@@ -3,11 +3,16 @@
 import re
 from typing import Final
 
+_LONGEST: Final = 1_000
+"""The longest pattern that is looked at; the engine refuses shorter ones."""
+
 _ANCHORED: Final = re.compile(r"\^(.*)\$", re.DOTALL)
 
 
 def full_pattern(pattern: str) -> str:
     """The pattern that the whole text must match, from one that is looked for."""
+    if len(pattern) > _LONGEST:
+        return pattern
     match = _ANCHORED.fullmatch(pattern)
     if match is not None and "|" not in _groupless(match[1]) and not match[1].endswith("\\"):
         return match[1]

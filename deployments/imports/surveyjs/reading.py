@@ -15,7 +15,7 @@ from deployments.imports.marks import NAME, apply_mark, marked_type
 from deployments.imports.surveyjs.intake import OTHER, Intake
 from deployments.imports.surveyjs.questions import Questions, listed
 from deployments.imports.surveyjs.texts import Texts
-from deployments.imports.target import TYPES
+from deployments.imports.target import FORMULA, TYPES
 from deployments.kit.engine import CompiledForm
 
 SOURCE: Final = "surveyjs_json"
@@ -204,7 +204,7 @@ class _Reading:
             if isinstance(raw.get("requiredIf"), str) and element["type"] != "statement":
                 self.draft.condition(element, "required_if", [Clause(raw["requiredIf"], where)])
             if element["type"] == "calculated" and isinstance(raw.get("expression"), str):
-                self.draft.condition(element, "expression", [Clause(raw["expression"], where)])
+                self.draft.condition(element, FORMULA, [Clause(raw["expression"], where)])
         if raw.get("type") == "expression" and "calculated" not in TYPES:
             text = str(raw.get("expression", ""))
             self.draft.untranslated(Clause(text, where), "expression", "Calculations are not supported.")
@@ -255,7 +255,7 @@ class _Reading:
                 self.draft.untranslated(Clause(text, where), "calculatedValues", "Calculations are not supported.")
                 continue
             element = self.draft.element("calculated", name, name, where)
-            self.draft.condition(element, "expression", [Clause(text, where)])
+            self.draft.condition(element, FORMULA, [Clause(text, where)])
             self._subjects[name] = Subject(element["id"], "calculated")
             self.draft.pages[-1]["elements"].append(element)
 

@@ -25,7 +25,7 @@ class Texts:
         if isinstance(value, dict):
             for language in value:
                 if language not in ("default", self._language):
-                    detail = f"Translations are not supported yet: the texts in {str(language)[:50]} are left out."
+                    detail = f"One language is brought in: the texts in {str(language)[:50]} are left out."
                     self._notices.add("", "language.left_out", detail)
             found = value.get(self._language) or value.get("default") or next(iter(value.values()), "")
             return found.strip() if isinstance(found, str) else ""

@@ -17,6 +17,7 @@ from deployments.imports.marks import NAME, mark_of
 from deployments.imports.notices import Notices
 from deployments.imports.surveyjs.reading import FREE, page_said, read_surveyjs, survey_said
 from deployments.imports.surveyjs.texts import as_html
+from deployments.imports.target import FORMULA
 from deployments.kit.engine import parse_definition
 
 _PLAIN: Final[dict[str, dict[str, Any]]] = {
@@ -88,7 +89,7 @@ def _element(element: Mapping[str, Any], writer: surveyjs.Writer, notices: Notic
     raw |= _particular(element)
     if element.get("required"):
         raw["isRequired"] = True
-    for own, foreign in (("visible_if", "visibleIf"), ("required_if", "requiredIf"), ("expression", "expression")):
+    for own, foreign in (("visible_if", "visibleIf"), ("required_if", "requiredIf"), (FORMULA, "expression")):
         if own in element:
             try:
                 raw[foreign] = writer.write(formstream.read(element[own]))
@@ -169,7 +170,7 @@ def _keep(
     if mark:
         raw[NAME] = mark
     for name in wanted:
-        if read.get(name) == wanted[name] or name in ("visible_if", "required_if", "expression", "id"):
+        if read.get(name) == wanted[name] or name in ("visible_if", "required_if", FORMULA, "id"):
             continue
         if name != "type":
             notices.add(where, f"property.{name}", f"SurveyJS does not see {name} as it is.")

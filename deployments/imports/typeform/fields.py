@@ -112,7 +112,8 @@ class Fields:
                     self.draft.notices.add(where, "type.nearest", f"{kind[:50]} becomes {own}.")
                 element = self._element(own, raw, where)
                 self._bounds(element, _mapping(raw.get("validations")))
-                self._put(element, raw, None if element["type"] == "statement" else _plain(element))
+                # A file is at Typeform; its address is no answer to a question for files.
+                self._put(element, raw, None if element["type"] in ("statement", "file") else _plain(element))
 
     def _choice(self, kind: str, raw: Mapping[str, Any], properties: Mapping[str, Any], where: str) -> None:
         options, ids = self._options(properties, where)

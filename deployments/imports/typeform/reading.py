@@ -11,7 +11,7 @@ from deployments.imports.json_values import read_values
 from deployments.imports.logic import formstream
 from deployments.imports.logic.subjects import Subject
 from deployments.imports.logic.tree import Call, Constant, Node, Untranslatable, chain
-from deployments.imports.target import TYPES
+from deployments.imports.target import FORMULA, TYPES
 from deployments.imports.typeform.fields import Fields
 from deployments.imports.typeform.jumps import HIDDEN, Jump, condition_of, visibility
 from deployments.kit.engine import CompiledForm
@@ -108,7 +108,7 @@ class _Reading:
                     element["type"] = "hidden"
             else:
                 if element["type"] == "calculated":
-                    element["expression"] = text
+                    element[FORMULA] = text
             if element["type"] == "hidden":
                 self._variables[name] = element["id"]
             found.append(element)

@@ -36,7 +36,7 @@ FREE: Final = frozenset(("label", "hint"))
 IGNORED: Final = frozenset(("form_id", "version", "id_string", "formstream", "notes", "comments"))
 
 TYPES: Final = {
-    **dict.fromkeys(("text", "string", "barcode", "q_string"), "text"),
+    **dict.fromkeys(("text", "string", "q_string"), "text"),
     **dict.fromkeys(("integer", "int", "q_int"), "integer"),
     **dict.fromkeys(("datetime", "date_time", "datetime"), "datetime"),
     **dict.fromkeys(("acknowledge", "trigger", "q_acknowledge"), "acknowledge"),
@@ -51,7 +51,7 @@ TYPES: Final = {
     **dict.fromkeys(("decimal", "date", "time", "range", "hidden", "file", "audio", "video", "xml-external")),
     **dict.fromkeys(("background-audio", "csv-external", "geotrace", "geoshape", "start", "end", "today")),
     **dict.fromkeys(("deviceid", "subscriberid", "simserial", "phonenumber", "username", "email", "audit")),
-    **dict.fromkeys(("start-geopoint", "background-geopoint")),
+    **dict.fromkeys(("start-geopoint", "background-geopoint", "barcode")),
 }
 
 METADATA: Final = frozenset(

@@ -12,7 +12,7 @@ from deployments.imports.logic.tree import Answer, Call, Node, Operation, Untran
 from deployments.imports.marks import apply_mark, marked_type
 from deployments.imports.naming import option_ids
 from deployments.imports.source import DefinitionOnly
-from deployments.imports.target import TYPES, has_rules
+from deployments.imports.target import FORMULA, TYPES, has_rules
 from deployments.imports.xlsform.columns import FREE, METADATA, Kind, language_code, truth
 from deployments.imports.xlsform.constraints import absorb
 from deployments.imports.xlsform.rows import Item, named, read_items
@@ -95,7 +95,7 @@ class _Reading:
         language = wanted if wanted in languages or (wanted and plain) else "" if plain else (languages or [""])[0]
         for other in languages:
             if other != language:
-                detail = f"Translations are not supported yet: the texts in {other[:100]} are left out."
+                detail = f"One language is brought in: the texts in {other[:100]} are left out."
                 self.draft.notices.add("", "language.left_out", detail)
         code = language_code(language or wanted) if language or wanted else None
         self.draft.properties["languages"] = [code or "en"]
@@ -338,7 +338,7 @@ class _Reading:
         if "calculated" not in TYPES:
             self.draft.untranslated(Clause(text, item.where), "calculation", "Calculations are not supported.")
         elif text:
-            self.draft.condition(element, "expression", [Clause(text, item.where)])
+            self.draft.condition(element, FORMULA, [Clause(text, item.where)])
         return element
 
     def _constrain(self, element: dict[str, Any], item: Item) -> None:

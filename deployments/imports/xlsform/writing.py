@@ -19,6 +19,7 @@ from deployments.imports.logic.tree import Untranslatable
 from deployments.imports.marks import NAME, mark_of
 from deployments.imports.naming import Names
 from deployments.imports.notices import Notices
+from deployments.imports.target import FORMULA
 from deployments.imports.xlsform.columns import FREE
 from deployments.imports.xlsform.reading import read_xlsform
 from deployments.kit.engine import parse_definition
@@ -152,7 +153,9 @@ class _Writing:
                 if low == high:  # A range has two ends.
                     cells |= {"type": "integer", "parameters": ""}
             case "calculated":
-                cells |= {"type": "calculate", "calculation": self._expression(element, "expression")}
+                formula = self._expression(element, FORMULA)
+                # A calculation must have a formula.
+                cells |= {"type": "calculate" if formula else "hidden", "calculation": formula}
             case _ if kind in _NATIVE:
                 cells["type"] = _NATIVE[kind]
             case _:
@@ -198,7 +201,7 @@ class _Writing:
             raise Untranslatable(
                 f"There is no single question that says answers.{field}{'.' if part else ''}{part or ''}."
             )
-        if part is None and self._kinds[field] in ("matrix", "matrix_multi", "ranking"):
+        if part is None and self._kinds.get(field) in ("matrix", "matrix_multi", "ranking"):
             raise Untranslatable(f"The answer of '{field}' is not one value.")
         return name
 
@@ -292,7 +295,7 @@ def _kept(cells: dict[str, str], wanted: dict[str, Any], read: dict[str, Any], w
         notices.add(where, "property.lost", f"There is no room for {', '.join(lost)}.")
         return ""
     for name in wanted:
-        if read.get(name) == wanted[name] or name in ("visible_if", "required_if", "expression"):
+        if read.get(name) == wanted[name] or name in ("visible_if", "required_if", FORMULA):
             continue
         if name == "type":
             if wanted["type"] not in _EXACT:
