@@ -665,10 +665,10 @@ async function start() {
     post([["_resume", resume], ["_go", "resume"]]);
     return; // the page that comes instead goes on from here
   }
-  const save = byId("save");
-  if (save) {
-    save.hidden = false;
-    save.addEventListener("click", saveElsewhere);
+  const button = byId("save");
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", saveElsewhere);
   }
   all("[data-type=datetime]", form).forEach(localMoment);
   all("[data-type=datetime] .offset", form).forEach((box) => (box.hidden = true));
