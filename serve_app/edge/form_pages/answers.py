@@ -41,6 +41,39 @@ def answers_of(elements: Iterable[Element], entries: Entries, prefix: str = "") 
     return answers
 
 
+def entries_of(elements: Iterable[Element], answers: Mapping[str, Any], prefix: str = "") -> dict[str, list[str]]:
+    """The entries that give these normalised answers: what `answers_of` reads, the other way round."""
+    entries: dict[str, list[str]] = {}
+    for field in fields_of(elements):
+        value = answers.get(field["id"])
+        if value is not None and field["type"] not in WITHOUT_ANSWER:
+            _write(entries, field, prefix + field["id"], value)
+    return entries
+
+
+def _write(entries: dict[str, list[str]], field: Element, name: str, value: Any) -> None:
+    kind = field["type"]
+    if kind == "group":
+        for number, item in enumerate(value):
+            entries |= entries_of(field["elements"], item, f"{name}.{number}.")
+    elif kind == "datetime":
+        entries[name], entries[f"{name}.offset"] = [value.removesuffix("Z").removesuffix(":00")], ["Z"]
+    elif isinstance(value, dict) and kind in ("choice", "dropdown", "multi_choice"):
+        chosen = value.get("options", [value["option"]] if "option" in value else [])
+        entries[name], entries[f"{name}.{OTHER}"] = [*chosen, OTHER], [value[OTHER]]
+    elif isinstance(value, dict):
+        for part, each in value.items():
+            entries[f"{name}.{part}"] = _written(each)
+    else:
+        entries[name] = _written(value)
+
+
+def _written(value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
 def fields_of(elements: Iterable[Element]) -> Iterable[Element]:
     """The elements, those inside sections too; a group stands for what is in it."""
     for element in elements:

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,11 +12,11 @@ import orjson
 from sanic import Request
 
 from deployments.forms.contracts import PublishedForm
-from deployments.kit.errors import DomainError, Fault
+from deployments.kit.errors import DomainError, Fault, NotFound
 from deployments.responses.contracts import SubmitResponse
 from serve_app.edge.answer import Answer
 from serve_app.edge.errors import problem
-from serve_app.edge.form_pages import assets, notices
+from serve_app.edge.form_pages import assets, notices, saving
 from serve_app.edge.form_pages.addresses import Visit
 from serve_app.edge.form_pages.appearance import Appearance
 from serve_app.edge.form_pages.entries import Entries, read_entries
@@ -36,6 +37,7 @@ _KEY_PLACE: Final = secrets.token_hex(16)
 _SCRIPT_TEXTS: Final = (
     *("page_of", "characters_left", "characters_over", "problem", "problem_title", "sending", "not_sent"),
     *("move_up", "move_down", "ranked", "clear_ranks", "restored", "start_again", "locate_failed"),
+    *("saved_link", "copy", "copied", "not_saved"),
     *("uploading", "uploaded", "upload_failed", "remove_file"),
 )
 
@@ -111,6 +113,12 @@ class HostedForms:
         entries = renumbered(
             entries, page.groups, add=what if step == "add" else "", remove=what if step == "remove" else ""
         )
+        token = _first(entries, "_resume")
+        if step == "save" and saving.saves(x):
+            kept, until = await saving.save(x, page, entries, token)
+            return Reply(orjson.dumps({"resume": kept, "until": until}))
+        if step == "resume" and saving.saves(x):
+            return await self._resume(x, asked, token)
         following = page.neighbour(current, 1, page.standing(entries).pages)
         if step in ("", "submit", "next") and (following is None or (step != "next" and "_page" not in entries)):
             return await self._submit(x, asked, current, entries)
@@ -133,19 +141,27 @@ class HostedForms:
             asked.published, asked.texts, asked.look, again, _form_name(x), embedded=asked.visit.embedded
         )
 
+    async def _resume(self, x: Exchange, asked: _Asked, token: str) -> Reply:
+        published, page = asked.published, asked.page
+        found = await saving.saved(x, page, published.id, published.version, token)
+        if found is None:
+            shown = _Shown(page.page_ids[0], {}, posted="resume", notice="resume_gone")
+        else:
+            place = found.page if found.page in page.page_ids else page.page_ids[0]
+            shown = _Shown(place, {**found.entries, "_resume": [found.token]}, posted="show")
+        body = self._render(x, asked, shown, secrets.token_urlsafe(18))
+        return _html(asked.look, body, 404 if found is None else 200)
+
     async def _submit(self, x: Exchange, asked: _Asked, current: str, entries: Entries) -> Reply:
         key = _first(entries, "_key")
-        body = orjson.dumps({"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}})
-        command = SubmitResponse(
-            body=body, slug=x.path["slug"], idempotency_key=f"page-{key}" if _KEY.fullmatch(key) else None
-        )
         notice = ""
+        faults: tuple[Fault, ...] = ()
         try:
-            await x.apis.responses.submit(x.principal, command)
+            await _store(x, asked, entries, f"page-{key}" if _KEY.fullmatch(key) else None)
         except DomainError as error:
-            if error.code == "idempotency.mismatch":
-                faults: tuple[Fault, ...] = ()
+            if error.code in ("idempotency.mismatch", "response.completed"):
                 notice, key = "already_sent", secrets.token_urlsafe(18)
+                entries = {**entries, "_resume": [""]}
             elif error.code == "response.invalid":
                 faults = error.faults
             else:
@@ -196,6 +212,7 @@ class HostedForms:
             length=len(path),
             buttons=document.get("buttons", {}),
             key=key,
+            resume=_first(shown.entries, "_resume") if shown.posted else "",
             languages=[(tag, language_name(tag)) for tag in asked.offered],
             progress=asked.look.progress,
             required=any(element.get("required") or element.get("required_if") for element in page.elements.values()),
@@ -215,6 +232,7 @@ class HostedForms:
                 "logic": page.logic,
                 "logic_address": assets.address("/form/logic.js"),
                 "upload": _upload_address(x),
+                "saves": saving.saves(x),
                 "texts": {name: t(name) for name in _SCRIPT_TEXTS},
             },
         )
@@ -230,6 +248,18 @@ def page_problem(error: DomainError, request: Request) -> Answer:
     answer.content_type = HTML
     answer.add((("content-security-policy", notices.POLICY),))
     return answer
+
+
+async def _store(x: Exchange, asked: _Asked, entries: Entries, key: str | None) -> None:
+    document = {"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}}
+    token = _first(entries, "_resume")
+    if token and saving.saves(x):
+        # One that has expired meanwhile becomes a response like any other.
+        with suppress(NotFound):
+            await saving.complete(x, asked.page, document, token, key)
+            return
+    command = SubmitResponse(body=orjson.dumps(document), slug=x.path["slug"], idempotency_key=key)
+    await x.apis.responses.submit(x.principal, command)
 
 
 def _page(name: str, method: Any, path: str, handler: Any) -> Operation:

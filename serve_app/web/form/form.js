@@ -300,7 +300,7 @@ async function ask(step) {
   body.set("_go", step);
   const request = { method: "POST", body, headers: { Accept: "application/json" }, credentials: "omit" };
   const answer = await fetch(form.action, { ...request, signal: AbortSignal.timeout(DEADLINE_MS) });
-  return { status: answer.status, ...(await answer.json()) };
+  return { ...(await answer.json()), status: answer.status };
 }
 
 function leave(address) {
@@ -328,7 +328,10 @@ async function forward() {
   }
   working(false);
   if (answer?.status === 422 && answer.problems) {
-    form.elements._key.value = answer.key || form.elements._key.value;
+    if (answer.key && answer.key !== form.elements._key.value) {
+      form.elements._key.value = answer.key;
+      form.elements._resume.value = "";
+    }
     report(answer.problems);
   } else if (step === "next") {
     turn(1);
@@ -367,7 +370,7 @@ function save() {
   }
   const entries = [...new FormData(form)].filter(([name, value]) => !name.startsWith("_") && typeof value === "string");
   try {
-    localStorage.setItem(draftName, JSON.stringify({ entries, page: current(), at: Date.now() }));
+    localStorage.setItem(draftName, JSON.stringify({ entries, page: current(), resume: form.elements._resume.value, at: Date.now() }));
   } catch {
     // A browser that keeps nothing: the page works without drafts.
   }
@@ -398,12 +401,7 @@ function restore(draft) {
   const names = new Set(controls.map((control) => control.name));
   if ([...values.keys()].some((name) => !names.has(name))) {
     // Items of a group, or files: the server builds the page that has them.
-    const again = make("form", { method: "post", action: form.action, hidden: true });
-    for (const [name, value] of [...values, ["_page", draft.page], ["_key", form.elements._key.value], ["_go", "show"]]) {
-      again.append(make("input", { type: "hidden", name, value }));
-    }
-    document.body.append(again);
-    again.submit();
+    post([...values, ["_page", draft.page], ["_key", form.elements._key.value], ["_resume", draft.resume], ["_go", "show"]]);
     return false;
   }
   for (const control of controls) {
@@ -414,6 +412,7 @@ function restore(draft) {
       control.value = given[0];
     }
   }
+  form.elements._resume.value = draft.resume || "";
   touched = true;
   if (path.includes(draft.page) && draft.page !== current()) {
     show(draft.page);
@@ -429,6 +428,44 @@ function offerStart() {
     location.assign(keepHost(form.action));
   });
   byId("notice").replaceChildren(make("span", {}, say("restored")), again);
+}
+
+// --- Saving on the platform: a link that leads to the answers on any device --------------------------------------------
+
+function post(entries) {
+  const again = make("form", { method: "post", action: form.action, hidden: true });
+  again.append(...entries.map(([name, value]) => make("input", { type: "hidden", name, value })));
+  document.body.append(again);
+  again.submit();
+}
+
+async function saveElsewhere() {
+  const notice = byId("notice");
+  let answer = null;
+  try {
+    answer = await ask("save");
+  } catch {
+    // Told below.
+  }
+  if (answer?.status !== 200) {
+    notice.textContent = say("not_saved");
+    return;
+  }
+  form.elements._resume.value = answer.resume;
+  const link = new URL(`/f/${data.form}?lang=${document.documentElement.lang}`, location.href);
+  // Behind the #, where no server and no log gets it.
+  link.hash = new URLSearchParams({ resume: answer.resume });
+  const until = new Date(answer.until).toLocaleDateString(document.documentElement.lang);
+  const field = make("input", { id: "saved", readOnly: true, value: link.href, dir: "ltr" });
+  const copy = make("button", { type: "button", className: "quiet-button" }, say("copy"));
+  copy.addEventListener("click", async () => {
+    field.select();
+    await navigator.clipboard?.writeText(link.href);
+    announce(say("copied"));
+  });
+  notice.replaceChildren(make("label", { htmlFor: "saved" }, say("saved_link", { until })), field, copy);
+  field.focus();
+  field.select();
 }
 
 // --- Controls ---------------------------------------------------------------------------------------------------------
@@ -453,6 +490,16 @@ function offerOther(box) {
   const chosen = question.querySelector(":is(input[value=other]:checked, option[value=other]:checked)");
   box.hidden = !chosen;
   text.disabled = !chosen;
+}
+
+// A moment that was saved, by the clock of this device.
+function localMoment(question) {
+  const [at, offset] = question.querySelectorAll("input, select");
+  const moment = new Date(at.value + offset.value);
+  if (at.value && !Number.isNaN(moment.getTime())) {
+    const local = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
+    at.value = local.toISOString().slice(0, at.value.length);
+  }
 }
 
 function setOffset(question) {
@@ -613,6 +660,17 @@ function refresh() {
 async function start() {
   path = all("[data-page]", form).map((section) => section.dataset.page);
   form.action = keepHost(form.action);
+  const resume = new URLSearchParams(location.hash.slice(1)).get("resume");
+  if (resume && data.saves) {
+    post([["_resume", resume], ["_go", "resume"]]);
+    return; // the page that comes instead goes on from here
+  }
+  const button = byId("save");
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", saveElsewhere);
+  }
+  all("[data-type=datetime]", form).forEach(localMoment);
   all("[data-type=datetime] .offset", form).forEach((box) => (box.hidden = true));
   all(".ranking", form).forEach(ranking);
   all(".locate", form).forEach(locate);

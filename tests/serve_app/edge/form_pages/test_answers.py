@@ -7,7 +7,7 @@ import pytest
 
 from deployments.kit.engine import compile_form, parse_definition
 from deployments.kit.errors import UnsupportedMediaType
-from serve_app.edge.form_pages.answers import answers_of, number_of
+from serve_app.edge.form_pages.answers import answers_of, entries_of, number_of
 from serve_app.edge.form_pages.entries import MAX_ENTRIES, MalformedForm, query_entries, read_entries
 from serve_app.edge.form_pages.questions import place_of, renumbered
 from tests.serve_app.edge.form_pages.definitions import ELEMENTS, THREE, every_type
@@ -80,6 +80,18 @@ def test_each_type(kind: str, posted: list[tuple[str, str]], expected: Any) -> N
         assert type(answers["field"]) is type(expected)
 
 
+@pytest.mark.parametrize(("kind", "posted", "expected"), [case for case in CASES if case[2] is not None])
+def test_each_type_the_other_way_round(kind: str, posted: list[tuple[str, str]], expected: Any) -> None:
+    """R2: what was saved is shown again."""
+    element = {"id": "field", "type": kind, **ELEMENTS.get(kind, {"title": kind})}
+    value = expected
+    if kind == "datetime":
+        value = "2026-03-01T07:30:00Z"
+        assert answers_of([element], entries_of([element], {"field": value})) == {"field": "2026-03-01T07:30Z"}
+        return
+    assert answers_of([element], entries_of([element], {"field": value})) == {"field": value}
+
+
 def test_every_type_of_the_engine_has_a_case() -> None:
     assert set(ELEMENTS) <= {kind for kind, *_ in CASES}
 
@@ -136,11 +148,14 @@ def test_groups_and_sections() -> None:
         ("items.12345.price", "1"),
     ]
     entries = read_entries(URLENCODED, urlencode(posted).encode())
-    assert answers_of(elements, entries) == {
+    answers = {
         "name": "Ada",
         # An empty item between others keeps its place, empty ones at the end are none.
         "items": [{"price": 5}, {}, {"side": {"other": "beans"}}],
     }
+    assert answers_of(elements, entries) == answers
+    whole = {"name": "Ada", "items": [{"price": 5}, {"side": "corn"}]}
+    assert answers_of(elements, entries_of(elements, whole)) == whole
 
 
 def test_items_are_added_and_removed() -> None:
