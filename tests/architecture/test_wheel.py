@@ -13,6 +13,7 @@ WHEEL = project()["tool"]["hatch"]["build"]["targets"]["wheel"]
 # Files that code opens by its own location; a wheel without one fails only when it is used.
 READ_AT_RUN_TIME = {
     "db/migrations/script.py.mako",
+    "deployments/forms/templates/contact.json",
     "deployments/notifications/templates/response_notification.txt.j2",
     "deployments/notifications/templates/de/invitation.txt.j2",
     "serve_app/embedded.yaml",
