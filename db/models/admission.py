@@ -14,9 +14,9 @@ class ResponseClaim(SQLModel, table=True):
     """
 
     __tablename__ = "response_claim"
+    # No foreign key to the response: a place is counted down when it is given back, not when it vanishes.
     __table_args__ = (
         belongs_to("form", "form_id"),
-        belongs_to("response", "response_id"),
         Index("ix_response_claim_response", "tenant_id", "response_id"),
     )
 

@@ -13,7 +13,6 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 _FORM = (["tenant_id", "form_id"], ["form.tenant_id", "form.id"])
-_RESPONSE = (["tenant_id", "response_id"], ["response.tenant_id", "response.id"])
 
 
 def upgrade() -> None:
@@ -26,7 +25,6 @@ def upgrade() -> None:
         sa.Column("value", sa.String(), nullable=False),
         sa.Column("response_id", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(*_FORM, name=op.f("fk_response_claim_form"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(*_RESPONSE, name=op.f("fk_response_claim_response"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "form_id", "kind", "value", name=op.f("pk_response_claim")),
     )
     op.create_index("ix_response_claim_response", "response_claim", ["tenant_id", "response_id"])

@@ -124,6 +124,18 @@ async def test_a_trashed_response_gives_its_place_back(database: Database) -> No
     await responses.submit(visitor(), command({"side": ["corn"], "email": "ada@example.com"}))
 
 
+async def test_a_response_that_is_purged_at_once_gives_its_place_back(database: Database) -> None:
+    """Nobody submitted between the trash and the purge, so the row is gone before its place was given back."""
+    owner, _ = await publish(database, corn(1))
+    responses = Responses(database)
+    first = await responses.submit(visitor(), command({"side": ["corn"], "email": "ada@example.com"}))
+    await responses.delete(owner, first.id)
+    await responses.purge(owner, first.id)
+    await responses.submit(visitor(), command({"side": ["corn"], "email": "ada@example.com"}))
+    with pytest.raises(QuotaReached):
+        await responses.submit(visitor(), command({"side": ["corn"]}))
+
+
 async def test_a_person_answers_once(database: Database) -> None:
     await publish(database, {"login_required": True, "one_response_per": "user"})
     ada = replace(visitor(), kind="user", subject="usr_ada")
