@@ -11,7 +11,20 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    intersect,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -114,14 +127,9 @@ class ResponseQueryRepository:
         found = lookups(self._form_id, search)
         if not found.is_whole:
             return await self._count(self._mine(plan, search, Response))
-        entries = self._entries(found.each[0])
-        for other in found.each[1:]:
-            ids = self._entries(other).with_only_columns(col(AnswerEntry.response_id))
-            entries = entries.where(col(AnswerEntry.response_id).in_(ids.correlate(None)))
-        outdated = entries.where(
-            col(AnswerEntry.response_id).in_(self._changed(plan).with_only_columns(col(Response.id)))
-        )
-        known = await self._count(entries) - await self._count(outdated)
+        every = [self._entries(each).with_only_columns(col(AnswerEntry.response_id)) for each in found.each]
+        changed = self._changed(plan).with_only_columns(col(Response.id))
+        known = await self._count_common(every) - await self._count_common([*every, changed])
         return known + await self._count_tail(plan, search)
 
     async def changes(self, after: int, limit: int) -> Sequence[Response]:
@@ -320,6 +328,11 @@ class ResponseQueryRepository:
     async def _count(self, statement: Select[Any]) -> int:
         counted = statement.with_only_columns(func.count())
         return await self._session.scalar(counted) or 0
+
+    async def _count_common(self, ids: Sequence[Select[Any]]) -> int:
+        """How many ids are in all of them; as sets, since a planner that expects few would look up each of many."""
+        common = ids[0].subquery() if len(ids) == 1 else intersect(*ids).subquery()
+        return await self._session.scalar(select(func.count()).select_from(common)) or 0
 
     async def _count_tail(self, plan: _Plan, search: Search) -> int:
         return await self._count(self._mine(plan, search, Response).where(col(Response.change) > (plan.through or 0)))
