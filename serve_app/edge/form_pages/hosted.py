@@ -1,5 +1,6 @@
 """GET and POST of the hosted form page: show it, turn its pages, send its answers."""
 
+import asyncio
 import re
 import secrets
 from collections import OrderedDict
@@ -12,7 +13,7 @@ import orjson
 from sanic import Request
 
 from deployments.forms.contracts import PublishedForm
-from deployments.kit.errors import DomainError, Fault, NotFound
+from deployments.kit.errors import Conflict, DomainError, Fault, NotFound
 from deployments.responses.contracts import SubmitResponse
 from serve_app.edge.answer import Answer
 from serve_app.edge.errors import problem
@@ -30,6 +31,8 @@ from serve_app.edge.routes import OPERATIONS
 HTML: Final = "text/html; charset=utf-8"
 
 _KEPT: Final = 256
+_WAITS_S: Final = (0.05, 0.2, 0.5)
+_AT_WORK: Final = ("response.conflict", "idempotency.running")
 _UPLOADS: Final = "/api/v1/public/{tenant}/{slug}/files"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Stands where the key of a page goes, in what is kept of it: nobody can guess it into a title.
@@ -157,7 +160,7 @@ class HostedForms:
         notice = ""
         faults: tuple[Fault, ...] = ()
         try:
-            await _store(x, asked, entries, f"page-{key}" if _KEY.fullmatch(key) else None)
+            await _stored(x, asked, entries, f"page-{key}" if _KEY.fullmatch(key) else None)
         except DomainError as error:
             if error.code in ("idempotency.mismatch", "response.completed"):
                 notice, key = "already_sent", secrets.token_urlsafe(18)
@@ -248,6 +251,18 @@ def page_problem(error: DomainError, request: Request) -> Answer:
     answer.content_type = HTML
     answer.add((("content-security-policy", notices.POLICY),))
     return answer
+
+
+async def _stored(x: Exchange, asked: _Asked, entries: Entries, key: str | None) -> None:
+    """Store once. The second of two clicks waits for what becomes of the first, since its answer is the one shown."""
+    for wait_s in _WAITS_S:
+        try:
+            return await _store(x, asked, entries, key)
+        except Conflict as error:
+            if key is None or error.code not in _AT_WORK:
+                raise
+        await asyncio.sleep(wait_s)
+    return await _store(x, asked, entries, key)
 
 
 async def _store(x: Exchange, asked: _Asked, entries: Entries, key: str | None) -> None:

@@ -6,7 +6,15 @@ import httpx
 import orjson
 import pytest
 
-from deployments.responses.errors import FormClosed, FormFull, IdempotencyMismatch, TenantSuspended
+from deployments.kit.principal import Principal
+from deployments.responses.contracts import SubmitResponse, SubmittedResponse
+from deployments.responses.errors import (
+    FormClosed,
+    FormFull,
+    IdempotencyMismatch,
+    SubmissionConflict,
+    TenantSuspended,
+)
 from serve_app.edge.form_pages.assets import FORM_ASSETS, content
 from serve_app.edge.form_pages.texts import LANGUAGES, catalogue
 from tests.serve_app.edge.fakes import Fakes, running
@@ -97,6 +105,26 @@ async def test_another_answer_from_the_same_view_is_asked_about(visitor: httpx.A
     assert "already sent" in page.text
     assert page.one("input", name="the_short_text")["value"] == "Ada"
     assert page.key() not in ("", "already-used-once")
+
+
+async def test_the_second_of_two_clicks_waits_for_the_first(
+    visitor: httpx.AsyncClient, hosted: Hosted, fakes: Fakes
+) -> None:
+    """R1: its answer is the one that the browser shows."""
+    asked: list[SubmitResponse] = []
+
+    async def submit(principal: Principal, command: SubmitResponse) -> SubmittedResponse:
+        asked.append(command)
+        if len(asked) < 3:
+            raise SubmissionConflict
+        return await hosted.submit(principal, command)
+
+    fakes.responses.submit = submit  # type: ignore[method-assign]
+    assert (await visitor.post(ADDRESS, data=ANSWERS | {"_key": "0123456789abcdef"})).status_code == 303
+    assert (len(asked), len(hosted.stored)) == (3, 1)
+    asked.clear()
+    assert (await visitor.post(ADDRESS, data=ANSWERS)).status_code == 409
+    assert len(asked) == 1
 
 
 async def test_every_fault_is_summarised_and_placed(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
