@@ -82,8 +82,7 @@ class FormPage:
     @cached_property
     def logic(self) -> Any:
         """What the browser needs to decide what is shown; None where nothing depends on answers."""
-        made = getattr(self.rules, "logic", None)
-        return made() if made is not None and decides(self.document) else None
+        return self.rules.logic() if decides(self.document) else None
 
     def message(self, fault: Fault) -> str | None:
         """What the form's author says about a broken rule over several answers, in the page's language."""
@@ -116,10 +115,7 @@ class FormPages:
         key = (tenant_id, published.id, published.version, language)
         page = self._pages.get(key)
         if page is None:
-            definition = stored_definition(published.definition)
-            localized = getattr(definition, "localized", None)
-            if localized is not None:
-                definition = localized(language)
+            definition = stored_definition(published.definition).localized(language)
             page = self._pages[key] = FormPage(definition.document(), compile_form(definition))
             if len(self._pages) > _KEPT:
                 self._pages.popitem(last=False)

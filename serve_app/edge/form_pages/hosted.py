@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -37,6 +38,7 @@ _UPLOADS: Final = "/api/v1/public/{tenant}/{slug}/files"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Stands where the key of a page goes, in what is kept of it: nobody can guess it into a title.
 _KEY_PLACE: Final = secrets.token_hex(16)
+_STARTED_PLACE: Final = secrets.token_hex(16)
 _SCRIPT_TEXTS: Final = (
     *("page_of", "characters_left", "characters_over", "problem", "problem_title", "sending", "not_sent"),
     *("move_up", "move_down", "ranked", "clear_ranks", "restored", "start_again", "locate_failed"),
@@ -102,7 +104,9 @@ class HostedForms:
             kept = self._rendered[name] = self._render(x, asked, shown, _KEY_PLACE)
             if len(self._rendered) > _KEPT:
                 self._rendered.popitem(last=False)
-        return _html(asked.look, kept.replace(_KEY_PLACE.encode(), key.encode()))
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        body = kept.replace(_KEY_PLACE.encode(), key.encode()).replace(_STARTED_PLACE.encode(), started.encode())
+        return _html(asked.look, body)
 
     async def post(self, x: Exchange) -> Reply:
         """The next state of the page; with `submit`, the answers are stored."""
@@ -117,10 +121,10 @@ class HostedForms:
             entries, page.groups, add=what if step == "add" else "", remove=what if step == "remove" else ""
         )
         token = _first(entries, "_resume")
-        if step == "save" and saving.saves(x):
+        if step == "save":
             kept, until = await saving.save(x, page, entries, token)
             return Reply(orjson.dumps({"resume": kept, "until": until}))
-        if step == "resume" and saving.saves(x):
+        if step == "resume":
             return await self._resume(x, asked, token)
         following = page.neighbour(current, 1, page.standing(entries).pages)
         if step in ("", "submit", "next") and (following is None or (step != "next" and "_page" not in entries)):
@@ -179,7 +183,7 @@ class HostedForms:
     async def _asked(self, x: Exchange, language: str | None = None) -> _Asked:
         visit = Visit.of(x.request.query_string)
         published = await x.apis.forms.get_published(x.principal, x.path["slug"])
-        offered = getattr(published, "languages", None) or published.definition.get("languages") or ("en",)
+        offered = published.languages
         tongue = negotiated(offered, language or visit.language, x.header("accept-language"))
         if language:
             visit = Visit(tongue, visit.embedded, visit.prefilled)
@@ -215,6 +219,7 @@ class HostedForms:
             length=len(path),
             buttons=document.get("buttons", {}),
             key=key,
+            started=_first(shown.entries, "_started") if shown.posted else _STARTED_PLACE,
             resume=_first(shown.entries, "_resume") if shown.posted else "",
             languages=[(tag, language_name(tag)) for tag in asked.offered],
             progress=asked.look.progress,
@@ -235,7 +240,6 @@ class HostedForms:
                 "logic": page.logic,
                 "logic_address": assets.address("/form/logic.js"),
                 "upload": _upload_address(x),
-                "saves": saving.saves(x),
                 "texts": {name: t(name) for name in _SCRIPT_TEXTS},
             },
         )
@@ -266,13 +270,17 @@ async def _stored(x: Exchange, asked: _Asked, entries: Entries, key: str | None)
 
 
 async def _store(x: Exchange, asked: _Asked, entries: Entries, key: str | None) -> None:
-    document = {"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}}
+    document: dict[str, Any] = {"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}}
+    if trap := _first(entries, "_website"):
+        document["honeypot"] = trap[:1_000]
     token = _first(entries, "_resume")
-    if token and saving.saves(x):
+    if token:
         # One that has expired meanwhile becomes a response like any other.
         with suppress(NotFound):
             await saving.complete(x, asked.page, document, token, key)
             return
+    if started := _moment(_first(entries, "_started")):
+        document["started_at"] = started
     command = SubmitResponse(body=orjson.dumps(document), slug=x.path["slug"], idempotency_key=key)
     await x.apis.responses.submit(x.principal, command)
 
@@ -332,6 +340,14 @@ def _first(entries: Entries, name: str) -> str:
 def _key_of(entries: Entries) -> str:
     key = _first(entries, "_key")
     return key if _KEY.fullmatch(key) else secrets.token_urlsafe(18)
+
+
+def _moment(text: str) -> str | None:
+    """The time that a page was opened, if it is one."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_answer(page: FormPage, name: str) -> bool:

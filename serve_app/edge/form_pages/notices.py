@@ -1,6 +1,5 @@
 """Pages without a form: sent, closed, not there, not possible."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from deployments.forms.contracts import PublishedForm
@@ -49,16 +48,14 @@ def sent(published: PublishedForm, t: Texts, look: Appearance, again: str, form:
 def closed(published: PublishedForm, t: Texts, look: Appearance, *, embedded: bool) -> Reply:
     """Why the form takes no answers now, in its owner's words where there are any."""
     opens_at = published.opens_at
-    waiting = opens_at is not None and opens_at > datetime.now(UTC)
-    reason = str(getattr(published, "closed_reason", None) or ("not_open_yet" if waiting else "closed"))
-    kind = _BY_REASON.get(reason, "closed")
+    kind = _BY_REASON.get(published.closed_reason or "", "closed")
     body = _notice(
         published,
         t,
         look,
         embedded=embedded,
         heading=t(f"{kind}_title"),
-        text=text_in(getattr(published, "message", None), t.language) or t(f"{kind}_text"),
+        text=text_in(published.message, t.language) or t(f"{kind}_text"),
         opens_at=opens_at if kind == "waiting" else None,
         moment=moment(opens_at, t.language) if opens_at is not None else "",
     )

@@ -24,16 +24,11 @@ class Saved:
     token: str
 
 
-def saves(x: Exchange) -> bool:
-    """Whether the platform keeps partial responses."""
-    return hasattr(x.apis.responses, "save_partial")
-
-
 async def save(x: Exchange, page: FormPage, entries: Entries, token: str) -> tuple[str, str]:
     """Keep the answers that are right so far. Returns the token to go on with, and until when it works."""
     answers, _ = page.rules.check(page.answers(entries), partial=True)
     meta = {"page": entries.get("_page", [""])[0]}
-    responses: Any = x.apis.responses
+    responses = x.apis.responses
     if token:
         # An answered or expired one is left as it is: this is another response.
         with suppress(NotFound, Conflict):
@@ -41,8 +36,8 @@ async def save(x: Exchange, page: FormPage, entries: Entries, token: str) -> tup
             kept = await responses.save_partial(x.principal, token, body, None)
             return token, kept.expires_at.isoformat()
     body = orjson.dumps({"answers": answers, "status": "partial", "meta": meta})
-    begun: Any = await responses.submit(x.principal, SubmitResponse(body=body, slug=x.path["slug"]))
-    return begun.resume_token, begun.expires_at.isoformat()
+    begun = await responses.submit(x.principal, SubmitResponse(body=body, slug=x.path["slug"]))
+    return begun.resume_token or "", begun.expires_at.isoformat() if begun.expires_at else ""
 
 
 async def saved(x: Exchange, page: FormPage, form_id: str, version: int, token: str) -> Saved | None:
@@ -50,7 +45,7 @@ async def saved(x: Exchange, page: FormPage, form_id: str, version: int, token: 
 
     Answers to an older version begin a response to the one that is shown.
     """
-    responses: Any = x.apis.responses
+    responses = x.apis.responses
     try:
         found = await responses.resume(x.principal, token)
     except (NotFound, Conflict):
@@ -64,7 +59,7 @@ async def saved(x: Exchange, page: FormPage, form_id: str, version: int, token: 
 
 async def complete(x: Exchange, page: FormPage, document: Mapping[str, Any], token: str, key: str | None) -> None:
     """Submit a saved response, with exactly the answers of the document."""
-    responses: Any = x.apis.responses
+    responses = x.apis.responses
     body = orjson.dumps({**document, "answers": _whole(page, document["answers"]), "status": "complete"})
     await responses.save_partial(x.principal, token, body, key)
 

@@ -30,26 +30,18 @@ def standing(document: Mapping[str, Any], rules: CompiledForm, answers: Mapping[
     A page without a script cannot know what is being entered on it: what depends on that is left open, and the server
     does not look at answers to questions that turn out to be hidden.
     """
-    decision = _decision(rules, answers)
-    if decision is None:
-        asked = {name for name, element in _named(document) if element.get("required")}
-        return Standing(tuple(page["id"] for page in document["pages"]), frozenset(), frozenset(), frozenset(asked))
+    decision = rules.decide(answers)
     visible = {name.replace("/", ".") for name in decision.visible}
     unseen = {element["id"] for page in document["pages"] for element in fields_of(page["elements"])} - visible
     undecided = frozenset(_undecided(document)) & unseen
     required = frozenset(name.replace("/", ".") for name in decision.required)
-    return Standing(tuple(decision.pages), frozenset(unseen - undecided), undecided, required)
+    return Standing(decision.pages, frozenset(unseen - undecided), undecided, required)
 
 
 def decides(document: Mapping[str, Any]) -> bool:
     """Whether anything of the form depends on answers."""
     parts = [document, *document["pages"], *(element for _, element in _named(document))]
     return any(part.get(name) for part in parts for name in _CONDITIONS)
-
-
-def _decision(rules: CompiledForm, answers: Mapping[str, Any]) -> Any:
-    decide = getattr(rules, "decide", None)
-    return None if decide is None else decide(answers)
 
 
 def _named(document: Mapping[str, Any]) -> Iterator[tuple[str, Element]]:

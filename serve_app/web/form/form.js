@@ -661,7 +661,7 @@ async function start() {
   path = all("[data-page]", form).map((section) => section.dataset.page);
   form.action = keepHost(form.action);
   const resume = new URLSearchParams(location.hash.slice(1)).get("resume");
-  if (resume && data.saves) {
+  if (resume) {
     post([["_resume", resume], ["_go", "resume"]]);
     return; // the page that comes instead goes on from here
   }

@@ -35,9 +35,7 @@ class Hosted:
     async def get_published(self, principal: Principal, slug: str) -> PublishedForm:
         if (principal.tenant_id, slug) != ("acme", "party"):
             raise FormNotFound
-        state = dict(self.state)
-        if "languages" in PublishedForm.model_fields:
-            state.setdefault("languages", self.definition.get("languages", ["en"]))
+        state = {"languages": self.definition.get("languages", ["en"]), **self.state}
         return PublishedForm(
             id="frm_1", slug=slug, title=self.title, version=self.version, definition=self.definition, **state
         )

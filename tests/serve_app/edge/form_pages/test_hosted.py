@@ -354,12 +354,26 @@ async def test_why_there_is_no_form(visitor: httpx.AsyncClient, hosted: Hosted, 
     said(await visitor.post(ADDRESS, data=ANSWERS, headers=headers), 500, "failed")
     said(await visitor.post(ADDRESS, data={"the_long_text": "x" * 2_000_000}, headers=headers), 413, "large")
     said(await visitor.post(ADDRESS, json={}, headers=headers), 415, "failed")
-    hosted.state |= {"open": False}
+    hosted.state |= {"open": False, "closed_reason": "closed"}
     said(await visitor.get(ADDRESS, headers=headers), 403, "closed")
-    hosted.state |= {"opens_at": datetime.now(UTC) + timedelta(days=2)}
+    hosted.state |= {"closed_reason": "not_open_yet", "opens_at": datetime.now(UTC) + timedelta(days=2)}
     answer = await visitor.get(ADDRESS, headers=headers)
     said(answer, 403, "waiting")
     assert Html(answer.text).one("time")["datetime"] == hosted.state["opens_at"].isoformat()
+
+
+async def test_signs_of_spam_are_passed_on(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
+    """R6: when the page was opened, and what was put into the field that nobody sees."""
+    page = page_of(await visitor.get(ADDRESS))
+    opened = page.one("input", name="_started")["value"]
+    assert page.one("input", name="_website")["tabindex"] == "-1"
+    await visitor.post(ADDRESS, data=ANSWERS | {"_started": opened, "_website": ""})
+    await visitor.post(ADDRESS, data=ANSWERS | {"_started": "yesterday", "_website": "http://spam.example"})
+    person, bot = (orjson.loads(command.body) for command in hosted.commands)
+    assert datetime.fromisoformat(person["started_at"]) == datetime.fromisoformat(opened)
+    assert "honeypot" not in person
+    assert "started_at" not in bot
+    assert bot["honeypot"] == "http://spam.example"
 
 
 async def test_a_closed_form_thanks_without_offering_more(visitor: httpx.AsyncClient, hosted: Hosted) -> None:

@@ -138,11 +138,6 @@ async def test_tokens_of_other_forms_and_expired_ones(visitor: httpx.AsyncClient
     assert partials.answers == {"name": "Bea"}
 
 
-async def test_without_partial_responses_it_is_not_offered(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
-    page = Html((await visitor.get(ADDRESS)).text)
-    assert "save" not in page.ids()
-
-
 async def test_it_is_offered(visitor: httpx.AsyncClient, partials: Partials) -> None:
     page = Html((await visitor.get(ADDRESS)).text)
     assert "hidden" in page.with_id("save")  # until the script is there
