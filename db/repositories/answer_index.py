@@ -157,7 +157,7 @@ class AnswerIndexRepository:
 
     def _changed_after(self, change: int, limit: int) -> Any:
         columns: tuple[Any, ...] = (Response.id, Response.version, Response.change, Response.answers)
-        columns += (Response.submitted_at, Response.deleted_at)
+        columns += (Response.submitted_at, Response.deleted_at, Response.status)
         return (
             select(*(col(column) for column in columns))
             .where(

@@ -150,12 +150,14 @@ class Filtering:
 class Search:
     """What to look for: a condition, and words that are all in the texts.
 
-    `has_words` says of answers whether they are: for responses that are not in the index.
+    `has_words` says of answers whether they are: for responses that are not in the index. With `suspects`, those that
+    were taken for spam are among them; they are never in the index.
     """
 
     condition: Every = Every()
     words: tuple[Word, ...] = ()
     has_words: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    suspects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from db.repositories.response_filters import (
     lookups,
     word_entries,
 )
+from db.repositories.responses import QUARANTINED
 from db.types import UTCDateTime
 
 FEW: Final = 2_000
@@ -138,7 +139,7 @@ class ResponseQueryRepository:
         return (await self._session.scalars(statement)).all()
 
     async def _plan(self, search: Search) -> _Plan:
-        through = await self._indexed()
+        through = None if search.suspects else await self._indexed()
         if through is None:
             matches = await self._tail_matches(search, -1) if search.words else None
             return _Plan(None, tail_matches=matches)
@@ -282,6 +283,8 @@ class ResponseQueryRepository:
             row.deleted_at.is_(None),
             self._filtering.condition(search.condition, row),
         )
+        if not search.suspects:
+            statement = statement.where(row.status != QUARANTINED)
         if not search.words:
             return statement
         has_words: ColumnElement[bool] = self._filtering.is_in(row.id, plan.tail_matches or [])

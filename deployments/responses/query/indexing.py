@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from db.repositories.answer_index import AnswerIndexDirectory, AnswerIndexRepository, Entry, Piece
+from db.repositories.responses import QUARANTINED
 from db.session import Database
 from deployments.responses.errors import FormNotFound
 from deployments.responses.query.forms import SearchedForm, SearchedForms
@@ -117,7 +118,7 @@ def _entries(form: SearchedForm, piece: Piece) -> tuple[Piece, dict[str, set[Ent
     entries: dict[str, set[Entry]] = {}
     total = 0
     for place, row in enumerate(piece.responses, 1):
-        if row.deleted_at is None:
+        if row.deleted_at is None and row.status != QUARANTINED:
             entries[row.id] = form.entries(row.answers)
             total += len(entries[row.id])
         if total >= _ENTRIES and place < len(piece.responses):

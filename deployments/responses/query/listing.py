@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import orjson
 
 from db.errors import QueryTimeout
 from db.repositories.answer_index import AnswerIndexRepository
-from db.repositories.response_filters import Column, Condition, Every, Search, Test, Unless
+from db.repositories.response_filters import Column, Condition, Either, Every, Search, Test, Unless
 from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
 from db.repositories.responses import QUARANTINED
 from db.session import Database
@@ -28,8 +29,6 @@ from deployments.responses.query.where import condition_of_text
 from deployments.responses.query.words import MAX_WORDS
 
 MAX_QUERY: Final = 500
-_STATUS: Final = "status"
-_NO_SUSPECTS: Final = Unless(Test(Column(_STATUS), "eq", (QUARANTINED,)))
 
 
 class Listing:
@@ -135,8 +134,6 @@ def _read(
 def _search(form: SearchedForm, selection: Selection, hidden: Collection[str]) -> tuple[Search, list[Fault]]:
     fields = form.fields.for_reader(hidden)
     conditions, faults = conditions_of(fields, selection.filter)
-    if not _asks_for_status(selection):
-        conditions.append(_NO_SUSPECTS)
     for name in ("status", "version"):
         value = getattr(selection, name)
         if value is not None:
@@ -146,7 +143,8 @@ def _search(form: SearchedForm, selection: Selection, hidden: Collection[str]) -
         condition, more = condition_of_text(fields, selection.where)
         conditions.append(condition)
         faults += more
-    search = Search(Every(tuple(_flat(conditions))))
+    condition = Every(tuple(_flat(conditions)))
+    search = Search(condition, suspects=_asks_for_suspects(condition))
     if selection.q is None:
         return search, faults
     words = form.words.search(selection.q[:MAX_QUERY])
@@ -156,12 +154,19 @@ def _search(form: SearchedForm, selection: Selection, hidden: Collection[str]) -
         faults.append(Fault("/q", "search.no_words", "The search has no words."))
     elif len(words) > MAX_WORDS or len(selection.q) > MAX_QUERY:
         faults.append(Fault("/q", "search.too_long", f"A search has at most {MAX_WORDS} words."))
-    return Search(search.condition, words, form.words.matcher(words, form.fields.texts)), faults
+    return replace(search, words=words, has_words=form.words.matcher(words, form.fields.texts)), faults
 
 
-def _asks_for_status(selection: Selection) -> bool:
-    asked = (selection.status, selection.filter.get(_STATUS), _STATUS in (selection.where or "") or None)
-    return any(each is not None for each in asked)
+def _asks_for_suspects(condition: Condition) -> bool:
+    """Whether they are named: without that no list has them."""
+    match condition:
+        case Every(parts) | Either(parts):
+            return any(_asks_for_suspects(part) for part in parts)
+        case Unless(part):
+            return _asks_for_suspects(part)
+        case Test(Column("status"), _, values):
+            return QUARANTINED in values
+    return False
 
 
 def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:

@@ -11,9 +11,10 @@ from db.repositories import response_query
 from db.session import Database
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
+from deployments.identity.contracts import scopes_of
 from deployments.kit.errors import DeadlineExceeded, Forbidden, Invalid
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import ListResponses, SubmitResponse
+from deployments.responses.contracts import ExportResponses, ListResponses, SubmitResponse
 from deployments.responses.deployment import Responses
 from deployments.responses.errors import FormNotFound, SearchBehind
 from deployments.responses.query.indexing import AnswerIndexer
@@ -41,6 +42,63 @@ async def form(database: Database) -> tuple[Responses, Principal, str]:
     responses = Responses(database)
     await survey.fill(responses, acme, made.id, 40, seed=5)
     return responses, acme, made.id
+
+
+async def test_what_is_taken_for_spam_is_listed_only_when_it_is_asked_for(
+    database: Database, form: tuple[Responses, Principal, str]
+) -> None:
+    """R6: with and without the index, in lists, counts, searches and the changes."""
+    responses, acme, form_id = form
+    everything = await ids(responses, acme, form_id)
+    for name, before in (("by reading", False), ("by the index", True)):
+        if before:
+            await indexed(database)
+        suspect, *rest = await ids(responses, acme, form_id)
+        await responses.quarantine(acme, suspect)
+        if before:
+            await indexed(database)
+        assert await ids(responses, acme, form_id) == rest, name
+        assert suspect not in await ids(responses, acme, form_id, filter={"status": {"ne": "partial"}})
+        assert suspect not in await ids(responses, acme, form_id, where="not status = 'partial'")
+        page = await responses.list_responses(acme, ListResponses(form_id=form_id, include_total=True, limit=1))
+        assert page.meta.total == len(rest)
+        assert suspect in await ids(responses, acme, form_id, status="quarantined")
+        assert suspect in await ids(responses, acme, form_id, filter={"status": {"in": "quarantined,complete"}})
+        changes = (await responses.list_changes(acme, form_id, None, 1000)).data
+        assert [change.deleted for change in changes if change.id == suspect] == [True]
+    for suspect in set(everything) - set(rest):
+        await responses.release(acme, suspect)
+    assert set(await ids(responses, acme, form_id)) == set(everything)
+
+
+async def test_who_does_not_see_an_answer_cannot_find_it_out(database: Database) -> None:
+    """R8: not by a filter, nor the order, nor a search; the others' answers can be asked for."""
+    acme = await make_tenant(database)
+    definition = {"pages": [{"id": "p1", "elements": [
+        {"id": "name", "type": "short_text", "title": "Name", "personal": True},
+        {"id": "side", "type": "short_text", "title": "Side"},
+    ]}]}  # fmt: skip
+    form_id = (await make_form(database, acme, definition=definition)).id
+    responses = Responses(database)
+    body = orjson.dumps({"answers": {"name": "Ada", "side": "corn"}})
+    await responses.submit(acme, SubmitResponse(body=body, form_id=form_id))
+    viewer = Principal("acme", "usr_viewer", "user", "viewer", scopes_of("viewer"))
+    assert len(await ids(responses, viewer, form_id, filter={"side": "corn"})) == 1
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"filter": {"name": "Ada"}}, "filter.unknown_field"),
+        ({"filter": {"answers.name": {"exists": "true"}}}, "filter.unknown_field"),
+        ({"where": "name = 'Ada'"}, "filter.unknown_field"),
+        ({"sort": "name"}, "sort.unknown_field"),
+        ({"q": "ada"}, "search.personal"),
+    ]
+    for query, code in refused:
+        with pytest.raises(Invalid) as error:
+            await ids(responses, viewer, form_id, **query)
+        assert [fault.code for fault in error.value.faults] == [code], query
+        if "q" not in query:
+            assert await ids(responses, acme, form_id, **query)
+    with pytest.raises(Invalid):
+        await responses.export_csv(viewer, form_id, None, ExportResponses(filter={"name": "Ada"}))
 
 
 async def test_every_fault_of_a_query_is_told_at_once(form: tuple[Responses, Principal, str]) -> None:
