@@ -24,7 +24,7 @@ async def ask_for_files(
 ) -> str:
     """A published form with these elements, by default one that takes any file; its id."""
     form_id, now = new_id("frm"), utc_now()
-    given = elements or ({"id": "cv", "type": "file", "title": "CV"},)
+    given = elements or ({"id": "cv", "type": "file", "title": "CV", "max_files": 10},)
     definition = {"pages": [{"id": "p1", "elements": [{"title": "?", **element} for element in given]}]}
     shared = {"tenant_id": tenant_id, "title": "Party", "definition": definition}
     async with database.write(tenant_id) as unit:

@@ -243,7 +243,7 @@ class TestVisitors:
         assert shown.confirmation.redirect_url == "https://example.org/next"
         assert not shown.show_progress
         shape = {"id", "slug", "title", "version", "definition", "open", "closed_reason", "message", "opens_at"}
-        shape |= {"closes_at", "languages", "confirmation", "theme", "show_progress"}
+        shape |= {"closes_at", "languages", "confirmation", "theme", "show_progress", "login_required"}
         assert shown.model_dump().keys() == shape
         assert "secret" not in shown.model_dump_json()
 
