@@ -15,8 +15,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTEST := $(BIN)/coverage run -m pytest
 # Two processes for two processors; what starts a cluster of its own comes afterwards, alone.
-SOME   := tests/eventing/ tests/serve_app/ tests/security/
-OTHERS := $(filter-out $(SOME) tests/e2e/ tests/__pycache__/,$(wildcard tests/*/))
+SOME   := tests/eventing tests/serve_app tests/security $(addprefix tests/deployments/,responses tenancy webhooks)
+OTHERS := tests $(patsubst %,--ignore=%,tests/e2e $(SOME))
 together = { $(PYTEST) $(1) >$(VENV)/.tests.log 2>&1 & some=$$!; $(PYTEST) $(2); others=$$?; \
 	wait $$some; some=$$?; cat $(VENV)/.tests.log; test "$$some$$others" = 00; }
 
