@@ -54,7 +54,7 @@ async def stage(platform: OneProcess) -> Scene:
     """Fill the first tenant with one of everything, and make the second."""
     owner, stranger = await platform.sign_up(), await platform.sign_up("other")
     ids = await furnish(owner, "acme", CANARY)
-    ids |= await _files(platform, owner, "acme", CANARY)
+    ids |= await _files(owner, ids["form_id"], CANARY)
     anybody = platform.client()
     session = await _session(anybody, "viewer")
     return Scene(
@@ -63,7 +63,7 @@ async def stage(platform: OneProcess) -> Scene:
         stranger=stranger,
         anybody=anybody,
         ids=ids,
-        strangers_files=await _files(platform, stranger, "other", "strangers-own"),
+        strangers_files=await _strangers_files(platform, stranger),
         worthless=await _worthless(platform, owner, anybody),
     )
 
@@ -71,11 +71,11 @@ async def stage(platform: OneProcess) -> Scene:
 async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
     """Give a tenant one of everything, with `mark` in each text; the values of all path parameters for it."""
     ids = {"tenant_id": tenant_id, "tenant": tenant_id, "slug": "party", "version": "1"}
-    element = {"id": "name", "type": "short_text", "title": mark}
+    elements = [{"id": "name", "type": "short_text", "title": mark}, {"id": "cv", "type": "file", "title": mark}]
     form = {
         "slug": "party",
         "title": f"Party {mark}",
-        "definition": {"pages": [{"id": "p1", "elements": [element]}]},
+        "definition": {"pages": [{"id": "p1", "elements": elements}]},
     }
     ids["form_id"] = (await _made(owner, "/api/v1/forms", form))["id"]
     its = f"/api/v1/forms/{ids['form_id']}"
@@ -153,10 +153,14 @@ async def _session(anybody: httpx.AsyncClient, role: str) -> Any:
     return await _made(anybody, "/api/v1/auth/login", login)
 
 
-async def _files(platform: OneProcess, owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
+async def _strangers_files(platform: OneProcess, stranger: httpx.AsyncClient) -> dict[str, str]:
     database = Database(platform.settings.database())
-    form_id = await ask_for_files(database, tenant_id=tenant_id, slug="files")
+    form_id = await ask_for_files(database, tenant_id="other", slug="files")
     await database.close()
+    return await _files(stranger, form_id, "strangers-own")
+
+
+async def _files(owner: httpx.AsyncClient, form_id: str, mark: str) -> dict[str, str]:
     sent = await send(owner, mark.encode(), f"{mark}.txt", path=f"/api/v1/forms/{form_id}/files")
     link = await _made(owner, f"/api/v1/files/{sent.json()['id']}/link", {})
     upload = await begin(owner, 5, f"{mark}.txt", f"/api/v1/forms/{form_id}/uploads")

@@ -1,5 +1,7 @@
 """Definitions as files, in Formstream's own format and in those of other systems."""
 
+from typing import Any
+
 from pydantic import Field
 
 from deployments.imports.contracts import DefinitionFile, DefinitionFormat, WriteDefinition
@@ -55,7 +57,7 @@ OPERATIONS = (
         scope="forms:read",
         handler=export_definition,
         query=DefinitionQuery,
-        response=bytes,
+        response=Any,
         response_media_type="*/*",
     ),
 )

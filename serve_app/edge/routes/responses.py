@@ -36,7 +36,7 @@ class SelectionQuery(Contract):
         "commas. The grammar is in docs/reference/query.md.",
     )
     where: str | None = Field(
-        default=None, max_length=4000, description="The text form of a filter, with `and`, `or` and `not`."
+        default=None, max_length=2000, description="The text form of a filter, with `and`, `or` and `not`."
     )
     q: str | None = Field(default=None, max_length=500, description="Words that the texts of the answers have.")
     status: str | None = Field(default=None, max_length=20, description="`complete` or `partial`.")
@@ -52,7 +52,7 @@ class ResponsesQuery(SelectionQuery):
         description="Metadata or an answer with one value; `-`: descending. Without a value they come last.",
     )
     fields: str | None = Field(
-        default=None, max_length=4000, description="Answers to give, ids of fields separated by commas; all by default."
+        default=None, max_length=2000, description="Answers to give, ids of fields separated by commas; all by default."
     )
     cursor: str | None = Field(default=None, max_length=1024, description="`meta.next_cursor` of the page before.")
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT, description="Most entries in the page.")
