@@ -39,7 +39,7 @@ class SelectionQuery(Contract):
         default=None, max_length=2000, description="The text form of a filter, with `and`, `or` and `not`."
     )
     q: str | None = Field(default=None, max_length=500, description="Words that the texts of the answers have.")
-    status: str | None = Field(default=None, max_length=20, description="`complete` or `partial`.")
+    status: str | None = Field(default=None, max_length=20, description="`complete`, `partial` or `quarantined`.")
     version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Version of the form.")
 
 
@@ -71,7 +71,7 @@ class ExportQuery(SelectionQuery):
 
     columns: str | None = Field(
         default=None,
-        max_length=8000,
+        max_length=3000,
         description="Columns in their order, separated by commas: `side.corn`, or `side` for all of a field.",
     )
 
