@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, delete, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -58,6 +58,21 @@ class ResponseTrashRepository:
                 IN_TRASH,
             )
             .order_by(col(Response.deleted_at), col(Response.id))
+            .limit(limit)
+        )
+        return (await self._session.scalars(statement)).all()
+
+    async def outlived(self, form_id: str, submitted_before: datetime, limit: int) -> Sequence[str]:
+        """The ids of a form's responses, in the trash or not, that were submitted before a moment, oldest first."""
+        statement = (
+            select(col(Response.id))
+            .where(
+                col(Response.tenant_id) == self._tenant_id,
+                col(Response.form_id) == form_id,
+                col(Response.submitted_at) <= submitted_before,
+                col(Response.status) != PURGED,
+            )
+            .order_by(col(Response.submitted_at), col(Response.id))
             .limit(limit)
         )
         return (await self._session.scalars(statement)).all()
@@ -118,3 +133,14 @@ class ResponseTrashDirectory:
             .limit(limit)
         )
         return [(tenant_id, form_id) for tenant_id, form_id in await self._session.execute(statement)]
+
+    async def limited_in_any_tenant(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str, int]]:
+        """The forms whose responses are kept for a time only, by tenant and id, and for how many days."""
+        days = col(Form.settings)["retention_days"].as_integer()
+        statement = (
+            select(col(Form.tenant_id), col(Form.id), days)
+            .where(days.is_not(None), tuple_(col(Form.tenant_id), col(Form.id)) > after)
+            .order_by(col(Form.tenant_id), col(Form.id))
+            .limit(limit)
+        )
+        return [(tenant_id, form_id, kept) for tenant_id, form_id, kept in await self._session.execute(statement)]

@@ -98,6 +98,9 @@ class FormSettings(Contract):
     )
     quotas: list[AnswerQuota] = Field(default_factory=list, max_length=100)
     spam: SpamPolicy | None = Field(default=None, description="Signs of spam, beside the honeypot.")
+    retention_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="Responses are purged so long after they were submitted, once a day."
+    )
     confirmation: Confirmation | None = None
     messages: Messages | None = None
     autoresponder: Autoresponder | None = None

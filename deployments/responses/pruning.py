@@ -37,6 +37,7 @@ async def prune(database: Database, is_over: Callable[[], bool]) -> dict[str, in
     return {
         "trashed": await _trashed(database, is_over),
         "abandoned": await _abandoned(database, is_over),
+        "outlived": await _outlived(database, is_over),
         "tokens": await _tokens(database, is_over),
     }
 
@@ -59,6 +60,29 @@ async def _trashed(database: Database, is_over: Callable[[], bool]) -> int:
                     await trash.purge(unit, Principal.system(tenant_id, _ACTOR), due)
                 batch = len(ids)
                 purged += len(due)
+    return purged
+
+
+async def _outlived(database: Database, is_over: Callable[[], bool]) -> int:
+    """R8: what a form keeps for a time only."""
+    purged = 0
+    after = ("", "")
+    while not is_over():
+        async with database.unscoped_read() as unit:
+            forms = await ResponseTrashDirectory(unit.session).limited_in_any_tenant(after, _FORMS)
+        for tenant_id, form_id, days in forms:
+            before = utc_now() - timedelta(days=days)
+            batch = _BATCH
+            while batch == _BATCH and not is_over():
+                async with database.write(tenant_id) as unit:
+                    ids = await ResponseTrashRepository(unit.session, tenant_id).outlived(form_id, before, _BATCH)
+                    rows = await ResponseRepository(unit.session, tenant_id).chosen(form_id, ids)
+                    await trash.purge(unit, Principal.system(tenant_id, _ACTOR), rows)
+                batch = len(ids)
+                purged += len(rows)
+        if len(forms) < _FORMS:
+            break
+        after = forms[-1][:2]
     return purged
 
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlmodel import col
 
+from db.models.forms import FormCounter
 from db.models.identity import PLATFORM_TENANT
 from db.models.jobs import Job
 from db.models.response_life import ResponseComment, ResponseTag, ResponseVersion, ResumeToken
@@ -205,12 +206,12 @@ class TestDailyPurge:
 
         removed = await pruning.prune(database, lambda: False)
 
-        assert removed == {"trashed": 10, "abandoned": 4, "tokens": 1}
+        assert removed == {"trashed": 10, "abandoned": 4, "outlived": 0, "tokens": 1}
         left = {row.id for row in await rows(database, ResponseRow) if row.status != "purged"}
         assert left == {young, kept, going.id, done.id}
         assert {row.response_id for row in await rows(database, ResumeToken)} == {going.id}
         assert len(await facts(database, "response.purged")) == 14
-        assert (await pruning.prune(database, lambda: False)) == {"trashed": 0, "abandoned": 0, "tokens": 0}
+        assert set((await pruning.prune(database, lambda: False)).values()) == {0}
         async with database.unscoped_read() as unit:
             held_by_acme = await unit.session.scalar(
                 text("SELECT responses FROM form_counter WHERE tenant_id = 'acme'")
@@ -235,9 +236,36 @@ class TestDailyPurge:
         assert (today.tenant_id, today.kind) == (PLATFORM_TENANT, "responses.prune")
         async with serving(database, *handlers.job_kinds(database)):
             done = await reaches(database, today.id, "succeeded")
-        assert done.result == {"trashed": 0, "abandoned": 0, "tokens": 0}
+        assert done.result == {"trashed": 0, "abandoned": 0, "outlived": 0, "tokens": 0}
         day = datetime.now(UTC).date()
         assert {job.unique_key for job in await rows(database, Job)} == {
             f"responses.prune:{day}",
             f"responses.prune:{day + timedelta(days=1)}",
         }
+
+
+async def test_a_form_keeps_responses_for_as_long_as_it_says(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R8: complete, partial and trashed ones; those of other forms and tenants stay."""
+    monkeypatch.setattr(pruning, "_BATCH", 2)
+    monkeypatch.setattr(pruning, "_FORMS", 1)
+    acme, responses = await make_tenant(database), Responses(database)
+    form = await make_form(database, acme)
+    other = await make_form(database, acme, slug="other")
+    await Forms(database).update(acme, form.id, UpdateForm(settings={"retention_days": 30}))
+    old = [await submit(responses) for _ in range(3)] + [(await begin(responses, ANSWERS)).id]
+    await responses.delete(acme, old[0])
+    kept = [await submit(responses), (await responses.submit(acme, command(slug="other"))).id]
+    past = datetime.now(UTC) - timedelta(days=31)
+    async with database.unscoped_write() as unit:
+        wanted = col(ResponseRow.id).in_([*old, kept[1]])
+        await unit.session.execute(update(ResponseRow).where(wanted).values(submitted_at=past))
+
+    assert (await pruning.prune(database, lambda: False))["outlived"] == len(old)
+
+    for form_id, left in ((form.id, kept[0]), (other.id, kept[1])):
+        page = await responses.list_responses(acme, ListResponses(form_id=form_id))
+        assert [row.id for row in page.data] == [left]
+    assert {row.form_id: row.responses for row in await rows(database, FormCounter)} == {form.id: 1, other.id: 1}
+    assert (await pruning.prune(database, lambda: False))["outlived"] == 0
