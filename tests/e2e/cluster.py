@@ -23,7 +23,7 @@ from serve_app.ray_environment import RAY_ENVIRONMENT
 from tests.conftest import sqlalchemy_url
 from tests.e2e.platform import ROOT, Platform, free_port
 
-ROLES = ("identity", "forms", "responses", "webhooks", "imports", "jobs", "consumers", "runners", "edge")
+ROLES = ("identity", "forms", "responses", "webhooks", "imports", "files", "jobs", "consumers", "runners", "edge")
 _BIN = Path(sys.executable).parent
 _READY_S = 120.0
 _STOP_S = 20.0
