@@ -1,13 +1,12 @@
 """Formstream's own expressions (`deployments/kit/engine/expressions.py`), read into the tree and printed from it."""
 
 import re
-from functools import cache
 from typing import Any, Final
 
-from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import LarkError
+from lark import Token, v_args
 
 from deployments.imports.logic import tree
+from deployments.imports.logic.language import Language, Reader
 from deployments.imports.logic.tree import Answer, Call, Constant, Items, Negative, Node, Not, Operation, Untranslatable
 from deployments.imports.target import says
 
@@ -53,24 +52,12 @@ _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 
 
 @v_args(inline=True)
-class _Reader(Transformer[Token, Node]):
-    def start(self, node: Node) -> Node:
-        return node
-
+class _Reader(Reader):
     def operation(self, left: Node, sign: Token, right: Node) -> Node:
         return Operation(str(sign), left, right)
 
     def negation(self, operand: Node) -> Node:
         return Not(operand)
-
-    def negative(self, operand: Node) -> Node:
-        match operand:
-            case Constant(int() | float() as value) if not isinstance(value, bool):
-                return Constant(-value)
-        return Negative(operand)
-
-    def minus(self, number: Token) -> Node:
-        return Constant(-_number(number))
 
     def answer(self, path: Token) -> Node:
         _, field, *part = path.split(".")
@@ -79,35 +66,15 @@ class _Reader(Transformer[Token, Node]):
     def text(self, text: Token) -> Node:
         return Constant(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
 
-    def number(self, number: Token) -> Node:
-        return Constant(_number(number))
-
     def constant(self, name: Token) -> Node:
         return Constant(_CONSTANTS[name])
 
     def call(self, name: Token, *arguments: Any) -> Node:
         return Call(str(name), tuple(argument for argument in arguments if argument is not None))
 
-    def items(self, *values: Any) -> Node:
-        return Items(tuple(constant.value for constant in values if constant is not None))
 
-
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
-
-
-def read(text: str) -> Node:
-    """The tree of an expression. Raises Untranslatable when it is none that the tree can say."""
-    if len(text) > tree.MAX_LENGTH:
-        raise Untranslatable("It is too long.")
-    try:
-        parsed = _parser().parse(text)
-        node: Node = _Reader().transform(parsed)
-    except (LarkError, RecursionError):
-        raise Untranslatable("It is not an expression that can be read.") from None
-    tree.require_depth(node)
-    return node
+read = Language(_GRAMMAR, _Reader()).read
+"""The tree of an expression. Raises Untranslatable."""
 
 
 def write(node: Node) -> str:
@@ -162,7 +129,3 @@ def _decimal(value: float) -> str:
         if float(text) != value:
             raise Untranslatable(f"The number {value} cannot be written.")
     return text
-
-
-def _number(text: str) -> int | float:
-    return float(text) if "." in text else int(text)

@@ -1,13 +1,11 @@
 """The expressions of SurveyJS: `{name}`, operators in signs and words, and the functions that have a counterpart."""
 
 import re
-from functools import cache
 from typing import Any, Final
 
-from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import LarkError, VisitError
+from lark import Token, v_args
 
-from deployments.imports.logic import tree
+from deployments.imports.logic.language import Language, Reader
 from deployments.imports.logic.subjects import NUMBERS, TRUTHS, Subjects
 from deployments.imports.logic.tree import (
     Answer,
@@ -85,10 +83,7 @@ _CONSTANTS: Final = {"true": True, "false": False, "null": None, "undefined": No
 
 
 @v_args(inline=True)
-class _Reader(Transformer[Token, Node]):
-    def start(self, node: Node) -> Node:
-        return node
-
+class _Reader(Reader):
     def operation(self, left: Node, sign: Token, right: Node) -> Node:
         word = sign.lower()
         return _operation(_SIGNS.get(word, word), left, right)
@@ -101,12 +96,6 @@ class _Reader(Transformer[Token, Node]):
 
     def negation(self, operand: Node) -> Node:
         return Not(operand)
-
-    def negative(self, operand: Node) -> Node:
-        match operand:
-            case Constant(int() | float() as value) if not isinstance(value, bool):
-                return Constant(-value)
-        return Negative(operand)
 
     def answer(self, reference: Token) -> Node:
         name = reference[1:-1].strip().removeprefix("#")
@@ -121,12 +110,6 @@ class _Reader(Transformer[Token, Node]):
     def text(self, text: Token) -> Node:
         return Constant(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
 
-    def number(self, number: Token) -> Node:
-        return Constant(float(number) if "." in number else int(number))
-
-    def minus(self, number: Token) -> Node:
-        return Constant(-(float(number) if "." in number else int(number)))
-
     def constant(self, name: Token) -> Node:
         return Constant(_CONSTANTS[name.lower()])
 
@@ -138,9 +121,6 @@ class _Reader(Transformer[Token, Node]):
         if name not in _OWN:
             raise Untranslatable(f"There is no counterpart of {name}().")
         return Call(_OWN[name], arguments)
-
-    def items(self, *values: Any) -> Node:
-        return Items(tuple(constant.value for constant in values if constant is not None))
 
 
 def _operation(sign: str, left: Node, right: Node) -> Node:
@@ -157,24 +137,8 @@ def _operation(sign: str, left: Node, right: Node) -> Node:
     return Operation(sign, left, right)
 
 
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
-
-
-def read(text: str) -> Node:
-    """The tree of an expression, in the names and values of its form. Raises Untranslatable."""
-    if len(text) > tree.MAX_LENGTH:
-        raise Untranslatable("It is too long.")
-    try:
-        parsed = _parser().parse(text)
-        node: Node = _Reader().transform(parsed)
-    except VisitError as error:
-        raise Untranslatable(str(error.orig_exc)) from None
-    except (LarkError, RecursionError):
-        raise Untranslatable("It is not an expression that can be read.") from None
-    tree.require_depth(node)
-    return node
+read = Language(_GRAMMAR, _Reader()).read
+"""The tree of an expression. Raises Untranslatable."""
 
 
 _BINDING: Final = {

@@ -1,13 +1,11 @@
 """The XPath of XLSForm, as ODK's tools take it: `${name}`, operators, and the functions that have a counterpart."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
-from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import LarkError, VisitError
+from lark import Token, v_args
 
-from deployments.imports.logic import tree
+from deployments.imports.logic.language import Language, Reader
 from deployments.imports.logic.subjects import NUMBERS, TRUTHS, Subjects
 from deployments.imports.logic.tree import (
     TRUE,
@@ -71,18 +69,9 @@ _TRANSPARENT: Final = ("date", "boolean", "once")
 
 
 @v_args(inline=True)
-class _Reader(Transformer[Token, Node]):
-    def start(self, node: Node) -> Node:
-        return node
-
+class _Reader(Reader):
     def operation(self, left: Node, sign: Token, right: Node) -> Node:
         return Operation(_SIGNS.get(sign, str(sign)), left, right)
-
-    def negative(self, operand: Node) -> Node:
-        match operand:
-            case Constant(int() | float() as value) if not isinstance(value, bool):
-                return Constant(-value)
-        return Negative(operand)
 
     def answer(self, reference: Token) -> Node:
         name = reference[2:-1].strip()
@@ -95,9 +84,6 @@ class _Reader(Transformer[Token, Node]):
 
     def text(self, text: Token) -> Node:
         return Constant(text[1:-1])
-
-    def number(self, number: Token) -> Node:
-        return Constant(float(number) if "." in number else int(number))
 
     def call(self, name: Token, *given: Any) -> Node:
         arguments = tuple(argument for argument in given if argument is not None)
@@ -121,24 +107,8 @@ def _call(name: str, arguments: tuple[Node, ...]) -> Node:
     raise Untranslatable(f"There is no counterpart of {name}().")
 
 
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
-
-
-def read(text: str) -> Node:
-    """The tree of an expression, in the names and values of its form. Raises Untranslatable."""
-    if len(text) > tree.MAX_LENGTH:
-        raise Untranslatable("It is too long.")
-    try:
-        parsed = _parser().parse(text)
-        node: Node = _Reader().transform(parsed)
-    except VisitError as error:
-        raise Untranslatable(str(error.orig_exc)) from None
-    except (LarkError, RecursionError):
-        raise Untranslatable("It is not an expression that can be read.") from None
-    tree.require_depth(node)
-    return node
+read = Language(_GRAMMAR, _Reader()).read
+"""The tree of an expression. Raises Untranslatable."""
 
 
 Naming = Callable[[str, str | None], str]
