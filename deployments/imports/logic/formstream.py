@@ -1,4 +1,4 @@
-"""Formstream's own expressions (`deployments/kit/engine/expressions.py`), read into the tree and printed from it."""
+"""Formstream's own expressions (`deployments/kit/engine/expressions`), read into the tree and printed from it."""
 
 import re
 from typing import Any, Final

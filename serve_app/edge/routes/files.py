@@ -1,6 +1,7 @@
 """Files of answers: sent as a form, listed, fetched, lent by links."""
 
 import asyncio
+from dataclasses import replace
 
 from pydantic import Field
 
@@ -82,42 +83,37 @@ _STORED = (
 )
 
 
+_SENDING = Operation(
+    id="send_file",
+    method="POST",
+    path="/api/v1/forms/{form_id}/files",
+    summary="Send a file for an answer",
+    description=_STORED,
+    tag="Files",
+    scope="responses:write",
+    handler=send_file,
+    request=FileForm,
+    body=Body.STREAM,
+    media_type="multipart/form-data",
+    max_body="max_upload",
+    response=StoredFile,
+    status=201,
+    errors=_REFUSALS,
+)
+
+
 OPERATIONS = (
-    Operation(
+    replace(
+        _SENDING,
         id="send_public_file",
-        method="POST",
         path="/api/v1/public/{tenant}/{slug}/files",
         summary="Send a file for an answer as a visitor",
-        description=_STORED,
         tag="Public",
         scope=Access.PUBLIC,
         rate="submit",
         handler=send_public_file,
-        request=FileForm,
-        body=Body.STREAM,
-        media_type="multipart/form-data",
-        max_body="max_upload",
-        response=StoredFile,
-        status=201,
-        errors=_REFUSALS,
     ),
-    Operation(
-        id="send_file",
-        method="POST",
-        path="/api/v1/forms/{form_id}/files",
-        summary="Send a file for an answer",
-        description=_STORED,
-        tag="Files",
-        scope="responses:write",
-        handler=send_file,
-        request=FileForm,
-        body=Body.STREAM,
-        media_type="multipart/form-data",
-        max_body="max_upload",
-        response=StoredFile,
-        status=201,
-        errors=_REFUSALS,
-    ),
+    _SENDING,
     Operation(
         id="list_response_files",
         per_form=True,

@@ -1,6 +1,7 @@
 """Taking, reading and exporting responses."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
@@ -86,12 +87,7 @@ class SearchResponses(Contract):
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
 
 
-async def submit_public(x: Exchange) -> Reply:
-    command = SubmitResponse(body=x.body, slug=x.path["slug"], idempotency_key=idempotency_key(x.request))
-    return _receipt(await x.apis.responses.submit(x.principal, command))
-
-
-async def submit_as_member(x: Exchange) -> Reply:
+async def submit_by_slug(x: Exchange) -> Reply:
     command = SubmitResponse(body=x.body, slug=x.path["slug"], idempotency_key=idempotency_key(x.request))
     return _receipt(await x.apis.responses.submit(x.principal, command))
 
@@ -168,66 +164,57 @@ async def _chunks(x: Exchange, form_id: str, wanted: ExportResponses) -> AsyncIt
             return
 
 
-def _submission(operation_id: str, path: str, summary: str, description: str = "") -> Operation:
-    return Operation(
-        id=operation_id,
-        method="POST",
-        path=path,
-        summary=summary,
-        description=description,
-        tag="Responses",
-        scope="responses:write",
-        handler=submit,
-        request=SubmissionBody,
-        body=Body.RAW_JSON,
-        response=Receipt,
-        status=201,
-        headers=(IDEMPOTENCY_KEY,),
-        errors=(409,),
-        example=_EXAMPLE,
-    )
+_PUBLIC_SUBMISSION = Operation(
+    id="submit_public_response",
+    method="POST",
+    path="/api/v1/public/{tenant}/{slug}/responses",
+    summary="Submit a response as a visitor",
+    description="Answered after the response is stored. With an `Idempotency-Key` it is stored once. "
+    "A partial one gets a `resume_token` to go on with.",
+    tag="Public",
+    scope=Access.PUBLIC,
+    rate="submit",
+    handler=submit_by_slug,
+    request=SubmissionBody,
+    body=Body.RAW_JSON,
+    response=Receipt,
+    status=201,
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(403, 404, 409),
+    example=_EXAMPLE,
+)
+_SUBMISSION = replace(
+    _PUBLIC_SUBMISSION,
+    id="submit_response",
+    path="/api/v1/forms/{form_id}/responses",
+    summary="Submit a response",
+    description="",
+    tag="Responses",
+    scope="responses:write",
+    rate="api",
+    handler=submit,
+    errors=(409,),
+)
 
 
 OPERATIONS = (
-    Operation(
-        id="submit_public_response",
-        method="POST",
-        path="/api/v1/public/{tenant}/{slug}/responses",
-        summary="Submit a response as a visitor",
-        description="Answered after the response is stored. With an `Idempotency-Key` it is stored once. "
-        "A partial one gets a `resume_token` to go on with.",
-        tag="Public",
-        scope=Access.PUBLIC,
-        rate="submit",
-        handler=submit_public,
-        request=SubmissionBody,
-        body=Body.RAW_JSON,
-        response=Receipt,
-        status=201,
-        headers=(IDEMPOTENCY_KEY,),
-        errors=(403, 404, 409),
-        example=_EXAMPLE,
-    ),
-    Operation(
+    _PUBLIC_SUBMISSION,
+    replace(
+        _PUBLIC_SUBMISSION,
         id="submit_own_response",
-        method="POST",
         path="/api/v1/me/forms/{slug}/responses",
         summary="Submit a response as a member of the tenant",
         description="For everybody who is logged in, whatever their role; the response names them.",
         tag="Responses",
         scope=Access.SIGNED_IN,
-        rate="submit",
-        handler=submit_as_member,
-        request=SubmissionBody,
-        body=Body.RAW_JSON,
-        response=Receipt,
-        status=201,
-        headers=(IDEMPOTENCY_KEY,),
-        errors=(403, 404, 409),
-        example=_EXAMPLE,
     ),
-    _submission("submit_response", "/api/v1/forms/{form_id}/responses", "Submit a response"),
-    _submission("submit_response_old", "/api/v1/forms/{form_id}/submit", "Submit a response", "Kept for old clients."),
+    _SUBMISSION,
+    replace(
+        _SUBMISSION,
+        id="submit_response_old",
+        path="/api/v1/forms/{form_id}/submit",
+        description="Kept for old clients.",
+    ),
     Operation(
         id="list_responses",
         method="GET",
