@@ -12,6 +12,8 @@ from db.settings import DatabaseSettings
 from db.types import json_dumps
 
 _MIGRATION_LOCK_TIMEOUT = "5s"
+_WRITERS_CACHE = 32_768
+_READERS_CACHE = 8_192
 
 
 def normalise_url(url: str) -> str:
@@ -61,7 +63,9 @@ def _configure_sqlite(engine: Engine, *, writer: bool) -> None:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
+        # In KiB, for each connection: the writer is one, readers are many, and behind them is the system's own cache.
+        cache = _WRITERS_CACHE if writer else _READERS_CACHE
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{cache}"):
             cursor.execute(f"PRAGMA {pragma}")
         if not writer:
             cursor.execute("PRAGMA query_only=ON")

@@ -1,8 +1,8 @@
 """The unit of work: one transaction of one tenant, and what happens after it commits."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from db.engine import postgres_engine, sqlite_engine
 from db.errors import DatabaseUnavailable, QueryTimeout
+from db.replicas import Replicas
 from db.repositories.audit import AuditRepository, Deed
 from db.roles import APP_ROLE, SYSTEM_ROLE
 from db.settings import DatabaseSettings
@@ -35,12 +36,13 @@ _CANCELED = "57014"
 class UnitOfWork:
     """An open transaction. `tenant_id` is None only in the unscoped units that drain queues over all tenants."""
 
-    __slots__ = ("_database", "_deeds", "_topics", "session", "tenant_id")
+    __slots__ = ("_database", "_deeds", "_tenants", "_topics", "session", "tenant_id")
 
     def __init__(self, database: "Database", session: AsyncSession, tenant_id: str | None) -> None:
         self._database = database
         self.session = session
         self.tenant_id = tenant_id
+        self._tenants = set() if tenant_id is None else {tenant_id}
         self._topics: set[str] = set()
         self._deeds: list[Deed] = []
 
@@ -64,6 +66,7 @@ class UnitOfWork:
         await self.seal()
         await self._database.scope(await self.session.connection(), tenant_id)
         self.tenant_id = tenant_id
+        self._tenants.add(tenant_id)
 
     async def seal(self) -> None:
         """Send what waits to the database. The audit trail comes last: the lock on its end is to be short."""
@@ -72,8 +75,10 @@ class UnitOfWork:
             deeds, self._deeds = self._deeds, []
             await AuditRepository(self.session, self.tenant).append(deeds)
 
-    def committed(self) -> None:
+    def committed(self, *, wrote: bool = True) -> None:
         """The transaction is durable."""
+        if wrote:
+            self._database.pin(self._tenants)
         if self._topics:
             self._database.announce(frozenset(self._topics))
 
@@ -99,6 +104,7 @@ class Database:
         self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._threads: SQLiteThreads | None = None
         self._turn: WritersTurn | None = None
+        self._replicas: Replicas | None = None
         if settings.is_sqlite:
             self.writer = sqlite_engine(settings, writer=True)
             self.reader = sqlite_engine(settings, writer=False)
@@ -106,6 +112,8 @@ class Database:
             self._turn = WritersTurn(Path(f"{make_url(settings.url).database}.turn"), settings.wait_s)
         else:
             self.writer = self.reader = postgres_engine(settings)
+            if settings.replica_urls:
+                self._replicas = Replicas(settings, self.reader)
         # A read transaction of SQLite is a snapshot anyhow.
         self._snapshots = self.reader if settings.is_sqlite else _repeatable(self.reader)
 
@@ -115,6 +123,8 @@ class Database:
             await self._threads.close()
         if self._turn is not None:
             self._turn.close()
+        if self._replicas is not None:
+            await self._replicas.close()
         await self.writer.dispose()
         if self.reader is not self.writer:
             await self.reader.dispose()
@@ -127,6 +137,12 @@ class Database:
         """Tell the listeners what a commit brought. A hint: a poll must find what a lost hint would have shown."""
         for listener in self._listeners:
             listener(topics)
+
+    def pin(self, tenant_ids: Iterable[str]) -> None:
+        """The tenants were written to until now, here or elsewhere: no replica that lacks it may answer for them.
+        Units of work tell of what they write themselves."""
+        if self._replicas is not None:
+            self._replicas.pin(tenant_ids)
 
     async def ping(self) -> None:
         """One round trip; raises DatabaseUnavailable."""
@@ -141,16 +157,16 @@ class Database:
         """
         if self._threads is None or self._turn is None:
             async with self.connect(self.writer) as connection:
-                return await connection.run_sync(_unscoped, work)
+                return await connection.run_sync(_bound, work, None)
         async with self._turn.taken():
             with _translated():
                 return await self._threads.write(work)
 
-    async def view(self, work: Callable[[Connection], Result]) -> Result:
-        """The result of `work` in an unscoped read transaction; see `transact`."""
+    async def view(self, work: Callable[[Connection], Result], tenant_id: str | None = None) -> Result:
+        """The result of `work` in a read transaction of the tenant, of none when there is no tenant; see `transact`."""
         if self._threads is None:
             async with self.connect(self.reader) as connection:
-                return await connection.run_sync(_unscoped, work)
+                return await connection.run_sync(_bound, work, tenant_id)
         with _translated():
             return await self._threads.read(work)
 
@@ -168,32 +184,63 @@ class Database:
                     yield connection
 
     @asynccontextmanager
-    async def _unit(self, engine: AsyncEngine, tenant_id: str | None) -> AsyncIterator[UnitOfWork]:
+    async def _unit(
+        self, engine: AsyncEngine, tenant_id: str | None, *, writes: bool = False
+    ) -> AsyncIterator[UnitOfWork]:
         async with self.connect(engine) as connection:
             await self.scope(connection, tenant_id)
             async with AsyncSession(bind=connection, expire_on_commit=False) as session:
                 unit = UnitOfWork(self, session, tenant_id)
                 yield unit
                 await unit.seal()
-        unit.committed()
+        unit.committed(wrote=writes)
 
     @asynccontextmanager
-    async def read(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
-        """A tenant's consistent view; nothing may be written in it."""
-        async with self._unit(self.reader, tenant_id) as unit:
+    async def read(self, tenant_id: str, *, tolerant: bool = False) -> AsyncIterator[UnitOfWork]:
+        """A tenant's consistent view; nothing may be written in it.
+
+        A tolerant one may be `replica_lag_s` seconds old, but not older than what this process knows to be written; a
+        replica answers it when there is one.
+        """
+        async with self._view_of(tenant_id, self.reader, tolerant=tolerant) as unit:
             yield unit
 
     @asynccontextmanager
-    async def snapshot(self, tenant_id: str, *, limit_s: float = 10.0) -> AsyncIterator[UnitOfWork]:
+    async def _view_of(self, tenant_id: str, engine: AsyncEngine, *, tolerant: bool) -> AsyncIterator[UnitOfWork]:
+        replicas = self._replicas
+        replica = replicas.choose(tenant_id) if tolerant and replicas is not None else None
+        async with AsyncExitStack() as stack:
+            unit: UnitOfWork | None = None
+            if replicas is not None and replica is not None:
+                theirs = replica.engine if engine is self.reader else _repeatable(replica.engine)
+                try:
+                    unit = await stack.enter_async_context(self._unit(theirs, tenant_id))
+                except (DatabaseUnavailable, DBAPIError):
+                    replicas.rest(replica)
+            if unit is None:
+                replica = None
+                unit = await stack.enter_async_context(self._unit(engine, tenant_id))
+            try:
+                yield unit
+            except (DatabaseUnavailable, DBAPIError):
+                if replicas is not None and replica is not None:
+                    replicas.rest(replica)
+                raise
+
+    @asynccontextmanager
+    async def snapshot(
+        self, tenant_id: str, *, limit_s: float = 10.0, tolerant: bool = False
+    ) -> AsyncIterator[UnitOfWork]:
         """As `read`; every statement sees the same moment. One that is at work after `limit_s` seconds is ended, and
         QueryTimeout raised."""
-        async with self._unit(self._snapshots, tenant_id) as unit, _limited(unit, limit_s):
+        view = self._view_of(tenant_id, self._snapshots, tolerant=tolerant)
+        async with view as unit, _limited(unit, limit_s):
             yield unit
 
     @asynccontextmanager
     async def write(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
         """A tenant's transaction, committed when the block ends without an exception."""
-        async with self._unit(self.writer, tenant_id) as unit:
+        async with self._unit(self.writer, tenant_id, writes=True) as unit:
             yield unit
 
     @asynccontextmanager
@@ -205,7 +252,7 @@ class Database:
     @asynccontextmanager
     async def unscoped_write(self) -> AsyncIterator[UnitOfWork]:
         """A transaction over all tenants: claims and marks of queues, tenant life cycle."""
-        async with self._unit(self.writer, None) as unit:
+        async with self._unit(self.writer, None, writes=True) as unit:
             yield unit
 
 
@@ -228,15 +275,17 @@ async def _limited(unit: UnitOfWork, limit_s: float) -> AsyncIterator[None]:
         raise
     finally:
         if sqlite is not None:
-            await sqlite.set_progress_handler(None, _STEPS)
+            # A statement that was given up half way has closed its connection.
+            with suppress(ValueError):
+                await sqlite.set_progress_handler(None, _STEPS)
 
 
 def _repeatable(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
-def _unscoped(connection: Connection, work: Callable[[Connection], Result]) -> Result:
-    bind_tenant(connection, None)
+def _bound(connection: Connection, work: Callable[[Connection], Result], tenant_id: str | None) -> Result:
+    bind_tenant(connection, tenant_id)
     return work(connection)
 
 

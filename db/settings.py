@@ -12,6 +12,11 @@ class DatabaseSettings(BaseModel):
     pool_size: int = Field(
         default=8, ge=1, description="Connections one process keeps (PostgreSQL), or readers (SQLite)."
     )
+    replica_urls: tuple[str, ...] = Field(
+        default=(),
+        description="The same for read replicas of PostgreSQL, which answer reads that may be a little late.",
+    )
+    replica_lag_s: float = Field(default=0.4, gt=0, description="A replica further behind than this is left alone.")
     wait_s: float = Field(default=10.0, gt=0, description="Longest wait in seconds for a connection or a lock.")
 
     @property

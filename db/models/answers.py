@@ -28,11 +28,11 @@ class AnswerEntry(SQLModel, table=True):
     """One value of one response. `series` names form, field and kind (see `db.repositories.answer_values`).
 
     `moment` is the time of submission in microseconds since 1970: the entries of one value are in the order of a list.
+    The entries of a response go with it by a trigger: a foreign key would be checked for each of them.
     """
 
     __tablename__ = "answer_entry"
     __table_args__ = (
-        belongs_to("response", "response_id"),
         Index("ix_answer_entry_response", "tenant_id", "response_id"),
         {"sqlite_with_rowid": False},
     )

@@ -13,6 +13,8 @@ class Form(SQLModel, table=True):
     """A form with its draft definition. `revision` counts changes, for optimistic concurrency.
 
     With `deleted_at` it is in the trash; with `purge_started_at` its rows are being deleted and nothing brings it back.
+    `inferred` are the kinds of verdicts that its responses have had, as pairs of field and name, oldest first: they are
+    columns of its table, and none is ever removed.
     """
 
     __tablename__ = "form"
@@ -47,6 +49,7 @@ class Form(SQLModel, table=True):
     updated_at: datetime = moment()
     deleted_at: datetime | None = moment(default=None)
     purge_started_at: datetime | None = moment(default=None)
+    inferred: list[list[str]] | None = document(default=None)
 
 
 class FormSlug(SQLModel, table=True):

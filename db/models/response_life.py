@@ -80,7 +80,7 @@ class ResumeToken(SQLModel, table=True):
 
 
 class BulkRun(SQLModel, table=True):
-    """How far a job has come that changes many responses: written with the changes, so a new attempt goes on there."""
+    """How far a job has come that changes many things: written with the changes, so a new attempt goes on there."""
 
     __tablename__ = "bulk_run"
 

@@ -19,7 +19,8 @@ class Response(SQLModel, table=True):
 
     `status` is complete, partial, or purged: then the row is what is left of a response to tell that it is gone.
     `revision` counts the versions of the answers, from 1. `seconds` lie between the start and the submission, and
-    `timings` are milliseconds by page id; both are null where nobody measured.
+    `timings` are milliseconds by page id; both are null where nobody measured. `inference` is what models say of the
+    answers as they are, by field and then by name: the latest of the rows in `verdict`.
     """
 
     __tablename__ = "response"
@@ -61,6 +62,7 @@ class Response(SQLModel, table=True):
     reviewed_at: datetime | None = moment(default=None)
     assignee: str | None = None
     deleted_by: str | None = None
+    inference: dict[str, Any] | None = document(default=None)
 
 
 class IdempotencyKey(SQLModel, table=True):

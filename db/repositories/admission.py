@@ -176,13 +176,7 @@ class Admissions:
         return reached
 
     def _release(self, response_ids: Sequence[str]) -> None:
-        gone = self._connection.scalars(
-            delete(ResponseClaim)
-            .where(*self._mine(ResponseClaim), col(ResponseClaim.response_id).in_(response_ids))
-            .returning(col(ResponseClaim.kind))
-        )
-        places = Counter(kind.removeprefix(QUOTA) for kind in gone if kind.startswith(QUOTA))
-        self._add({quota_id: -count for quota_id, count in places.items()})
+        release_claims(self._connection, self._form, response_ids)
 
     def _read_claims(self, wanted: set[tuple[str, str]]) -> None:
         if not wanted:
@@ -203,19 +197,53 @@ class Admissions:
         self._counts.update({row.quota_id: row.responses for row in found})
 
     def _add(self, more: Mapping[str, int]) -> None:
-        for quota_id in sorted(more):
-            changed = self._connection.execute(
-                update(QuotaCounter)
-                .where(*self._mine(QuotaCounter), col(QuotaCounter.quota_id) == quota_id)
-                .values(responses=col(QuotaCounter.responses) + bindparam("more")),
-                {"more": more[quota_id]},
-            )
-            if changed.rowcount == 0:
-                new: Row = {**self._form, "quota_id": quota_id, "responses": more[quota_id]}
-                self._connection.execute(insert(QuotaCounter), new)
+        _add_places(self._connection, self._form, more)
 
     def _mine(self, table: Any) -> tuple[ColumnElement[bool], ...]:
-        return col(table.tenant_id) == self._form["tenant_id"], col(table.form_id) == self._form["form_id"]
+        return _of(table, self._form)
+
+
+def release_claims(connection: Connection, form: Mapping[str, str], response_ids: Collection[str]) -> None:
+    """Give back what these responses of a form (`tenant_id` and `form_id`) hold; its counter must be held."""
+    gone = connection.scalars(
+        delete(ResponseClaim)
+        .where(*_of(ResponseClaim, form), col(ResponseClaim.response_id).in_(response_ids))
+        .returning(col(ResponseClaim.kind))
+    )
+    places = Counter(kind.removeprefix(QUOTA) for kind in gone if kind.startswith(QUOTA))
+    _add_places(connection, form, {quota_id: -count for quota_id, count in places.items()})
+
+
+def _add_places(connection: Connection, form: Mapping[str, str], more: Mapping[str, int]) -> None:
+    for quota_id in sorted(more):
+        changed = connection.execute(
+            update(QuotaCounter)
+            .where(*_of(QuotaCounter, form), col(QuotaCounter.quota_id) == quota_id)
+            .values(responses=col(QuotaCounter.responses) + bindparam("more")),
+            {"more": more[quota_id]},
+        )
+        if changed.rowcount == 0:
+            new: Row = {**form, "quota_id": quota_id, "responses": more[quota_id]}
+            connection.execute(insert(QuotaCounter), new)
+
+
+def _of(table: Any, form: Mapping[str, str]) -> tuple[ColumnElement[bool], ...]:
+    return col(table.tenant_id) == form["tenant_id"], col(table.form_id) == form["form_id"]
+
+
+def refusals(
+    connection: Connection, tenant_id: str, form_id: str, regime: Regime, wishes: Sequence[Wish], changes: int
+) -> list[ClaimTaken | QuotaFull | None]:
+    """Why each of the wishes of responses that are there cannot be granted, one after the other. Nothing is kept: the
+    change of the response will tell. Raises RegimeOutdated."""
+    admissions = Admissions(connection, tenant_id, form_id, regime, changes)
+    admissions.expect(wishes)
+    found: list[ClaimTaken | QuotaFull | None] = []
+    for wish in wishes:
+        found.append(admissions.refusal(wish))
+        if found[-1] is None:
+            admissions.grant(wish, "")
+    return found
 
 
 def _claimed(wish: Wish, response_id: str) -> Iterable[tuple[str, str]]:

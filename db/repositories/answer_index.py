@@ -1,39 +1,44 @@
 """Keeping the index of answers: which forms are behind, and a piece of one form at a time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    Text,
-    and_,
-    cast,
-    delete,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.answers import AnswerEntry, AnswerIndex
+from db.models.answers import AnswerIndex
 from db.models.forms import Form, FormCounter
+from db.models.response_life import ResponseTag
 from db.models.responses import Response
 from db.repositories.answer_sql import sql_of
-from db.repositories.answer_values import moment_of
+from db.repositories.response_filters import has_comments, has_files
 from db.repositories.upsert import upsert
 
-Entry: TypeAlias = tuple[int, str]
-"""Series and value."""
+Entry: TypeAlias = tuple[int, str, int, str]
+"""Series, value, moment and response: an entry as it is stored."""
 
 _NAMES: Final = ("series", "value", "moment", "response_id")
+TAGS_BETWEEN: Final = "\x1f"
+"""What stands between the tags of a response that was read for the index; no tag has it."""
+
+_ADD_SQLITE: Final = "INSERT INTO answer_entry (tenant_id, series, value, moment, response_id) VALUES (?, ?, ?, ?, ?)"
+_FORGET_SQLITE: Final = "DELETE FROM answer_entry WHERE tenant_id = ? AND response_id = ?"
+# Each column as one text: the driver takes as long for the elements of an array as PostgreSQL does to store them.
+_ADD: Final = text(
+    """INSERT INTO answer_entry (tenant_id, series, value, moment, response_id) SELECT :tenant,
+    unnest(string_to_array(:series, :separator)::bigint[]), unnest(string_to_array(:value, :separator)),
+    unnest(string_to_array(:moment, :separator)::bigint[]), unnest(string_to_array(:response_id, :separator))"""
+)
+# One look-up for each response: a planner without statistics reads the whole index of the tenant.
+_FORGET: Final = text(
+    """DELETE FROM answer_entry WHERE ctid = ANY (ARRAY(
+    SELECT found.ctid FROM unnest(string_to_array(:ids, ',')) AS wanted (id), LATERAL (
+        SELECT ctid FROM answer_entry WHERE tenant_id = :tenant AND response_id = wanted.id OFFSET 0
+    ) AS found))"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,14 @@ class Piece:
     """Changed responses of a form that are to come to the index, and where that brings it.
 
     `begins` is where the index was when they were read, None before its first piece; `is_needed`: there is any news.
+    `changes` is the number of the form's last change.
     """
 
     begins: int | None
     ends: int
     responses: Sequence[Any]
     is_needed: bool
+    changes: int
 
 
 class AnswerIndexDirectory:
@@ -112,21 +119,41 @@ class AnswerIndexRepository:
         last = rows[-1].change if rows else start
         is_end = len(rows) == len(changed) < limit
         ends = max(changes, last) if is_end else last
-        return Piece(begins, ends, rows, ends != begins or not is_trusted)
+        return Piece(begins, ends, rows, ends != begins or not is_trusted, changes)
 
-    async def write(self, piece: Piece, entries: Mapping[str, Iterable[Entry]]) -> bool:
-        """Put a piece into the index, with the entries of its responses by their ids. False: somebody else did."""
+    async def write(self, piece: Piece, entries: Sequence[Entry]) -> bool:
+        """Put a piece into the index, with the entries of its responses. False: somebody else did.
+
+        In the order of the key the entries are written fastest, because neighbours share pages.
+        """
         if not await self._take(piece):
             return False
         if piece.responses:
+            kept = await self._kept(piece)
             await self._forget([row.id for row in piece.responses])
-            added = [
-                (series, value, moment_of(row.submitted_at), row.id)
-                for row in piece.responses
-                for series, value in entries.get(row.id, ())
-            ]
-            await self._add(added)
+            await self._add(
+                entries if len(kept) == len(piece.responses) else [entry for entry in entries if entry[3] in kept]
+            )
         return True
+
+    async def _kept(self, piece: Piece) -> set[str]:
+        """Those of the responses that are as they were read, and are not deleted until the commit.
+
+        What has changed since comes again. Entries have no foreign key, because checking it for each of them takes as
+        long as writing it does; whoever deletes a response waits for this lock and then has its entries deleted.
+        """
+        changes = [row.change for row in piece.responses]
+        statement = (
+            select(col(Response.id))
+            .where(
+                col(Response.tenant_id) == self._tenant_id,
+                col(Response.form_id) == self._form_id,
+                col(Response.change).between(changes[0], changes[-1]),
+            )
+            .order_by(col(Response.id))
+            .with_for_update(read=True, key_share=True)
+        )
+        return set((await self._session.scalars(statement)).all())
 
     async def _take(self, piece: Piece) -> bool:
         """Move the position, if it is where it was; nobody else moves it until the commit."""
@@ -156,10 +183,21 @@ class AnswerIndexRepository:
         )
 
     def _changed_after(self, change: int, limit: int) -> Any:
-        columns: tuple[Any, ...] = (Response.id, Response.version, Response.change, Response.answers)
-        columns += (Response.submitted_at, Response.deleted_at, Response.status)
+        sql = sql_of(self._session.get_bind().dialect.name)
+        columns: list[Any] = [Response.id, Response.version, Response.change, Response.answers, Response.submitted_at]
+        columns += [Response.deleted_at, Response.status, Response.review, Response.assignee]
+        columns += [Response.inference]
+        tags = select(func.aggregate_strings(col(ResponseTag.tag), TAGS_BETWEEN)).where(
+            col(ResponseTag.tenant_id) == col(Response.tenant_id), col(ResponseTag.response_id) == col(Response.id)
+        )
+        columns += [
+            tags.correlate(Response).scalar_subquery().label("tags"),
+            has_comments(Response).label("commented"),
+            has_files(Response).label("has_files"),
+            sql.text(Response.meta, ("language",)).label("language"),
+        ]
         return (
-            select(*(col(column) for column in columns))
+            select(*columns)
             .where(
                 col(Response.tenant_id) == self._tenant_id,
                 col(Response.form_id) == self._form_id,
@@ -170,27 +208,22 @@ class AnswerIndexRepository:
         )
 
     async def _forget(self, ids: Sequence[str]) -> None:
-        sql = sql_of(self._session.get_bind().dialect.name)
-        mine = col(AnswerEntry.tenant_id) == self._tenant_id
-        await self._session.execute(
-            delete(AnswerEntry)
-            .where(mine, sql.is_in(col(AnswerEntry.response_id), ids))
-            .execution_options(synchronize_session=False)
-        )
-
-    async def _add(self, entries: Sequence[tuple[int, str, int, str]]) -> None:
-        if not entries:
-            return
-        # In the order of the key: neighbours share pages.
-        entries = sorted(entries)
         connection = await self._session.connection()
         if connection.dialect.name == "sqlite":
-            rows = [{"tenant_id": self._tenant_id, **dict(zip(_NAMES, entry, strict=True))} for entry in entries]
-            await connection.execute(insert(AnswerEntry), rows)
+            await connection.exec_driver_sql(_FORGET_SQLITE, [(self._tenant_id, response_id) for response_id in ids])
+        else:
+            await connection.execute(_FORGET, {"tenant": self._tenant_id, "ids": ",".join(ids)})
+
+    async def _add(self, entries: Sequence[Entry]) -> None:
+        if not entries:
             return
-        types = (BigInteger, Text, BigInteger, Text)
-        columns = [
-            func.unnest(cast([entry[place] for entry in entries], ARRAY(type_))) for place, type_ in enumerate(types)
-        ]
-        rows_of_arrays = select(literal(self._tenant_id), *columns)
-        await connection.execute(insert(AnswerEntry).from_select(["tenant_id", *_NAMES], rows_of_arrays))
+        connection = await self._session.connection()
+        if connection.dialect.name == "sqlite":
+            rows = [(self._tenant_id, *entry) for entry in entries]
+            await connection.exec_driver_sql(_ADD_SQLITE, rows)
+            return
+        columns = {name: [str(entry[place]) for entry in entries] for place, name in enumerate(_NAMES)}
+        together = "".join(columns["value"])
+        separator = next(sign for sign in map(chr, range(1, 0xD800)) if sign not in together)
+        texts = {name: separator.join(values) for name, values in columns.items()}
+        await connection.execute(_ADD, {"tenant": self._tenant_id, "separator": separator, **texts})

@@ -6,18 +6,24 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Double,
+    Numeric,
     Text,
     and_,
     bindparam,
     case,
     cast,
+    column,
+    extract,
     func,
     literal,
     or_,
     select,
+    type_coerce,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from db.types import json_dumps
 
@@ -52,8 +58,16 @@ class AnswerSql(ABC):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]: ...
 
     @abstractmethod
+    def items(self, answers: Answers, path: Path) -> tuple[Any, Answers]:
+        """The items of a list as rows, none of what is no list; and the column that an item is in."""
+
+    @abstractmethod
     def is_in(self, column: Any, values: Sequence[str]) -> Any:
         """`column` is one of very many values, which are bound as one parameter."""
+
+    @abstractmethod
+    def moment(self, at: Any) -> ColumnElement[int]:
+        """A time in microseconds since 1970, as `moment_of`."""
 
     @abstractmethod
     def contains(self, text: ColumnElement[str], part: str) -> ColumnElement[bool]: ...
@@ -86,8 +100,16 @@ class _PostgreSql(AnswerSql):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]:
         return self._type(answers, path).is_not(None)
 
+    def items(self, answers: Answers, path: Path) -> tuple[Any, Answers]:
+        items = case((self.is_list(answers, path), func.jsonb_extract_path(answers, *path)), else_=cast([], JSONB))
+        each = func.jsonb_array_elements(items).table_valued(column("value", JSONB))
+        return each, each.c.value
+
     def is_in(self, column: Any, values: Sequence[str]) -> Any:
         return column == func.any(_array(values))
+
+    def moment(self, at: Any) -> ColumnElement[int]:
+        return cast(extract("epoch", at) * literal(1_000_000, Numeric), BigInteger)
 
     def contains(self, text: ColumnElement[str], part: str) -> ColumnElement[bool]:
         return func.strpos(text, part) > 0
@@ -120,10 +142,20 @@ class _Sqlite(AnswerSql):
     def is_there(self, answers: Answers, path: Path) -> ColumnElement[bool]:
         return self._type(answers, path).is_not(None)
 
+    def items(self, answers: Answers, path: Path) -> tuple[Any, Answers]:
+        # What is in a list as no object is given as an empty one: functions of JSON refuse other texts.
+        each = func.json_each(answers, _json_path(path)).table_valued(column("value", Text), column("type", Text))
+        return each, case((each.c.type == "object", each.c.value), else_="{}")
+
     def is_in(self, column: Any, values: Sequence[str]) -> Any:
         # One parameter for all of them: the number of parameters is bounded.
         each = func.json_each(bindparam(None, json_dumps(list(values)), type_=Text, unique=True)).table_valued("value")
         return column.in_(select(each.c.value))
+
+    def moment(self, at: Any) -> ColumnElement[int]:
+        text = type_coerce(at, Text)
+        seconds = cast(func.strftime("%s", text), BigInteger)
+        return seconds * 1_000_000 + cast(func.substr(text, 21, 6), BigInteger)
 
     def contains(self, text: ColumnElement[str], part: str) -> ColumnElement[bool]:
         return func.instr(text, part) > 0

@@ -1,34 +1,13 @@
-"""Queries on refresh tokens and API keys, and the one query that each authentication costs."""
+"""Queries on refresh tokens and API keys."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.identity import ApiKey, RefreshToken, Tenant, User
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """What decides over a session: `session_alive` is False when its refresh family is revoked."""
-
-    tenant_status: str
-    user_status: str
-    role: str
-    session_alive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
-    """What decides over an API key. The creator is None when it is not a person of the key's tenant."""
-
-    key: ApiKey
-    tenant_status: str
-    creator_status: str | None
-    creator_role: str | None
+from db.models.identity import ApiKey, RefreshToken
 
 
 class RefreshTokenRepository:
@@ -114,23 +93,6 @@ class RefreshTokenRepository:
         )
         return bool(await self._session.scalar(statement))
 
-    async def find_holder(self, user_id: str, family_id: str) -> Holder | None:
-        """The state of a person, the tenant and the session, in one query."""
-        alive = exists().where(
-            col(RefreshToken.tenant_id) == self._tenant_id,
-            col(RefreshToken.family_id) == family_id,
-            col(RefreshToken.user_id) == user_id,
-            col(RefreshToken.revoked_at).is_(None),
-        )
-        row = (
-            await self._session.execute(
-                select(col(Tenant.status), col(User.status), col(User.role), alive)
-                .join(Tenant, col(Tenant.id) == col(User.tenant_id))
-                .where(col(User.tenant_id) == self._tenant_id, col(User.id) == user_id)
-            )
-        ).first()
-        return None if row is None else Holder(*row)
-
 
 class ApiKeyRepository:
     """The API keys of one tenant."""
@@ -165,19 +127,6 @@ class CredentialDirectory:
         """The link with this hash."""
         query = select(RefreshToken).where(col(RefreshToken.token_hash) == token_hash)
         return (await self._session.execute(query)).scalar_one_or_none()
-
-    async def find_api_key_in_any_tenant(self, key_hash: str) -> KeyHolder | None:
-        """The key with this hash and what decides over it, in one query."""
-        creator = and_(col(User.tenant_id) == col(ApiKey.tenant_id), col(User.id) == col(ApiKey.created_by))
-        row = (
-            await self._session.execute(
-                select(ApiKey, col(Tenant.status), col(User.status), col(User.role))
-                .join(Tenant, col(Tenant.id) == col(ApiKey.tenant_id))
-                .outerjoin(User, creator)
-                .where(col(ApiKey.key_hash) == key_hash)
-            )
-        ).first()
-        return None if row is None else KeyHolder(*row)
 
     async def touch_api_keys_in_any_tenant(
         self, moments: Mapping[tuple[str, str], datetime], at_most_every: timedelta

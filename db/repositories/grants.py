@@ -6,7 +6,6 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.forms import Form
 from db.models.grants import FormGrant
 from db.repositories.upsert import upsert
 
@@ -17,19 +16,6 @@ class FormGrantRepository:
     def __init__(self, session: AsyncSession, tenant_id: str) -> None:
         self._session = session
         self._tenant_id = tenant_id
-
-    async def of_user(self, user_id: str) -> Sequence[FormGrant]:
-        """What a person may do, for every form that is not in the trash."""
-        statement = (
-            select(FormGrant)
-            .join(Form, (col(Form.tenant_id) == col(FormGrant.tenant_id)) & (col(Form.id) == col(FormGrant.form_id)))
-            .where(
-                col(FormGrant.tenant_id) == self._tenant_id,
-                col(FormGrant.user_id) == user_id,
-                col(Form.deleted_at).is_(None),
-            )
-        )
-        return (await self._session.scalars(statement)).all()
 
     async def count_of_user(self, user_id: str) -> int:
         """How many grants a person has."""

@@ -25,15 +25,14 @@ class InboxRepository:
             col(FailedEvent.consumer) == consumer,
         )
 
-    async def claim(self, event_ids: Sequence[str], at: datetime) -> set[str]:
+    async def claim(self, event_ids: Sequence[str], at: datetime, generation: str = "") -> set[str]:
         """Enter the events into the inbox; those that were not in it yet. Their effects belong in this transaction.
 
-        A transaction that claims the same event at the same time waits for this one.
+        A transaction that claims the same event at the same time waits for this one. Another `generation` is another
+        turn, which is claimed apart.
         """
-        rows = [
-            {"tenant_id": self._tenant_id, "consumer": self._consumer, "event_id": event_id, "processed_at": at}
-            for event_id in event_ids
-        ]
+        mine = {"tenant_id": self._tenant_id, "consumer": self._consumer}
+        rows = [{**mine, "event_id": id_, "generation": generation, "processed_at": at} for id_ in event_ids]
         if not rows:
             return set()
         statement = upsert(self._session, ProcessedEvent).on_conflict_do_nothing()
@@ -48,9 +47,16 @@ class InboxRepository:
         return set(await self._session.scalars(statement))
 
     async def park(
-        self, event_id: str, entity_id: str, *, attempts: int, error: str, next_attempt_at: datetime
-    ) -> None:
-        """Keep the event for a later attempt. An event that waits already keeps its count and its time."""
+        self,
+        event_id: str,
+        entity_id: str,
+        *,
+        attempts: int,
+        error: str,
+        next_attempt_at: datetime,
+        generation: str = "",
+    ) -> bool:
+        """Keep the event for a later attempt; False when it waits already: then it keeps its count and its time."""
         row = {
             "tenant_id": self._tenant_id,
             "consumer": self._consumer,
@@ -59,8 +65,10 @@ class InboxRepository:
             "attempts": attempts,
             "error": error,
             "next_attempt_at": next_attempt_at,
+            "generation": generation,
         }
-        await self._session.execute(upsert(self._session, FailedEvent).values(row).on_conflict_do_nothing())
+        statement = upsert(self._session, FailedEvent).values(row).on_conflict_do_nothing()
+        return (await self._session.execute(statement.returning(col(FailedEvent.event_id)))).first() is not None
 
     async def lock_failed(self, event_id: str) -> FailedEvent | None:
         """The failed event, locked until the end of the transaction; None when it is gone or another tries it."""
@@ -72,7 +80,7 @@ class InboxRepository:
         return await self._session.scalar(statement)
 
     async def fail_again(self, event_id: str, attempts: int, error: str, next_attempt_at: datetime) -> None:
-        """Count one more failed attempt."""
+        """Note how many attempts there were, what became of the last one and when the next one is."""
         await self._session.execute(
             update(FailedEvent)
             .where(*self._failed_here, col(FailedEvent.event_id) == event_id)

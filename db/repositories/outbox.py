@@ -1,35 +1,78 @@
 """The event table as the relay sees it: what is still to be published, over all tenants."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, String, bindparam, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.events import Event
+from db.models.events import Event, EventCounter
+from db.repositories import stream_state
+from db.types import UTCDateTime
+
+_CLOCKS_DIFFER_MS = 600_000
 
 EventKey = tuple[str, str]
 """Tenant and event id."""
 
 _UNPUBLISHED = col(Event.published_at).is_(None)
-_NEXT = (
-    select(
-        col(Event.tenant_id),
-        col(Event.id),
-        col(Event.type),
-        col(Event.entity_id),
-        col(Event.envelope),
-        col(Event.occurred_at),
+# `waiting` jumps in the index from one tenant to the next, so very many events of one cost no more than a few.
+_WAITING = """
+WITH RECURSIVE waiting(tenant_id) AS (
+    SELECT first.tenant_id FROM (
+        SELECT tenant_id FROM event WHERE published_at IS NULL AND tenant_id > :after ORDER BY tenant_id LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT (
+        SELECT following.tenant_id FROM event AS following
+        WHERE following.published_at IS NULL AND following.tenant_id > waiting.tenant_id
+        ORDER BY following.tenant_id LIMIT 1
+    ) FROM waiting WHERE waiting.tenant_id IS NOT NULL
+),
+turn AS (SELECT tenant_id FROM waiting WHERE tenant_id IS NOT NULL LIMIT :tenants)"""
+# A batch of one tenant alone is short: who comes meanwhile waits for its end.
+_SHARE = "(SELECT CASE WHEN count(*) < 3 THEN (:many + 2) / 3 ELSE :many / count(*) END FROM turn)"
+_DUE = "FROM event AS due WHERE due.published_at IS NULL AND due.tenant_id = turn.tenant_id ORDER BY due.id LIMIT"
+_JOIN = {
+    "sqlite": "JOIN event AS mine ON mine.rowid IN (SELECT due.rowid {due} {share})",
+    "postgresql": "CROSS JOIN LATERAL (SELECT due.* {due} {share}) AS mine",
+}
+_NEXT = """{waiting} SELECT mine.tenant_id, mine.id, mine.type, mine.entity_id, mine.envelope, mine.occurred_at
+FROM turn {join} ORDER BY mine.id"""
+_TAKE = {
+    dialect: text(_NEXT.format(waiting=_WAITING, join=join.format(due=_DUE, share=_SHARE))).columns(
+        tenant_id=String, id=String, type=String, entity_id=String, envelope=String, occurred_at=UTCDateTime
     )
-    .where(_UNPUBLISHED)
-    .order_by(col(Event.id))
+    for dialect, join in _JOIN.items()
+}
+_FIRST = "{waiting} SELECT min((SELECT due.occurred_at {due} 1)) AS oldest FROM turn"
+_OLDEST = text(_FIRST.format(waiting=_WAITING, due=_DUE)).columns(oldest=UTCDateTime)
+_TENANTS_AT_ONCE = 64
+_ALL = 1_000_000
+_COUNTERS = (
+    select(col(EventCounter.tenant_id), col(EventCounter.last))
+    .where(col(EventCounter.tenant_id).in_(bindparam("tenants", expanding=True)))
+    # In one order, or two relays could wait for each other.
+    .order_by(col(EventCounter.tenant_id))
+    .with_for_update()
 )
+# Only for what is there: a tenant may have been erased since its events were read.
+_START = (
+    "INSERT INTO event_counter (tenant_id, last) SELECT CAST(:tenant AS VARCHAR), 0 "
+    "WHERE EXISTS (SELECT 1 FROM event WHERE tenant_id = :tenant) ON CONFLICT (tenant_id) DO NOTHING"
+)
+_ADVANCE = (
+    update(EventCounter).where(col(EventCounter.tenant_id) == bindparam("tenant")).values(last=bindparam("position"))
+)
+# One that was marked before keeps its place.
 _MARK = (
     update(Event)
     .where(col(Event.tenant_id) == bindparam("tenant"), col(Event.id) == bindparam("event"))
-    .values(published_at=bindparam("at"))
+    .values(published_at=bindparam("at"), sequence=func.coalesce(col(Event.sequence), bindparam("place")))
 )
 
 
@@ -49,20 +92,72 @@ class Unpublished:
         return self.tenant_id, self.id
 
 
-def unpublished(connection: Connection, limit: int) -> list[Unpublished]:
-    """The oldest unpublished events of every tenant by id. Not by a cursor: ids become visible out of order."""
-    return [Unpublished(*row) for row in connection.execute(_NEXT.limit(limit))]
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Events to publish, by their ids; whether `more` may wait, and after which tenant those are to be looked for."""
+
+    events: list[Unpublished]
+    more: bool
+    after: str
 
 
-def mark_published(connection: Connection, keys: Sequence[EventKey], at: datetime) -> None:
-    """Take the events out of the outbox; they stay in the log."""
-    if keys:
-        connection.execute(_MARK, [{"tenant": tenant_id, "event": event_id, "at": at} for tenant_id, event_id in keys])
+def unpublished(connection: Connection, limit: int, after: str = "") -> Outgoing:
+    """Unpublished events: of each tenant its oldest by id, at most the same number of each and a third of `limit`, so
+    that none waits for what another has queued. Of many tenants those whose names come after `after`; start again from
+    the front when that is empty.
+
+    Not by a cursor over events: ids become visible out of order.
+    """
+    tenants = min(_TENANTS_AT_ONCE, limit)
+    values = {"after": after, "tenants": tenants, "many": limit}
+    events = [Unpublished(*row) for row in connection.execute(_TAKE[connection.dialect.name], values)]
+    counted = Counter(event.tenant_id for event in events)
+    share = (limit + 2) // 3 if len(counted) < 3 else limit // len(counted)
+    is_full = bool(counted) and max(counted.values()) >= share
+    is_turn_full = len(counted) == tenants
+    return Outgoing(events, is_full or is_turn_full or bool(after), max(counted) if is_turn_full else "")
+
+
+def mark_published(connection: Connection, keys: Iterable[EventKey], at: datetime) -> None:
+    """Take the events out of the outbox; they stay in the log, with the next places in the order of their tenant.
+
+    The tenants' counters are held until the end of the transaction. So whoever sees a place sees all before it, and
+    what is published later has a later one: unlike ids, places can be followed without missing any.
+    """
+    ordered = sorted(keys, key=lambda key: key[1])
+    if not ordered:
+        return
+    last = _take_counters(connection, sorted({tenant_id for tenant_id, _ in ordered}))
+    marks: list[dict[str, Any]] = []
+    for tenant_id, event_id in ordered:
+        last[tenant_id] = place = last.get(tenant_id, 0) + 1
+        marks.append({"tenant": tenant_id, "event": event_id, "at": at, "place": place})
+    connection.execute(_MARK, marks)
+    connection.execute(_ADVANCE, [{"tenant": tenant, "position": position} for tenant, position in last.items()])
+
+
+def mark_arrived(connection: Connection, keys: Iterable[EventKey], at: datetime, stream: str, last_seq: int) -> None:
+    """Mark the events as published, and the stream as acknowledging so far."""
+    mark_published(connection, keys, at)
+    stream_state.advance(connection, stream, last_seq)
+
+
+def _take_counters(connection: Connection, tenants: list[str]) -> dict[str, int]:
+    found = _last_places(connection, tenants)
+    if missing := [tenant_id for tenant_id in tenants if tenant_id not in found]:
+        connection.execute(text(_START), [{"tenant": tenant_id} for tenant_id in missing])
+        found |= _last_places(connection, missing)
+    return found
+
+
+def _last_places(connection: Connection, tenants: list[str]) -> dict[str, int]:
+    return {row.tenant_id: row.last for row in connection.execute(_COUNTERS, {"tenants": tenants})}
 
 
 def oldest_unpublished_at(connection: Connection) -> datetime | None:
     """When the event that waits longest occurred."""
-    return connection.scalar(select(col(Event.occurred_at)).where(_UNPUBLISHED).order_by(col(Event.id)).limit(1))
+    oldest: datetime | None = connection.scalar(_OLDEST, {"after": "", "tenants": _ALL})
+    return oldest
 
 
 class EventLogRepository:
@@ -82,3 +177,25 @@ class EventLogRepository:
         return await self._session.scalar(
             select(col(Event.envelope)).where(col(Event.tenant_id) == self._tenant_id, col(Event.id) == event_id)
         )
+
+    async def add_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store events of the tenant as one statement."""
+        await (await self._session.connection()).execute(insert(Event), list(rows))
+
+    async def between(self, since: datetime, until: datetime, after_id: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Id and stored text of events that occurred from `since` until `until`, by id, after `after_id`."""
+        statement = select(col(Event.id), col(Event.envelope)).where(
+            col(Event.tenant_id) == self._tenant_id,
+            col(Event.occurred_at) >= since,
+            col(Event.occurred_at) < until,
+            col(Event.id) > max(after_id, _first_id(since)),
+        )
+        rows = await self._session.execute(statement.order_by(col(Event.id)).limit(limit))
+        return [(id_, envelope) for id_, envelope in rows]
+
+
+def _first_id(moment: datetime) -> str:
+    """An id before all those that were made at a moment or later. A UUIDv7 (RFC 9562) begins with its milliseconds;
+    clocks differ by a little."""
+    milliseconds = max(0, int(moment.timestamp() * 1000) - _CLOCKS_DIFFER_MS)
+    return f"evt_{milliseconds:012x}"

@@ -1,15 +1,16 @@
 """Published, immutable snapshots of forms, for the contexts that answer and read them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.forms import Form, FormSlug, FormVersion
+from db.models.forms import Form, FormCounter, FormSlug, FormVersion
 from db.models.identity import Tenant
+from db.models.visits import CaptchaProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,27 @@ class PublishedSnapshot:
     status: str
     tenant_status: str
     tenant_settings: dict[str, Any]
+    captcha: CaptchaProvider | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormName:
+    """What a form that was published is called."""
+
+    form_id: str
+    slug: str
+    title: str
+
+
+async def most_answered(session: AsyncSession, most: int) -> list[tuple[str, str]]:
+    """The forms of all tenants whose responses changed most often, as pairs of tenant and form; for unscoped units."""
+    statement = (
+        select(col(FormCounter.tenant_id), col(FormCounter.form_id))
+        .where(col(FormCounter.changes) > 0)
+        .order_by(col(FormCounter.changes).desc())
+        .limit(most)
+    )
+    return [(row.tenant_id, row.form_id) for row in await session.execute(statement)]
 
 
 class PublishedFormRepository:
@@ -54,7 +76,7 @@ class PublishedFormRepository:
 
     async def _current(self, named: ColumnElement[bool]) -> PublishedSnapshot | None:
         statement = (
-            select(Form, FormVersion, Tenant)
+            select(Form, FormVersion, Tenant, CaptchaProvider)
             .join(
                 FormVersion,
                 and_(
@@ -64,12 +86,13 @@ class PublishedFormRepository:
                 ),
             )
             .join(Tenant, col(Tenant.id) == col(Form.tenant_id))
+            .outerjoin(CaptchaProvider, col(CaptchaProvider.tenant_id) == col(Form.tenant_id))
             .where(col(Form.tenant_id) == self._tenant_id, col(Form.deleted_at).is_(None), named)
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             return None
-        form, version, tenant = row
+        form, version, tenant, captcha = row
         return PublishedSnapshot(
             form_id=form.id,
             title=version.title,
@@ -81,6 +104,7 @@ class PublishedFormRepository:
             status=form.status,
             tenant_status=tenant.status,
             tenant_settings=tenant.settings,
+            captcha=captcha,
         )
 
     async def versions(self, form_id: str, up_to: int | None = None) -> Sequence[FormVersion]:
@@ -112,6 +136,40 @@ class PublishedFormRepository:
             .exists()
         )
         return await self._session.scalar(statement)
+
+    async def searched(self, form_id: str) -> tuple[int, tuple[tuple[str, str], ...]] | None:
+        """What `newest` says, and the kinds of verdicts that responses have had, as pairs of field and name, oldest
+        first."""
+        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
+            col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
+        )
+        statement = select(newest.scalar_subquery().label("newest"), col(Form.inferred)).where(
+            col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else (row.newest, tuple((field, name) for field, name in row.inferred or ()))
+
+    async def named(self, called: Collection[str]) -> Sequence[FormName]:
+        """The forms that were published, outside of the trash, whose id or slug is any of these."""
+        return await self._names(or_(col(Form.id).in_(called), col(Form.slug).in_(called)), None)
+
+    async def names(self, *, after: str, limit: int) -> Sequence[FormName]:
+        """The next forms that were published, outside of the trash, by their ids."""
+        return await self._names(col(Form.id) > after, limit)
+
+    async def _names(self, which: ColumnElement[bool], limit: int | None) -> Sequence[FormName]:
+        statement = (
+            select(col(Form.id), col(Form.slug), col(Form.title))
+            .where(
+                col(Form.tenant_id) == self._tenant_id,
+                col(Form.deleted_at).is_(None),
+                col(Form.published_version).is_not(None),
+                which,
+            )
+            .order_by(col(Form.id))
+            .limit(limit)
+        )
+        return [FormName(*row) for row in await self._session.execute(statement)]
 
     async def exists(self, form_id: str) -> bool:
         """Whether the tenant has this form and it is not in the trash."""

@@ -12,10 +12,14 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
+    Row,
     Select,
+    Text,
     and_,
     bindparam,
+    cast,
     false,
     func,
     intersect,
@@ -24,6 +28,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -38,12 +43,12 @@ from db.repositories.response_filters import (
     Column,
     Filtering,
     Lookup,
+    Mark,
     Search,
     Target,
     lookups,
-    word_entries,
 )
-from db.repositories.responses import QUARANTINED
+from db.repositories.responses import PARTIAL, QUARANTINED
 from db.types import UTCDateTime
 
 FEW: Final = 2_000
@@ -76,7 +81,8 @@ class IndexBehind(Exception):
     """Texts cannot be searched until the index has come further."""
 
 
-Row: TypeAlias = tuple[Response, Position]
+Found: TypeAlias = tuple[Any, Position]
+"""A response, or the columns of one that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +109,27 @@ class ResponseQueryRepository:
         self._rules = rules
         self._filtering = Filtering(session)
         self.is_outdated = False
+        self._columns: Sequence[str] | None = None
 
-    async def page(self, search: Search, order: Order, after: Position | None, limit: int) -> list[Row]:
+    async def plain(
+        self, search: Search, order: Order, after: Position | None, limit: int, columns: Sequence[str]
+    ) -> list[tuple[Row[Any], Position]]:
+        """As `page`, with the named columns only, documents as the JSON text of them. Raises IndexBehind.
+
+        An object of each response would cost many times what is done with it when there are millions.
+        """
+        self._columns = columns
+        try:
+            return await self.page(search, order, after, limit)
+        finally:
+            self._columns = None
+
+    async def page(self, search: Search, order: Order, after: Position | None, limit: int) -> list[Found]:
         """The next responses, at most `limit`. Raises IndexBehind."""
         plan = await self._plan(search)
         if isinstance(order.target, Column):
             return await self._stage(plan, search, order, after, limit, has_value=None)
-        found: list[Row] = []
+        found: list[Found] = []
         if after is None or after.value is not None:
             found = await self._stage(plan, search, order, after, limit, has_value=True)
             after = None
@@ -133,10 +153,38 @@ class ResponseQueryRepository:
         known = await self._count_common(every) - await self._count_common([*every, changed])
         return known + await self._count_tail(plan, search)
 
+    async def among(self, search: Search, ids: Sequence[str]) -> Sequence[Response]:
+        """Those of these responses that match a search without words."""
+        statement = self._mine(_Plan(None), search, Response, by_id=True)
+        return (await self._session.scalars(statement.where(self._filtering.is_in(col(Response.id), ids)))).all()
+
     async def changes(self, after: int, limit: int) -> Sequence[Response]:
         """Responses that changed after the change `after`, by their last change, those in the trash included."""
         statement = self._changed_after(after).order_by(col(Response.change)).limit(limit)
         return (await self._session.scalars(statement)).all()
+
+    async def changed_plain(self, after: int, limit: int, columns: Sequence[str]) -> Sequence[Row[Any]]:
+        """As `changes`, with the named columns only, documents as the JSON text of them."""
+        picked = [self._text_of(getattr(Response, name)).label(name) for name in columns]
+        statement = self._changed_after(after).with_only_columns(*picked, maintain_column_froms=True)
+        statement = statement.order_by(col(Response.change)).limit(limit)
+        return (await (await self._session.connection()).execute(statement)).all()
+
+    async def last_change(self) -> int:
+        """The number of the form's last change."""
+        mine = col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == self._form_id
+        return await self._session.scalar(select(col(FormCounter.changes)).where(*mine)) or 0
+
+    async def changed_months(self, after: int) -> Sequence[str]:
+        """The months, in UTC, of responses that are or were complete and changed after the change `after`."""
+        at = col(Response.submitted_at)
+        month: ColumnElement[str] = (
+            func.substr(at, 1, 7, type_=Text)
+            if self._filtering.is_sqlite
+            else func.to_char(func.timezone("UTC", at), "YYYY-MM", type_=Text)
+        )
+        changed = self._changed_after(after).with_only_columns(month).distinct()
+        return (await self._session.scalars(changed.where(col(Response.status) != PARTIAL))).all()
 
     async def _plan(self, search: Search) -> _Plan:
         through = None if search.suspects else await self._indexed()
@@ -192,7 +240,7 @@ class ResponseQueryRepository:
 
     async def _stage(
         self, plan: _Plan, search: Search, order: Order, after: Position | None, limit: int, *, has_value: bool | None
-    ) -> list[Row]:
+    ) -> list[Found]:
         """The next of those with a value, of those without, or (None) of all, whose value is never NULL."""
         walk = self._walk(plan, order, has_value)
         if plan.through is None or (plan.ids is None and walk is None):
@@ -209,7 +257,7 @@ class ResponseQueryRepository:
 
     def _walk(self, plan: _Plan, order: Order, has_value: bool | None) -> ColumnElement[bool] | None:
         """The entries to follow, when the order of the list is theirs."""
-        if isinstance(order.target, Answer) and has_value:
+        if isinstance(order.target, Answer | Mark) and has_value:
             return col(AnswerEntry.series) == series_of(self._form_id, order.target.key, order.target.kind)
         if order.target == SUBMITTED_AT and plan.walk is not None:
             return plan.walk.entries
@@ -217,7 +265,7 @@ class ResponseQueryRepository:
 
     async def _walked(
         self, plan: _Plan, search: Search, walk: ColumnElement[bool], order: Order, after: Position | None, limit: int
-    ) -> list[Row]:
+    ) -> list[Found]:
         """Responses in the order of their entries."""
         keys: list[Any] = [col(AnswerEntry.moment), col(AnswerEntry.response_id)]
         bounds: list[Any] = [] if after is None else [literal(moment_of(after.submitted_at)), literal(after.id)]
@@ -250,7 +298,7 @@ class ResponseQueryRepository:
         after: Position | None,
         limit: int,
         has_value: bool | None,
-    ) -> list[Row]:
+    ) -> list[Found]:
         keys: list[Any] = [row.submitted_at, row.id]
         bounds: list[Any] = []
         if after is not None:
@@ -267,10 +315,22 @@ class ResponseQueryRepository:
         statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
         return await self._rows(statement, row, order)
 
-    async def _rows(self, statement: Select[Any], row: Any, order: Order) -> list[Row]:
+    async def _rows(self, statement: Select[Any], row: Any, order: Order) -> list[Found]:
         value = literal(None) if order.target == SUBMITTED_AT else self._filtering.sort_value(order.target, row)
-        rows = (await self._session.execute(statement.add_columns(value.label("sort_value")))).all()
+        # As a position has it: what is read plainly is its own position.
+        value = value.label("value")
+        if self._columns is not None:
+            picked = [self._text_of(getattr(row, name)).label(name) for name in self._columns]
+            statement = statement.with_only_columns(*picked, value, maintain_column_froms=True)
+            plain = (await (await self._session.connection()).execute(statement)).all()
+            return list(zip(plain, plain, strict=True))  # type: ignore[arg-type]
+        rows = (await self._session.execute(statement.add_columns(value))).all()
         return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
+
+    def _text_of(self, column: Any) -> Any:
+        if not isinstance(column.type, JSON):
+            return column
+        return type_coerce(column, Text) if self._filtering.is_sqlite else cast(column, Text)
 
     def _mine(self, plan: _Plan, search: Search, row: Any, *, by_id: bool = False) -> Select[Any]:
         """The responses that match, by reading each of them.
@@ -293,19 +353,7 @@ class ResponseQueryRepository:
         return statement.where(has_words)
 
     def _indexed_words(self, search: Search, row: Any) -> list[ColumnElement[bool]]:
-        # With OFFSET PostgreSQL keeps it a look-up per row: it would misjudge how many rows a list has to look at.
-        return [
-            select(literal(1))
-            .where(
-                col(AnswerEntry.tenant_id) == self._tenant_id,
-                col(AnswerEntry.response_id) == row.id,
-                word_entries(self._form_id, word),
-            )
-            .offset(0)
-            .correlate(row)
-            .exists()
-            for word in search.words
-        ]
+        return [self._filtering.has_indexed(self._form_id, word, row) for word in search.words]
 
     def _few_of(self, plan: _Plan, search: Search, ids: Sequence[str]) -> Select[Any]:
         """Those of the ids that match and have not changed since."""
@@ -346,9 +394,9 @@ def _beyond(keys: Sequence[Any], bounds: Sequence[Any], descending: bool) -> Col
     return left < right if descending else left > right
 
 
-def _merged(order: Order, *sorted_rows: list[Row]) -> Iterator[Row]:
+def _merged(order: Order, *sorted_rows: list[Found]) -> Iterator[Found]:
     # Of one stage either all have a value or none has.
-    def key(row: Row) -> tuple[Any, datetime, str]:
+    def key(row: Found) -> tuple[Any, datetime, str]:
         position = row[1]
         return ("" if position.value is None else position.value, position.submitted_at, position.id)
 

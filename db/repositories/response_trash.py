@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, delete, insert, or_, select, tuple_
+from sqlalchemy import and_, delete, func, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.forms import Form
 from db.models.responses import IN_TRASH, Response
+from db.repositories.response_filters import Condition, Filtering
 from db.repositories.responses import PURGED, ResponseRepository
 
 
@@ -46,6 +48,20 @@ class ResponseTrashRepository:
             # The redundant bound lets both dialects seek in the index.
             statement = statement.where(at <= moment, or_(at < moment, and_(at == moment, id_ < last)))
         return (await self._session.scalars(statement)).all()
+
+    async def ids(self, form_id: str, matching: Condition, *, after_id: str, limit: int) -> Sequence[str]:
+        """The ids of what is in the trash of a form and matches, in order, after `after_id`."""
+        statement = select(col(Response.id)).where(*self._matching(form_id, matching), col(Response.id) > after_id)
+        return (await self._session.scalars(statement.order_by(col(Response.id)).limit(limit))).all()
+
+    async def count_matching(self, form_id: str, matching: Condition) -> int:
+        """How much of what is in the trash of a form matches."""
+        statement = select(func.count()).select_from(Response).where(*self._matching(form_id, matching))
+        return await self._session.scalar(statement) or 0
+
+    def _matching(self, form_id: str, matching: Condition) -> tuple[Any, ...]:
+        mine = col(Response.tenant_id) == self._tenant_id, col(Response.form_id) == form_id
+        return *mine, IN_TRASH, Filtering(self._session).condition(matching, Response)
 
     async def due(self, form_id: str, deleted_before: datetime, limit: int) -> Sequence[str]:
         """The ids of a form's responses that went to the trash before a moment, oldest first."""

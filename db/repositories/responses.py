@@ -3,15 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.forms import Form, FormCounter
-from db.models.response_life import ResponseTag
-from db.models.responses import IN_TRASH, Response
+from db.models.responses import Response
 
 COMPLETE: Final = "complete"
 PARTIAL: Final = "partial"
@@ -25,17 +24,6 @@ class Counted:
 
     last: int
     responses: int
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which responses of a form, in the trash or outside of it."""
-
-    trashed: bool = False
-    status: str | None = None
-    tag: str | None = None
-    submitted_from: datetime | None = None
-    submitted_before: datetime | None = None
 
 
 class ResponseRepository:
@@ -56,27 +44,6 @@ class ResponseRepository:
         ).where(col(Response.id) == response_id, col(Form.deleted_at).is_(None))
         return await self._session.scalar(statement.with_for_update(of=Response) if for_update else statement)
 
-    async def page(
-        self, form_id: str, *, after: tuple[datetime, str] | None, limit: int, newest_first: bool
-    ) -> Sequence[Response]:
-        """Responses of a form in order of submission, beyond `after` (a time and an id)."""
-        at, id_ = col(Response.submitted_at), col(Response.id)
-        statement = self._mine.where(col(Response.form_id) == form_id, col(Response.status) != QUARANTINED).limit(limit)
-        statement = statement.order_by(at.desc(), id_.desc()) if newest_first else statement.order_by(at, id_)
-        if after is not None:
-            moment, last = after
-            beyond = at < moment if newest_first else at > moment
-            tie = id_ < last if newest_first else id_ > last
-            # The redundant bound lets both dialects seek in the index.
-            bound = at <= moment if newest_first else at >= moment
-            statement = statement.where(bound, or_(beyond, and_(at == moment, tie)))
-        return (await self._session.scalars(statement)).all()
-
-    async def count(self, form_id: str) -> int:
-        """How many responses the form has; costs a scan of its index."""
-        statement = self._mine.where(col(Response.form_id) == form_id, col(Response.status) != QUARANTINED)
-        return await self._session.scalar(select(func.count()).select_from(statement.subquery())) or 0
-
     async def chosen(self, form_id: str, ids: Collection[str]) -> Sequence[Response]:
         """Those of these responses that are the form's, by id, locked. In one order, so that nobody waits in a circle.
 
@@ -96,37 +63,12 @@ class ResponseRepository:
         )
         return (await self._session.scalars(statement)).all()
 
-    async def ids(self, form_id: str, matching: Selection, *, after_id: str, limit: int) -> Sequence[str]:
-        """The ids of the responses that match, in order, after `after_id`."""
-        statement = select(col(Response.id)).where(*self._matching(form_id, matching), col(Response.id) > after_id)
-        return (await self._session.scalars(statement.order_by(col(Response.id)).limit(limit))).all()
-
-    async def count_matching(self, form_id: str, matching: Selection) -> int:
-        """How many responses match."""
-        statement = select(func.count()).select_from(Response).where(*self._matching(form_id, matching))
+    async def last_change(self, form_id: str) -> int:
+        """The number of the last change of the form's responses."""
+        statement = select(col(FormCounter.changes)).where(
+            col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == form_id
+        )
         return await self._session.scalar(statement) or 0
-
-    def _matching(self, form_id: str, matching: Selection) -> list[Any]:
-        conditions: list[Any] = [
-            col(Response.tenant_id) == self._tenant_id,
-            col(Response.form_id) == form_id,
-            IN_TRASH if matching.trashed else col(Response.deleted_at).is_(None),
-        ]
-        if matching.status is not None:
-            conditions.append(col(Response.status) == matching.status)
-        if matching.submitted_from is not None:
-            conditions.append(col(Response.submitted_at) >= matching.submitted_from)
-        if matching.submitted_before is not None:
-            conditions.append(col(Response.submitted_at) < matching.submitted_before)
-        if matching.tag is not None:
-            conditions.append(
-                exists().where(
-                    col(ResponseTag.tenant_id) == col(Response.tenant_id),
-                    col(ResponseTag.response_id) == col(Response.id),
-                    col(ResponseTag.tag) == matching.tag,
-                )
-            )
-        return conditions
 
     async def delete(self, response: Response, now: datetime, deleted_by: str = "") -> None:
         """Put a response in the trash and free its place in the form's limit; partial ones take none."""

@@ -14,7 +14,9 @@ TENANT: Final = "tenant"
 _ERASED_FIRST: Final = ("job", "event", "failed_event")
 _ERASED_LAST: Final = ("audit_entry", "audit_head")
 
-_DERIVED: Final = frozenset({"answer_entry", "answer_index"})
+_DERIVED: Final = frozenset(
+    {"answer_entry", "answer_index", "answer_vector", "metric_count", "metric_part", "metric_state"}
+)
 """Made from other tables in the background, and many times their rows: erased like them, but not exported."""
 
 

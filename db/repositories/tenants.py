@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -36,6 +36,14 @@ class TenantRepository:
         return (await self._session.execute(insert.returning(col(Tenant.id)))).first() is not None
 
 
+def beyond_return(connection: Connection, tenant_ids: Collection[str], now: datetime) -> set[str]:
+    """Those of the tenants that are deleted and cannot be resumed any more."""
+    query = select(col(Tenant.id)).where(
+        col(Tenant.id).in_(tenant_ids), col(Tenant.status) == "deleted", col(Tenant.erase_after) <= now
+    )
+    return set(connection.scalars(query))
+
+
 class TenantHostRepository:
     """The host names of one tenant."""
 
@@ -60,21 +68,9 @@ class TenantDirectory:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find_by_host(self, host: str) -> Tenant | None:
-        """The tenant to which the host name was given."""
-        owner = select(col(TenantHost.tenant_id)).where(col(TenantHost.host) == host).scalar_subquery()
-        return (await self._session.execute(select(Tenant).where(col(Tenant.id) == owner))).scalar_one_or_none()
-
     async def page_over_all_tenants(self, after: str | None, limit: int) -> list[Tenant]:
         """Up to `limit` customers by id, after the id `after`."""
         query = select(Tenant).where(col(Tenant.id) != PLATFORM_TENANT).order_by(col(Tenant.id)).limit(limit)
         if after is not None:
             query = query.where(col(Tenant.id) > after)
         return list((await self._session.execute(query)).scalars())
-
-    async def beyond_return_in_any_tenant(self, tenant_ids: Collection[str], now: datetime) -> set[str]:
-        """Those that are deleted and cannot be resumed any more."""
-        query = select(col(Tenant.id)).where(
-            col(Tenant.id).in_(tenant_ids), col(Tenant.status) == "deleted", col(Tenant.erase_after) <= now
-        )
-        return set(await self._session.scalars(query))
