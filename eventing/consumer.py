@@ -25,6 +25,8 @@ from eventing.subscription import Poison, Subscription
 __all__ = ["Consumer", "Poison", "Subscription"]
 
 _STOP_S: Final = 10.0
+_SUSPECT_DELIVERIES: Final = 3
+"""A message that comes for this time may be what ended those who had it before."""
 
 _log = structlog.get_logger(__name__)
 
@@ -92,8 +94,7 @@ class Consumer:
                 self._pulled_at = time.monotonic()
                 if messages:
                     await self._work(messages)
-                if len(messages) >= self._settings.busy_batch:
-                    await asyncio.sleep(self._settings.busy_pause_s)
+                await asyncio.sleep(self._rest(len(messages)))
                 self._pace.succeed()
             except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
                 _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
@@ -115,6 +116,13 @@ class Consumer:
             self._bound_at_reconnect = reconnects
         return self._pull
 
+    def _rest(self, fetched: int) -> float:
+        """Seconds until the next fetch: more come together then, and a batch costs much of what its events do."""
+        if not 0 < fetched < self._settings.fetch_batch:
+            return 0.0
+        is_busy = fetched >= self._settings.busy_batch
+        return max(self._subscription.pause_s, self._settings.busy_pause_s if is_busy else 0.0)
+
     async def _fetch(self, pull: JetStreamContext.PullSubscription) -> list[Msg]:
         try:
             return await pull.fetch(self._settings.fetch_batch, timeout=self._settings.poll_interval_s)
@@ -124,6 +132,7 @@ class Consumer:
     async def _work(self, messages: Sequence[Msg]) -> None:
         events: dict[int, Event] = {}
         broken: dict[int, str] = {}
+        suspects = {i for i, message in enumerate(messages) if _deliveries(message) >= _SUSPECT_DELIVERIES}
         for index, message in enumerate(messages):
             try:
                 events[index] = _decode(message)
@@ -133,7 +142,10 @@ class Consumer:
         try:
             while True:
                 try:
-                    await self._effects.apply(list(events.values()))
+                    if suspects:
+                        reason = f"was delivered {_SUSPECT_DELIVERIES} times without an answer"
+                        await self._effects.suspect([events[i] for i in events if i in suspects], reason)
+                    await self._effects.apply([events[i] for i in events if i not in suspects])
                     for index, reason in broken.items():
                         await self._bury(messages[index], reason)
                     break
@@ -196,6 +208,10 @@ class Consumer:
                 _log.warning("retries wait", consumer=self._subscription.name, error=_sentence(error))
                 await self._retry_pace.back_off()
             self._retried_at = time.monotonic()
+
+
+def _deliveries(message: Msg) -> int:
+    return message.metadata.num_delivered or 1
 
 
 def _decode(message: Msg) -> Event:

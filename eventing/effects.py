@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from db.errors import DatabaseUnavailable
-from db.models.events import DeadLetter
+from db.models.events import DeadLetter, FailedEvent
 from db.repositories.inbox import Due, FailedEventsRepository, InboxRepository
 from db.repositories.outbox import EventLogRepository
-from db.repositories.tenants import TenantDirectory
+from db.repositories.tenants import beyond_return
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
 from eventing.events.envelope import Event
@@ -77,6 +78,19 @@ class Effects:
         for event in alone:
             await self._handle_alone(event)
 
+    async def suspect(self, events: Sequence[Event], reason: str) -> None:
+        """Let each of these have its effect alone, as a retry whose attempts count before they begin: one of them may
+        end the process. Raises only when the database cannot be used; then nothing may be acknowledged."""
+        now = utc_now()
+        groups = await self._of_living(_by_tenant(events))
+        async with self._database.unscoped_write() as unit:
+            for tenant_id, group in groups.items():
+                await unit.enter_tenant(tenant_id)
+                inbox = InboxRepository(unit.session, tenant_id, self._subscription.name)
+                for event in group:
+                    await inbox.park(event.id, event.entity_id, attempts=0, error=reason, next_attempt_at=now)
+                    self.counters.parked += 1
+
     async def retry_due(self) -> bool:
         """Try failed events whose time has come; whether more are due. Raises when the database cannot be used."""
         async with self._database.unscoped_read() as unit:
@@ -97,8 +111,7 @@ class Effects:
 
         Events of suspended tenants have their effects, since all that leaves the platform is a job, and those are held.
         """
-        async with self._database.unscoped_read() as unit:
-            gone = await TenantDirectory(unit.session).beyond_return_in_any_tenant(groups.keys(), utc_now())
+        gone = await self._database.view(partial(beyond_return, tenant_ids=list(groups), now=utc_now()))
         self.counters.dropped += sum(len(groups[tenant_id]) for tenant_id in gone)
         return {tenant_id: group for tenant_id, group in groups.items() if tenant_id not in gone}
 
@@ -180,24 +193,53 @@ class Effects:
     # Again.
 
     async def _retry(self, due: Due) -> None:
+        attempt = await self._begin_attempt(due)
+        if attempt is None:
+            return
         counts = Counters()
         try:
             async with asyncio.timeout(self._settings.ack_wait_s), self._database.write(due.tenant_id) as unit:
                 inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
-                if await inbox.lock_failed(due.event_id) is None:
+                failed = await inbox.lock_failed(due.event_id)
+                if failed is None or failed.attempts != attempt:
                     return
                 event = await self._recall(unit, due.event_id)
                 select = self._subscription.select
                 chosen = [event] if select is None else await select(unit, [event])
-                if chosen and await inbox.claim([event.id], utc_now()):
+                if chosen and await self._claim_turn(inbox, event.id, failed.generation):
                     await self._subscription.handle(unit, [event])
                     counts.handled += 1
                 await inbox.remove_failed(due.event_id)
         except Exception as error:  # noqa: BLE001
             await self._blame(error)
-            await self._failed_again(due, error)
+            await self._failed_again(due, attempt, error)
         else:
             self._count(counts)
+
+    async def _begin_attempt(self, due: Due) -> int | None:
+        """Count the attempt that begins, so that it counts even when it ends this process. Its number, or None when
+        another replica has the event, or the last attempt was lost with its process and there is no other."""
+        now = utc_now()
+        async with self._database.write(due.tenant_id) as unit:
+            inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
+            failed = await inbox.lock_failed(due.event_id)
+            if failed is None or failed.next_attempt_at > now:
+                return None
+            if failed.attempts >= self._settings.max_attempts:
+                await self._give_up(unit, failed, failed.error)
+                self.counters.dead += 1
+                return None
+            attempt = failed.attempts + 1
+            # Nobody else may begin while this one can still be at work.
+            again_at = max(self._next_attempt(attempt), now + timedelta(seconds=2 * self._settings.ack_wait_s))
+            await inbox.fail_again(due.event_id, attempt, f"attempt {attempt} was lost with its process", again_at)
+        return attempt
+
+    async def _claim_turn(self, inbox: InboxRepository, event_id: str, generation: str) -> bool:
+        """Whether the effect is to happen. The first turn counts for an event that has had none."""
+        now = utc_now()
+        first = bool(await inbox.claim([event_id], now))
+        return bool(await inbox.claim([event_id], now, generation)) if generation else first
 
     async def _recall(self, unit: UnitOfWork, event_id: str) -> Event:
         envelope = await EventLogRepository(unit.session, unit.tenant).envelope(event_id)
@@ -208,24 +250,27 @@ class Effects:
         except ValueError as error:
             raise Poison(f"the stored event cannot be read: {error}") from error
 
-    async def _failed_again(self, due: Due, error: Exception) -> None:
+    async def _failed_again(self, due: Due, attempt: int, error: Exception) -> None:
         reason = _reason(error)
         async with self._database.write(due.tenant_id) as unit:
             inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
             failed = await inbox.lock_failed(due.event_id)
-            if failed is None:
+            if failed is None or failed.attempts != attempt:
                 return
-            attempts = failed.attempts + 1
-            final = isinstance(error, Poison) or attempts >= self._settings.max_attempts
+            final = isinstance(error, Poison) or attempt >= self._settings.max_attempts
             if final:
-                envelope = await EventLogRepository(unit.session, due.tenant_id).envelope(due.event_id) or ""
-                await self._bury(unit, due.event_id, _type_of(envelope), envelope, reason, attempts=attempts)
-                await inbox.remove_failed(due.event_id)
+                await self._give_up(unit, failed, reason)
             else:
-                await inbox.fail_again(due.event_id, attempts, reason, self._next_attempt(attempts))
-        self._report(due.tenant_id, due.event_id, attempts, reason)
+                await inbox.fail_again(due.event_id, attempt, reason, self._next_attempt(attempt))
+        self._report(due.tenant_id, due.event_id, attempt, reason)
         self.counters.dead += final
         self.counters.failed += 1
+
+    async def _give_up(self, unit: UnitOfWork, failed: FailedEvent, reason: str) -> None:
+        event_id = failed.event_id
+        envelope = await EventLogRepository(unit.session, unit.tenant).envelope(event_id) or ""
+        await self._bury(unit, event_id, _type_of(envelope), envelope, reason, attempts=failed.attempts)
+        await InboxRepository(unit.session, unit.tenant, self._subscription.name).remove_failed(event_id)
 
     async def _bury(
         self, unit: UnitOfWork, event_id: str, event_type: str, envelope: str, reason: str, *, attempts: int
@@ -279,7 +324,8 @@ def _by_tenant(events: Sequence[Event]) -> dict[str, list[Event]]:
     groups: defaultdict[str, list[Event]] = defaultdict(list)
     for event in events:
         groups[event.tenant_id].append(event)
-    return groups
+    # In one order, or the transactions of two replicas could wait for each other.
+    return dict(sorted(groups.items()))
 
 
 def _reason(error: Exception) -> str:

@@ -7,8 +7,12 @@ from db.repositories.audit import Deed
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from eventing.events.envelope import Event, EventData, Origin, data_of
+from eventing.subjects import change_topic
 
 EVENTS_TOPIC = "events"
+
+CACHED_AREAS = frozenset({"form", "tenant"})
+"""The areas of which answers are remembered: their changes are told to every process at once, not by the relay."""
 
 
 def make_event(fact: EventData, *, tenant_id: str, actor: str, origin: Origin) -> Event:
@@ -39,6 +43,7 @@ def row_of(event: Event) -> dict[str, Any]:
         "envelope": event.encode(),
         "occurred_at": event.timestamp,
         "published_at": None,
+        "sequence": None,
     }
 
 
@@ -47,6 +52,8 @@ def record(unit: UnitOfWork, fact: EventData, *, actor: str, origin: Origin) -> 
     event = make_event(fact, tenant_id=unit.tenant, actor=actor, origin=origin)
     unit.session.add(EventRow(**row_of(event)))
     unit.announce(EVENTS_TOPIC)
+    if (area := event.type.partition(".")[0]) in CACHED_AREAS:
+        unit.announce(change_topic(area, unit.tenant))
     if fact.audited:
         unit.audit(
             Deed(

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,20 +17,22 @@ from nats.js.api import Header
 
 from db.models.events import DeadLetter
 from db.repositories.inbox import InboxRepository
-from db.repositories.outbox import Unpublished, mark_published, oldest_unpublished_at, unpublished
+from db.repositories.outbox import Outgoing, Unpublished, mark_arrived, oldest_unpublished_at, unpublished
 from db.session import Database
 from db.types import new_id, utc_now
 from eventing.errors import ConnectFailed
 from eventing.events.envelope import Event
 from eventing.leadership import LEASE_S, Leadership
 from eventing.pace import Pace
+from eventing.rebuild import StreamMemory
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS, ensure_stream
-from eventing.subjects import event_subject
+from eventing.streams import EVENTS
+from eventing.subjects import NUDGE_PUBLISHED, event_subject
 
 RELAY: Final = "relay"
 _STOP_S: Final = 5.0
 _MAX_BACKOFF_S: Final = 2.0
+_OBSERVE_S: Final = 15.0
 # What no later attempt can cure: the row itself is wrong. ValueError: no event, or names no subject may contain.
 _UNPUBLISHABLE: Final = (ValueError, nats.errors.BadSubjectError, nats.errors.MaxPayloadError)
 
@@ -45,7 +48,7 @@ class Relay:
     """Publishes the outbox of one database. Several are harmless; the lease keeps one at work.
 
     A copy sent twice has the same message id, which JetStream drops inside its duplicate window and the
-    consumers' inboxes drop after it.
+    consumers' inboxes drop after it. A stream that was lost is filled again before anything else is published.
     """
 
     def __init__(
@@ -60,8 +63,19 @@ class Relay:
         self._finished = asyncio.Event()
         self._finished.set()
         self._stream_seen_at_reconnect = -1
+        self._memory = StreamMemory(database, settings)
+        self._last_seq = 0
+        self._after = ""
+        self._observed_at = float("-inf")
         self.published = 0
         self.rejected = 0
+        self.failure = ""
+        """Why nothing can be published at the moment; empty while it can."""
+
+    @property
+    def restored(self) -> int:
+        """How many events were published again because the stream was lost."""
+        return self._memory.restored
 
     @property
     def is_leader(self) -> bool:
@@ -93,7 +107,7 @@ class Relay:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._finished.wait()
-                while self._leadership.is_held and await self._publish_batch() == self._settings.relay_batch:
+                while self._leadership.is_held and (await self._publish_batch()).more:
                     pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the next leader publishes the rest
             _log.warning("relay stopped with events left", error=str(error) or type(error).__name__)
@@ -107,24 +121,37 @@ class Relay:
         """Publish one batch; whether there is time to rest."""
         try:
             if not await self._leadership.acquire():
+                self.failure = ""
                 return True
+            if self._client.is_connected:
+                await self._ensure_stream()
+                await self._observe()
             taken = await self._publish_batch()
         except Exception as error:  # noqa: BLE001 - a relay that ends is worse than one that tries again
-            _log.warning("relay failed", error=str(error) or type(error).__name__)
+            self.failure = str(error) or type(error).__name__
+            _log.warning("relay failed", error=self.failure)
             await self._pace.back_off()
             return False
+        self.failure = ""
         self._pace.succeed()
-        if taken >= self._settings.busy_batch:
+        self._after = taken.after
+        # Where there is a backlog the next batch is full anyhow, and somebody may wait for a place in it.
+        if len(taken.events) >= self._settings.busy_batch and not taken.more:
             await asyncio.sleep(self._settings.busy_pause_s)
-        return taken < self._settings.relay_batch
+        return not taken.more
 
-    async def _publish_batch(self) -> int:
+    async def _publish_batch(self) -> Outgoing:
         """Take one batch to the stream and mark what arrived. Raises when something of it did not arrive."""
-        batch = await self._database.view(partial(unpublished, limit=self._settings.relay_batch))
-        if not batch:
-            return 0
+        take = partial(unpublished, limit=self._settings.relay_batch, after=self._after)
+        taken = await self._database.view(take)
+        if not taken.events:
+            return taken
+        restored = self.restored
         await self._ensure_stream()
-        delivery = _Delivery()
+        if self.restored > restored:
+            # What came back is older than what was taken.
+            taken = await self._database.view(take)
+        batch, delivery = taken.events, _Delivery()
         try:
             if not await self._publish_together(batch, delivery):
                 await self._publish_apart(batch, delivery)
@@ -133,7 +160,7 @@ class Relay:
         if delivery.error is not None:
             self._stream_seen_at_reconnect = -1
             raise delivery.error
-        return len(batch)
+        return taken
 
     async def _publish_together(self, batch: Sequence[Unpublished], delivery: "_Delivery") -> bool:
         """Publish all as one atomic batch (NATS ADR-50): one acknowledgement and one fsync for all of them.
@@ -162,6 +189,7 @@ class Relay:
             _log.info("events are published apart", error=acknowledgement.get("error"))
             return False
         delivery.published.extend(batch)
+        delivery.last_seq = int(acknowledgement.get("seq", 0))
         return True
 
     async def _publish_apart(self, batch: Sequence[Unpublished], delivery: "_Delivery") -> None:
@@ -179,14 +207,22 @@ class Relay:
         # Once per connection: a server that came back may have lost its store.
         reconnects = self._client.stats["reconnects"]
         if self._stream_seen_at_reconnect != reconnects:
-            await ensure_stream(self._stream, self._settings)
+            self._last_seq = await self._memory.recognise(self._stream)
             self._stream_seen_at_reconnect = reconnects
+
+    async def _observe(self) -> None:
+        """From time to time, look whether the stream is still there and how far its consumers are."""
+        now = time.monotonic()
+        if now - self._observed_at >= _OBSERVE_S:
+            self._observed_at = now
+            await self._memory.recognise(self._stream)
+            await self._memory.observe(self._stream)
 
     async def _publish_chain(self, chain: Sequence[Unpublished], delivery: "_Delivery") -> None:
         """Publish the events of one entity one after the other; a failure holds the later ones back."""
         for event in chain:
             try:
-                await self._publish(event)
+                delivery.last_seq = max(delivery.last_seq, await self._publish(event))
             except _UNPUBLISHABLE as error:
                 delivery.rejected.append((event, str(error) or type(error).__name__))
             except Exception as error:  # noqa: BLE001 - of this entity only: the others must not wait for it
@@ -195,16 +231,18 @@ class Relay:
             else:
                 delivery.published.append(event)
 
-    async def _publish(self, event: Unpublished) -> None:
+    async def _publish(self, event: Unpublished) -> int:
+        """The event's sequence in the stream."""
         # `publish` waits for its own acknowledgement with a deadline of its own. The client's pipelined
         # `publish_async` would leave futures pending for ever when the server dies.
-        await self._stream.publish(
+        acknowledged = await self._stream.publish(
             event_subject(event.tenant_id, event.type),
             event.envelope.encode(),
             timeout=self._settings.publish_timeout_s,
             stream=EVENTS,
             headers=_headers(event),
         )
+        return acknowledged.seq
 
     async def _mark(self, delivery: "_Delivery") -> None:
         if not delivery.published and not delivery.rejected:
@@ -213,9 +251,23 @@ class Relay:
         done = [event.key for event in (*delivery.published, *(event for event, _ in delivery.rejected))]
         if delivery.rejected:
             await self._bury(delivery.rejected, now)
-        await self._database.transact(partial(mark_published, keys=done, at=now))
+        await self._database.transact(
+            partial(mark_arrived, keys=done, at=now, stream=EVENTS, last_seq=delivery.last_seq)
+        )
+        if 0 < delivery.last_seq <= self._last_seq:
+            # Either it had them already, or it is a new one that somebody made meanwhile: look again.
+            self._stream_seen_at_reconnect = -1
+        self._last_seq = max(self._last_seq, delivery.last_seq)
         self.published += len(delivery.published)
         self.rejected += len(delivery.rejected)
+        await self._tell(sorted({tenant_id for tenant_id, _ in done}))
+
+    async def _tell(self, tenants: Sequence[str]) -> None:
+        """Wake who follows these tenants' events. A hint: what is lost of it, polls make good."""
+        try:
+            await self._client.publish(NUDGE_PUBLISHED, orjson.dumps(tenants))
+        except (nats.errors.Error, OSError) as error:
+            _log.info("nudge not sent", error=str(error) or type(error).__name__)
 
     async def _bury(self, rejected: Sequence[tuple[Unpublished, str]], now: datetime) -> None:
         async with self._database.unscoped_write() as unit:
@@ -242,6 +294,7 @@ class _Delivery:
         self.published: list[Unpublished] = []
         self.rejected: list[tuple[Unpublished, str]] = []
         self.error: Exception | None = None
+        self.last_seq = 0
 
 
 def _headers(event: Unpublished) -> dict[str, str]:
@@ -258,5 +311,6 @@ def _headers(event: Unpublished) -> dict[str, str]:
     }
     # Most events come without a trace; decoding each to see that would cost more than publishing it.
     if _NO_TRACE not in event.envelope and (traceparent := Event.decode(event.envelope).origin.traceparent):
-        headers["traceparent"] = traceparent
+        # As the message's own, and as CloudEvents' extension for distributed tracing.
+        headers["traceparent"] = headers["ce-traceparent"] = traceparent
     return headers

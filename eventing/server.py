@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -28,6 +29,9 @@ _ANY_PORT: Final = -1
 _TICK_S: Final = 0.02
 _MIN_BACKOFF_S: Final = 0.1
 _MAX_BACKOFF_S: Final = 5.0
+_CHECK_S: Final = 2.0
+_ROOM: Final = 32 * 1024**2
+"""Bytes that must be free again before a server that could not write is started anew."""
 
 # Asks the kernel to end the server with its supervisor (PR_SET_PDEATHSIG, kept over exec), then becomes it. A
 # process of its own, because code between fork and exec is not safe in a process with threads.
@@ -43,8 +47,9 @@ class EmbeddedServer:
     """One nats-server on `127.0.0.1` that keeps everything it has in `store`; synchronous, safe across threads.
 
     The port and the credentials are chosen at the first start and kept, so clients find the server again after
-    a restart. A child that dies is started again on the same port; the child ends with its supervisor (on Linux
-    even when that is killed). At most one supervisor per store.
+    a restart. A child that dies is started again on the same port, and so is one that could not write to its store
+    and stays frozen since, as soon as there is room. The child ends with its supervisor (on Linux even when that is
+    killed). At most one supervisor per store.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class EmbeddedServer:
         self._port = _ANY_PORT
         self._credentials = ("", "")
         self.restarts = 0
+        self.trouble = ""
+        """Why JetStream cannot write at the moment; empty while it can."""
 
     @property
     def url(self) -> str:
@@ -165,7 +172,7 @@ class EmbeddedServer:
                         return
                     _log.warning("nats-server: %s", error)
                 # A restarted server that needs longer than the deadline, to recover a large store, is waited for.
-                code = self._child.wait() if self._child is not None else None
+                code = self._await_end(self._child) if self._child is not None else None
                 if time.monotonic() - launched > _MAX_BACKOFF_S:
                     backoff_s = _MIN_BACKOFF_S
                 if not self._stopping.is_set():
@@ -177,6 +184,29 @@ class EmbeddedServer:
             if (child := self._child) is not None:
                 child.terminate()
                 child.wait()
+
+    def _await_end(self, child: subprocess.Popen[bytes]) -> int:
+        """The exit code of the server, which is ended here when only a new start can help it."""
+        while True:
+            try:
+                return child.wait(_CHECK_S)
+            except subprocess.TimeoutExpired:
+                self._look_after(child)
+
+    def _look_after(self, child: subprocess.Popen[bytes]) -> None:
+        ports = self._ports(child.pid)
+        trouble = _write_error(ports["monitoring"]) if ports is not None else ""
+        if trouble and not self.trouble:
+            _log.error("nats-server cannot write, and takes no events until it can: %s", trouble)
+        self.trouble = trouble
+        if trouble and _has_room(self._store):
+            _log.error("there is room again: nats-server is started anew")
+            self.trouble = ""
+            child.terminate()
+            try:
+                child.wait(self._stop_timeout_s)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         command = [str(self._binary), "-c", str(self._config_file)]
@@ -348,16 +378,39 @@ def find_binary() -> Path:
 
 
 def _ask(monitor_port: int, path: str) -> dict[str, Any] | None:
+    """What the server says of itself when all is well."""
+    status, answer = _get(monitor_port, path)
+    return answer if status == http.HTTPStatus.OK else None
+
+
+def _write_error(monitor_port: int) -> str:
+    """What keeps a stream from being written; empty for nothing, or another trouble."""
+    _, answer = _get(monitor_port, "/healthz")
+    complaint = str((answer or {}).get("error", ""))
+    return complaint if "write error" in complaint else ""
+
+
+def _get(monitor_port: int, path: str) -> tuple[int, dict[str, Any] | None]:
     connection = http.client.HTTPConnection("127.0.0.1", monitor_port, timeout=1.0)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError):
-        return None
+        return 0, None
     finally:
         connection.close()
-    return answer if response.status == http.HTTPStatus.OK else None
+    return response.status, answer
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether files can be written in the folder, to some size."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            os.posix_fallocate(probe.fileno(), 0, _ROOM)
+    except OSError:
+        return False
+    return True
 
 
 def _bind_problem(port: int) -> str | None:

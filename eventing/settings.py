@@ -42,6 +42,13 @@ class EventingSettings(BaseModel):
         default=600.0, description="How long JetStream recognises a message id that it has seen."
     )
 
+    cache_bytes: int = Field(
+        default=64 * 1024**2, ge=1024**2, description="Size of the cache that processes share, in the server's memory."
+    )
+    cache_life_s: Seconds = Field(
+        default=600.0, description="Age at which that cache forgets a value, whether or not it is still right."
+    )
+
     publish_timeout_s: Seconds = Field(
         default=5.0, description="Deadline of one publish acknowledgement; afterwards the event is sent again."
     )

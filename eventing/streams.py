@@ -1,5 +1,6 @@
 """The JetStream declarations as values, and the two functions that bring a server in line with them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +19,11 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
 )
-from nats.js.errors import APIError, ServiceUnavailableError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from eventing.errors import ConnectFailed, DeclarationRejected
 from eventing.settings import EventingSettings
-from eventing.subjects import EVENTS_FILTER, tenant_filter
+from eventing.subjects import EVENTS_FILTER, event_subject, tenant_filter
 
 EVENTS: Final = "EVENTS"
 
@@ -101,10 +102,13 @@ async def purge_tenant(client: NatsClient, tenant_id: str, timeout_s: float) -> 
 
     Raises InvalidSubject, DeclarationRejected when JetStream refuses, ConnectFailed when it does not answer.
     """
-    request = orjson.dumps({"filter": tenant_filter(tenant_id)})
+    return await _purge(client, {"filter": tenant_filter(tenant_id)}, timeout_s)
+
+
+async def _purge(client: NatsClient, wanted: Mapping[str, object], timeout_s: float) -> int:
     try:
         # The client's own method does not tell how many there were.
-        answer = await client.request(_PURGE, request, timeout=timeout_s)
+        answer = await client.request(_PURGE, orjson.dumps(wanted), timeout=timeout_s)
     except (NatsError, OSError) as error:
         raise ConnectFailed(f"JetStream does not answer: {error}") from error
     outcome = orjson.loads(answer.data)
@@ -113,6 +117,45 @@ async def purge_tenant(client: NatsClient, tenant_id: str, timeout_s: float) -> 
             return 0
         raise DeclarationRejected(f"JetStream does not purge {EVENTS}: {failure.get('description')}")
     return int(outcome.get("purged", 0))
+
+
+async def last_message(client: NatsClient, timeout_s: float) -> int:
+    """The number of the last message of EVENTS, 0 when there is no stream. Raises ConnectFailed."""
+    try:
+        info = await client.jetstream(timeout=timeout_s).stream_info(EVENTS)
+    except NotFoundError:
+        return 0
+    except (NatsError, OSError) as error:
+        raise ConnectFailed(f"JetStream does not answer: {error}") from error
+    return int(info.state.last_seq)
+
+
+async def is_consumed(client: NatsClient, number: int, timeout_s: float) -> bool:
+    """Whether every consumer of EVENTS has acknowledged what it gets of the messages up to this one.
+
+    Raises ConnectFailed.
+    """
+    try:
+        consumers = await client.jetstream(timeout=timeout_s).consumers_info(EVENTS)
+    except NotFoundError:
+        return True
+    except (NatsError, OSError) as error:
+        raise ConnectFailed(f"JetStream does not answer: {error}") from error
+    # A consumer's floor stays below messages that its filter leaves out.
+    return all(
+        not (each.num_pending or each.num_ack_pending)
+        or (each.ack_floor is not None and each.ack_floor.stream_seq >= number)
+        for each in consumers
+    )
+
+
+async def forget_events(client: NatsClient, tenant_id: str, types: Sequence[str], number: int, timeout_s: float) -> int:
+    """Remove a tenant's messages of these types from EVENTS, up to the one with this number; how many there were.
+
+    Raises as `purge_tenant` does.
+    """
+    subjects = (event_subject(tenant_id, name) for name in types)
+    return sum([await _purge(client, {"filter": each, "seq": number + 1}, timeout_s) for each in subjects])
 
 
 async def ensure_consumer(js: JetStreamContext, spec: ConsumerSpec) -> ConsumerInfo:

@@ -7,8 +7,16 @@ from eventing.errors import InvalidSubject
 
 EVENTS_FILTER: Final = "events.>"
 NUDGE_RELAY: Final = "nudge.relay"
+NUDGE_PUBLISHED: Final = "nudge.published"
+"""Of which tenants events were published: a JSON array of their ids (core NATS, lossy)."""
+
 EDGE_TALLY: Final = "edge.tally"
 """What each edge tells the others of the requests that it admitted (core NATS, lossy)."""
+
+NUDGE_CHANGED: Final = "nudge.changed"
+"""Which tenants changed, and in what: an array of who tells it and an array of topics (core NATS, lossy)."""
+
+_CHANGED: Final = "changed."
 
 _TOKEN = re.compile(r"[a-z0-9_-]+")
 
@@ -35,6 +43,19 @@ def tenant_filter(tenant_id: str) -> str:
 def job_nudge(queue: str) -> str:
     """The subject that wakes the workers of a queue. Raises InvalidSubject."""
     return f"nudge.jobs.{_token(queue)}"
+
+
+def change_topic(area: str, tenant_id: str) -> str:
+    """The topic of commits that change something of a tenant. An area is the first word of the types of events."""
+    return f"{_CHANGED}{area}.{tenant_id}"
+
+
+def change_in(topic: str) -> tuple[str, str] | None:
+    """The area and the tenant that a topic tells of; None for one about something else."""
+    if not topic.startswith(_CHANGED):
+        return None
+    area, _, tenant_id = topic.removeprefix(_CHANGED).partition(".")
+    return area, tenant_id
 
 
 def _token(text: str) -> str:

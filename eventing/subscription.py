@@ -23,9 +23,15 @@ class Subscription:
     holds the inbox rows; work that leaves the database belongs into jobs that it enqueues. `select`, when given,
     names those of some events of one tenant that need an effect at all; it only reads, and spares the others every
     write. Both may be called again for the same event when an attempt fails.
+
+    `replayable` says that events which had their effect may be given to `handle` again by a replay: when it makes what
+    it makes anew, as a projection does, and not when it tells somebody. `pause_s`
+    seconds pass after a batch that was not full, for a handler that does as much for one event as for hundreds.
     """
 
     name: str
     types: tuple[str, ...]
     handle: Handle
     select: Select | None = None
+    replayable: bool = False
+    pause_s: float = 0.0

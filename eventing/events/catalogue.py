@@ -1,6 +1,22 @@
 """Every event type there is, on one page."""
 
-from eventing.events import accounts, factors, federation, files, forms, identity, jobs, responses, tenancy, webhooks
+from eventing.events import (
+    accounts,
+    analytics,
+    classifiers,
+    exports,
+    factors,
+    federation,
+    files,
+    forms,
+    identity,
+    inference,
+    jobs,
+    reports,
+    responses,
+    tenancy,
+    webhooks,
+)
 from eventing.events.envelope import EventData
 
 CATALOGUE: tuple[type[EventData], ...] = (
@@ -14,6 +30,9 @@ CATALOGUE: tuple[type[EventData], ...] = (
     tenancy.TenantErasureRequested,
     tenancy.TenantErased,
     tenancy.QuotaExceeded,
+    tenancy.QuotaApproached,
+    tenancy.PersonErasureRequested,
+    tenancy.PersonErased,
     identity.UserRegistered,
     identity.UserLoggedIn,
     identity.UserLocked,
@@ -64,10 +83,26 @@ CATALOGUE: tuple[type[EventData], ...] = (
     responses.ResponsePurged,
     files.FileUploaded,
     files.FileRejected,
+    webhooks.WebhookDelivered,
     webhooks.WebhookFailed,
+    webhooks.WebhookFailing,
     webhooks.WebhookDisabled,
     jobs.JobFailed,
     jobs.ImportCompleted,
+    exports.ExportCompleted,
+    reports.ReportGenerated,
+    inference.InferenceCompleted,
+    classifiers.ClassifierCreated,
+    classifiers.ClassifierUpdated,
+    classifiers.ClassifierDeleted,
+    classifiers.ClassifierCorrected,
+    classifiers.ClassifierTrained,
+    classifiers.ClassifierActivated,
+    analytics.AnomalyDetected,
+    analytics.DriftDetected,
 )
 
 TYPES = frozenset(kind.type for kind in CATALOGUE)
+
+DELIVERED_TYPES = frozenset(name for name in TYPES if not name.startswith("webhook."))
+"""What webhooks can subscribe to. Not what becomes of deliveries: an endpoint that fails would feed itself."""

@@ -1,7 +1,9 @@
 """What every event carries around its data, and how it is spelled on the wire (CloudEvents 1.0 attributes)."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import orjson
@@ -22,15 +24,24 @@ class Origin:
         return Origin, (self.request_id, self.address, self.user_agent, self.traceparent)
 
 
+Upcast: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 class EventData:
     """Mark of the classes that describe a fact. `entity` names the field that holds the entity's id.
 
-    What people and programs did on purpose is `audited`; what follows from it, in great numbers, is not.
+    What people and programs did on purpose is `audited`; what follows from it, in great numbers, is not. `personal`
+    names the fields that tell of the person who answered, and are emptied when that person is erased.
+
+    Events are kept for ever, so a class whose fields change gets the next `version`, and in `older` the step from each
+    earlier version to the one after it: a function from data to data, by the version that it takes.
     """
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
+    older: ClassVar[Mapping[int, Upcast]] = MappingProxyType({})
     audited: ClassVar[bool] = True
+    personal: ClassVar[tuple[str, ...]] = ()
     entity: ClassVar[str]
     __slots__: ClassVar[tuple[str, ...]] = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -66,10 +77,20 @@ class Event:
         return event
 
     def read(self, kind: Kind[Data]) -> Data:
-        """The data as its class. Raises ValueError when it does not fit."""
+        """The data as its class, brought up to the class's version. Raises ValueError when it does not fit."""
         if kind.type != self.type:
             raise ValueError(f"{self.type} is not {kind.type}")
-        data: Data = _adapter(kind).validate_python(self.data)
+        data: Data = _adapter(kind).validate_python(self._upcast(kind))
+        return data
+
+    def _upcast(self, kind: Kind[Data]) -> dict[str, Any]:
+        if self.version > kind.version:
+            raise ValueError(f"{self.type} of version {self.version} is newer than this program")
+        data = self.data
+        for version in range(self.version, kind.version):
+            if version not in kind.older:
+                raise ValueError(f"nothing reads version {version} of {self.type}")
+            data = kind.older[version](data)
         return data
 
     def public(self) -> dict[str, Any]:

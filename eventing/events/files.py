@@ -12,6 +12,7 @@ class FileUploaded(EventData):
 
     type: ClassVar[str] = "file.uploaded"
     audited: ClassVar[bool] = False
+    personal: ClassVar[tuple[str, ...]] = ("name",)
     entity: ClassVar[str] = "file_id"
     file_id: str
     form_id: str
@@ -26,6 +27,7 @@ class FileRejected(EventData):
     """A file was sent and not taken; `reason` is the code of the refusal, `file.infected` for malware."""
 
     type: ClassVar[str] = "file.rejected"
+    personal: ClassVar[tuple[str, ...]] = ("name",)
     entity: ClassVar[str] = "file_id"
     file_id: str
     form_id: str

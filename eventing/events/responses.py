@@ -1,9 +1,10 @@
 """Facts about responses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from eventing.events.envelope import EventData
+from eventing.events.envelope import EventData, Upcast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +13,7 @@ class ResponseSubmitted(EventData):
 
     type: ClassVar[str] = "response.submitted"
     audited: ClassVar[bool] = False
+    personal: ClassVar[tuple[str, ...]] = ("answers",)
     entity: ClassVar[str] = "response_id"
     response_id: str
     form_id: str
@@ -105,13 +107,17 @@ class ResponseDeleted(EventData):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseQuarantined(EventData):
-    """A response was taken for spam and is kept apart. `reasons` are the names of the signs."""
+    """A response was taken for spam and is kept apart. `reasons` are the names of the signs; with `ai` among them
+    `score` is the probability of spam that the model gave."""
 
     type: ClassVar[str] = "response.quarantined"
+    version: ClassVar[int] = 2
+    older: ClassVar[Mapping[int, Upcast]] = {1: lambda data: {**data, "score": None}}
     entity: ClassVar[str] = "response_id"
     response_id: str
     form_id: str
     reasons: list[str]
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,3 +86,36 @@ class QuotaExceeded(EventData):
     entity: ClassVar[str] = "quota"
     quota: str
     limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaApproached(EventData):
+    """The tenant uses four fifths of a quota; told once a month for each, and for each form where that counts."""
+
+    type: ClassVar[str] = "quota.approached"
+    audited: ClassVar[bool] = False
+    entity: ClassVar[str] = "quota"
+    quota: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonErasureRequested(EventData):
+    """Somebody asked for everything that a person answered to be erased, or with `dry_run` only to be found."""
+
+    type: ClassVar[str] = "person.erasure_requested"
+    entity: ClassVar[str] = "erasure_id"
+    erasure_id: str
+    subject_kind: str
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonErased(EventData):
+    """Everything that a person answered is erased. Whoever keeps a copy erases the responses whose purging was told."""
+
+    type: ClassVar[str] = "person.erased"
+    entity: ClassVar[str] = "erasure_id"
+    erasure_id: str
+    responses: int

@@ -1,14 +1,16 @@
 """Ends attempts durably, many in one transaction, each with its effect or not at all."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.group_commit import GroupCommit
-from db.repositories.job_queue import JobQueueRepository
+from db.repositories.job_queue import end_held, end_many
 from db.session import Database, UnitOfWork
 from eventing.events.envelope import Origin
 from eventing.events.jobs import JobFailed
@@ -41,29 +43,51 @@ class Completions:
             unit.committed()
 
     async def _write(self, settlements: Sequence[Settlement]) -> Sequence[UnitOfWork | Exception | None]:
-        database = self._database
-        async with self.turn, database.connect(database.writer) as connection:
-            await database.scope(connection, None)
-            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
-                plain = [each.end for each in settlements if not _writes_more(each)]
-                await JobQueueRepository(session).end_many(plain)
-                return [await self._with_effect(session, each) if _writes_more(each) else None for each in settlements]
-
-    async def _with_effect(self, session: AsyncSession, settlement: Settlement) -> UnitOfWork | Exception:
-        unit = UnitOfWork(self._database, session, None)
+        if not any(_writes_more(each) for each in settlements):
+            async with self.turn:
+                await self._database.transact(partial(end_many, ends=[each.end for each in settlements]))
+            return [None] * len(settlements)
         try:
-            async with asyncio.timeout(_EFFECT_S), session.begin_nested():
-                await unit.enter_tenant(settlement.end.tenant_id)
-                if await JobQueueRepository(session).end(settlement.end):
-                    await _take_effect(unit, settlement)
-                    await unit.seal()
-        except Exception as error:
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise
-            failure = EffectFailed(type(error).__name__)
-            failure.__cause__ = error
-            return failure
-        return unit
+            async with self.turn:
+                return await self._write_together(settlements)
+        except EffectFailed as failure:
+            if len(settlements) == 1:
+                return [failure]
+        # One of them spoils it for all, seldom enough: what each one does alone shows which.
+        return [outcome for each in settlements for outcome in await self._write([each])]
+
+    async def _write_together(self, settlements: Sequence[Settlement]) -> Sequence[UnitOfWork | None]:
+        """Write all ends, then the effects of those that the worker still had, a tenant's with one another."""
+        database = self._database
+        outcomes: dict[int, UnitOfWork] = {}
+        async with database.connect(database.writer) as connection:
+            await database.scope(connection, None)
+            held = await connection.run_sync(end_held, [each.end for each in settlements])
+            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
+                for tenant_id, numbers in _by_tenant(settlements, held).items():
+                    unit = UnitOfWork(database, session, None)
+                    # What one unit has to say after the commit it says for all of its tenant.
+                    outcomes[numbers[0]] = unit
+                    try:
+                        await unit.enter_tenant(tenant_id)
+                        for number in numbers:
+                            async with asyncio.timeout(_EFFECT_S):
+                                await _take_effect(unit, settlements[number])
+                        await unit.seal()
+                    except Exception as error:
+                        if isinstance(error, DBAPIError) and error.connection_invalidated:
+                            raise
+                        raise EffectFailed(type(error).__name__) from error
+        return [outcomes.get(number) for number in range(len(settlements))]
+
+
+def _by_tenant(settlements: Sequence[Settlement], held: Collection[tuple[str, str]]) -> dict[str, list[int]]:
+    """The settlements that write more than their end, by their place."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, each in enumerate(settlements):
+        if _writes_more(each) and (each.end.tenant_id, each.end.id) in held:
+            found[each.end.tenant_id].append(number)
+    return found
 
 
 def _writes_more(settlement: Settlement) -> bool:

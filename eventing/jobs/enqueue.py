@@ -11,7 +11,7 @@ from eventing.jobs.kind import JobSpec
 
 
 async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
-    """The id of the job, which starts after the commit; of the earlier one when the tenant used the key before."""
+    """The id of the job, which starts after the commit; of the earlier one that has one of the keys."""
     unit.announce(jobs_topic(spec.queue))
     return await JobRepository(unit.session, unit.tenant).add(_row(spec))
 
@@ -27,7 +27,7 @@ async def enqueue_again(unit: UnitOfWork, spec: JobSpec) -> str:
 
 
 async def enqueue_all(unit: UnitOfWork, specs: Sequence[JobSpec]) -> None:
-    """Order many jobs without a unique key, as one statement."""
+    """Order many jobs without keys, as one statement."""
     for queue in {spec.queue for spec in specs}:
         unit.announce(jobs_topic(queue))
     await JobRepository(unit.session, unit.tenant).add_all([_row(spec) for spec in specs])
@@ -42,6 +42,8 @@ def _row(spec: JobSpec) -> dict[str, Any]:
         "state": "queued",
         "payload": spec.payload,
         "unique_key": spec.unique_key,
+        "active_key": spec.active_key,
+        "priority": spec.priority,
         "progress_done": 0,
         "attempt": 0,
         "attempts": [],

@@ -9,11 +9,15 @@ from eventing.jobs.outcomes import Done, JobCancelled, SoftLimitExceeded
 
 _REPORT_EVERY_S: Final = 0.5
 
+LOWEST: Final = -10
+"""The priority of what may wait for everything that people wait for."""
+
 Report: TypeAlias = Callable[[int, int | None], Awaitable[bool]]
 
 
 class JobRun:
-    """One attempt at a job, as the code of its kind sees it. `attempt` counts from 1."""
+    """One attempt at a job, as the code of its kind sees it. `attempt` counts from 1; when `is_last`, no other follows
+    by itself."""
 
     def __init__(
         self,
@@ -24,6 +28,7 @@ class JobRun:
         attempt: int,
         created_by: str,
         soft_limit_s: float,
+        max_attempts: int = 0,
         report: Report,
     ) -> None:
         self.tenant_id = tenant_id
@@ -31,6 +36,7 @@ class JobRun:
         self.payload = payload
         self.attempt = attempt
         self.created_by = created_by
+        self.is_last = 0 < max_attempts <= attempt
         self.done = 0
         self.total: int | None = None
         self.is_cancelled = False
@@ -59,27 +65,44 @@ class JobRun:
             raise SoftLimitExceeded("the soft time limit is over")
 
 
+def exponential(first_s: float = 5.0, factor: float = 4.0, most_s: float = 600.0) -> tuple[float, ...]:
+    """Pauses in seconds that grow by `factor`, up to `most_s`."""
+    delays = [first_s]
+    while delays[-1] < most_s:
+        delays.append(min(delays[-1] * factor, most_s))
+    return tuple(delays)
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """How jobs of one kind are done. Times in seconds.
+    """How jobs of one kind are done. Times in seconds. An operator may say otherwise, see `eventing.job_policy`.
 
     `queue` is where they wait; a runner serves the kinds of its queues. `delays` are the pauses before attempt 2, 3, …,
     the last one repeats; each varies by a fifth at random. Past `soft_limit_s` `JobRun.progress` raises; at
-    `hard_limit_s` the code is cancelled. A job may run again after its worker died, so its effects must be idempotent.
+    `hard_limit_s` the code is cancelled. `places` bounds how many of them a runner does at once, below the places of
+    the queue. With `own_schedule` the code itself says when to try again and when to give up.
+    A job may run again after its worker died, so its effects must be idempotent. Nothing below a job tries again by
+    itself: attempts of two layers multiply.
     """
 
     name: str
     queue: str
     run: Callable[[JobRun], Awaitable[Done | None]]
     max_attempts: int = 3
-    delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
+    delays: tuple[float, ...] = exponential()
     soft_limit_s: float = 240.0
     hard_limit_s: float = 300.0
+    places: int | None = None
+    own_schedule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """The order for a job. `queue` must be that of the kind; `unique_key` makes a second order the same job."""
+    """The order for a job. `queue` must be that of the kind.
+
+    With `unique_key` a second order is the same job, as long as that is kept; with `active_key` while it is queued or
+    running. Of a tenant's due jobs in a queue those of higher `priority` go first.
+    """
 
     kind: str
     payload: dict[str, Any]
@@ -87,3 +110,5 @@ class JobSpec:
     unique_key: str | None = None
     run_after_s: float = 0.0
     queue: str = "default"
+    active_key: str | None = None
+    priority: int = 0

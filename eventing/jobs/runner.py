@@ -1,14 +1,18 @@
 """The runner: takes due jobs from the queues, runs them within their limits and ends their attempts durably."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from db.errors import DatabaseUnavailable
-from db.repositories.job_queue import ClaimedJob, JobQueueRepository
+from db.repositories.job_claims import ClaimedJob, claim
+from db.repositories.job_queue import JobQueueRepository, look
 from db.repositories.jobs import JobRepository
 from db.repositories.tenants import TenantRepository
 from db.session import Database
@@ -19,6 +23,7 @@ from eventing.jobs.kind import JobKind, JobRun
 from eventing.jobs.outcomes import Done, GiveUp, JobCancelled, Retry
 from eventing.jobs.recovery import recover_lost
 from eventing.jobs.settlement import Settlement, give_back, settle
+from eventing.jobs.tallies import Tallies
 from eventing.leadership import instance_name
 from eventing.loops import ended
 from eventing.pace import Pace
@@ -29,6 +34,8 @@ _STOP_S: Final = 20.0
 _GIVE_BACK_S: Final = 5.0
 _TENANT_SHARE: Final = 0.75
 _CLAIM_PAUSE_S: Final = 0.005
+_LOOK_S: Final = 1.0
+_TELL_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +65,8 @@ class JobRunner:
         self._completions = Completions(database)
         self._lanes = {queue: _Lane(queue, places, poll_s) for queue, places in queues.items()}
         self._beat = Pace(lease_s / 3)
+        self._tallies = Tallies(database)
+        self._telling = Pace(_TELL_S)
         self._serving: set[asyncio.Task[None]] = set()
         self._loops: set[asyncio.Task[None]] = set()
         self.counters = dict.fromkeys(("succeeded", "failed", "retried", "cancelled", "recovered"), 0)
@@ -75,7 +84,7 @@ class JobRunner:
     async def run(self) -> None:
         """Run jobs until `stop`. Keeps trying, with back-off, while the database is away."""
         self._serving = {asyncio.create_task(self._serve(lane)) for lane in self._lanes.values()}
-        self._loops = {*self._serving, asyncio.create_task(self._renew_leases())}
+        self._loops = {*self._serving, asyncio.create_task(self._renew_leases()), asyncio.create_task(self._tell())}
         await ended(self._loops)
 
     async def stop(self, timeout_s: float = _STOP_S) -> None:
@@ -89,6 +98,7 @@ class JobRunner:
                 attempt.abandon()
         await _ended(self._executions(), _GIVE_BACK_S)
         self._beat.stop()
+        self._telling.stop()
         await _ended(self._loops, _GIVE_BACK_S)
         late = [task for task in (*self._executions(), *self._loops) if not task.done()]
         for task in late:
@@ -118,29 +128,41 @@ class JobRunner:
         free = lane.places - len(lane.tasks)
         if free <= 0:
             return False
-        now = utc_now()
-        async with self._database.unscoped_read() as unit:
-            queue = JobQueueRepository(unit.session)
-            has_expired = await queue.has_expired(lane.queue, now)
-            has_work = has_expired or await queue.has_work(lane.queue, now)
-        if has_expired:
-            self.counters["recovered"] += await recover_lost(self._database, lane.queue, self._kinds)
-        if not has_work:
+        # Where there was work a moment ago the claim itself finds out; the question only spares an idle queue writing.
+        if not lane.is_busy or lane.looked_at + _LOOK_S < time.monotonic():
+            lane.looked_at = time.monotonic()
+            expired, lane.is_busy = await self._database.view(partial(look, queue=lane.queue, now=utc_now()))
+            if expired:
+                self.counters["recovered"] += await recover_lost(self._database, lane.queue, self._kinds)
+                lane.is_busy = True
+        if not lane.is_busy:
             return False
-        async with self._database.unscoped_write() as unit:
-            now = utc_now()
-            jobs = await JobQueueRepository(unit.session).claim(
-                lane.queue,
-                list(self._kinds),
-                self._worker,
+        now = utc_now()
+        jobs = await self._database.transact(
+            partial(
+                claim,
+                queue=lane.queue,
+                places=self._places(lane),
+                worker=self._worker,
                 now=now,
                 until=now + timedelta(seconds=self._lease_s),
                 limit=free,
                 per_tenant=max(1, int(lane.places * _TENANT_SHARE)),
             )
+        )
+        lane.is_busy = bool(jobs)
         for job in jobs:
             lane.start(job, self._execute(lane, job))
         return 0 < len(jobs) < free
+
+    def _places(self, lane: "_Lane") -> dict[str, int]:
+        """How many more jobs of each kind the lane may take."""
+        running = Counter(lane.tasks.values())
+        free = {
+            name: (lane.places if kind.places is None else kind.places) - running[name]
+            for name, kind in self._kinds.items()
+        }
+        return {name: places for name, places in free.items() if places > 0}
 
     # Running one.
 
@@ -153,6 +175,7 @@ class JobRunner:
             attempt=job.attempt,
             created_by=job.created_by,
             soft_limit_s=kind.soft_limit_s,
+            max_attempts=kind.max_attempts,
             report=lambda done, total: self._report(job, done, total),
         )
         attempt = lane.attempts[job.tenant_id, job.id] = Attempt(kind, run)
@@ -180,6 +203,7 @@ class JobRunner:
             await self._end(settlement)
         state = "retried" if settlement.end.state == "queued" else settlement.end.state
         self.counters[state] += 1
+        self._tallies.count(job.kind, state, due=job.run_at, started=job.started_at, ended=utc_now())
         if settlement.end.error is not None:
             log.info("job attempt ended", state=state, error=settlement.end.error)
 
@@ -213,6 +237,17 @@ class JobRunner:
                 attempt.abandon()
         await asyncio.sleep(0)  # where the code of the job, which asks us this, is cancelled
 
+    async def _tell(self) -> None:
+        """Add what was counted to what all workers have counted, now and then and at the end."""
+        is_last = False
+        while not is_last:
+            await self._telling.rest()
+            is_last = self._telling.is_stopped
+            try:
+                await self._tallies.tell()
+            except Exception as error:  # noqa: BLE001 - it is counted the next time
+                _log.info("tallies of jobs not stored", error=str(error) or type(error).__name__)
+
     # Keeping them.
 
     async def _renew_leases(self) -> None:
@@ -236,22 +271,24 @@ class JobRunner:
 
 
 class _Lane:
-    """A queue's places in this runner and who has them."""
+    """A queue's places in this runner and who has them: `tasks` by the kind of their job."""
 
     def __init__(self, queue: str, places: int, poll_s: float) -> None:
         self.queue = queue
         self.places = places
         self.pace = Pace(poll_s)
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.is_busy = False
+        self.looked_at = float("-inf")
+        self.tasks: dict[asyncio.Task[None], str] = {}
         self.attempts: dict[tuple[str, str], Attempt] = {}
 
     def start(self, job: ClaimedJob, execution: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(execution, name=f"{job.kind} {job.id}")
-        self.tasks.add(task)
+        self.tasks[task] = job.kind
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
+        del self.tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a job could not be ended", task=task.get_name(), exc_info=error)
         self.pace.wake()

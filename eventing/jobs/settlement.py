@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from db.repositories.job_queue import AttemptEnd, ClaimedJob
+from db.repositories.job_claims import ClaimedJob
+from db.repositories.job_queue import AttemptEnd
 from eventing.jobs.kind import JobKind, JobRun
 from eventing.jobs.outcomes import Done, Effect, GiveUp, JobCancelled, Retry
 
