@@ -5,8 +5,10 @@ every answer must be public (or lie in an allowed network), and the socket goes 
 while Host header, SNI and certificate check keep the name.
 
 httpcore's single connection is used without a client or a pool around it. Redirects, proxies from the
-environment, cookies and decompression then do not exist; a kept connection that the server just closed fails
-no delivery; and no cancelled request can wear the pool out (httpcore issue 1093).
+environment, cookies and decompression then do not exist, and no cancelled request can wear a pool out (httpcore issue
+1093). A connection may be kept for the next request to the same origin. That request is judged like every other: the
+host is resolved again, and the connection used only if its address is among the answers. One that the server closed
+in the meantime fails no request, which is then sent on a fresh connection.
 """
 
 import asyncio
@@ -14,10 +16,11 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpcore
@@ -56,6 +59,7 @@ _OWN_HEADERS = frozenset(
     )
 )
 _DIALLED_AT_MOST = 3
+_KEPT_AT_MOST = 256
 
 
 class EgressRefused(DomainError):
@@ -93,13 +97,21 @@ def check_url(url: str, *, pointer: str = "/url") -> None:
         raise Invalid("The URL cannot be used.", faults=faults)
 
 
+@cache
+def _trusting_the_usual() -> ssl.SSLContext:
+    # Reading the certificates of every authority twice takes tens of milliseconds.
+    return httpcore.default_ssl_context()
+
+
 class Egress:
     """An HTTP/1.1 client for addresses that others choose; one per process, used in one event loop.
 
-    `allow` names the networks (CIDR) that may be reached although they are not public; a malformed one raises
-    ValueError. `timeout_s` bounds a whole request, from name resolution to the last byte. At most
-    `max_response_bytes` of a body are read and kept. At most `max_connections` requests run at once; waiting
-    for a turn counts as time of the request, so callers keep their own concurrency below it.
+    `allow` names the networks (CIDR) that may be reached although they are not public, at any port; a malformed one
+    raises ValueError. `ports` are those that may be reached at public addresses, all when there is none. An idle
+    connection is kept for `keep_s` seconds, not at all by default. `timeout_s` bounds a whole request, from name
+    resolution to the last byte. At most `max_response_bytes` of a body are read and kept. At most `max_connections`
+    requests run at once; waiting for a turn counts as time of the request, so callers keep their own concurrency
+    below it.
     """
 
     def __init__(
@@ -109,16 +121,19 @@ class Egress:
         timeout_s: float = 15.0,
         max_response_bytes: int = 64 * 1024,
         max_connections: int = 100,
+        ports: Collection[int] = (),
+        keep_s: float = 0.0,
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._max_response_bytes = max_response_bytes
-        self._allow = tuple(ip_network(network) for network in allow)
+        self._gate = _Gate(tuple(ip_network(network) for network in allow), frozenset(ports))
+        self._kept = _Kept(keep_s)
         self._slots = asyncio.Semaphore(max_connections)
         self._names = _Names()
         self._resolve = resolve or self._names.resolve
-        self._ssl_context = ssl_context or httpcore.default_ssl_context()
+        self._ssl_context = ssl_context or _trusting_the_usual()
 
     async def request(
         self,
@@ -133,51 +148,185 @@ class Egress:
 
         Raises EgressRefused when it must not be sent, EgressFailed when no complete answer came in time.
         """
-        target, wire_headers = _wire(url, headers)
+        target, wire_headers = _wire(url, headers, keep=self._kept.is_wanted)
         limit = self._timeout_s if timeout_s is None else timeout_s
-        dialler = _Dialler(self._resolve, self._allow)
-        connection = httpcore.AsyncHTTPConnection(target.origin, ssl_context=self._ssl_context, network_backend=dialler)
         started = time.monotonic()
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._slots,
-                connection.stream(
-                    method,
-                    target,
-                    headers=wire_headers,
-                    content=body,
-                    extensions={"timeout": {"connect": limit}},
-                ) as response,
-            ):
-                content = await self._first_bytes(response)
+            async with asyncio.timeout(limit), self._slots:
+                addresses = await self._checked(target)
+                while (line := self._kept.take(_key(target.origin), addresses)) is not None:
+                    try:
+                        response, content = await self._exchange(line, method, target, wire_headers, body, limit)
+                        break
+                    except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+                        # The server closed it while it was idle, or may have: the fresh one below tells.
+                        continue
+                else:
+                    line = _Line(target.origin, _Dialler(addresses), self._ssl_context)
+                    response, content = await self._exchange(line, method, target, wire_headers, body, limit)
         except TimeoutError:
             raise EgressFailed(f"No complete answer within {limit:g} s.") from None
         except httpcore.LocalProtocolError as error:
             raise EgressRefused(f"The request cannot be sent: {error}.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             raise EgressFailed(f"No answer: {str(error) or type(error).__name__}.") from error
-        finally:
-            await dialler.aclose()
         return EgressResponse(
             status=response.status,
             headers={name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers},
             body=content,
             duration_ms=(time.monotonic() - started) * 1000,
-            address=dialler.address,
+            address=line.dialler.address,
         )
 
     async def aclose(self) -> None:
-        """Stop resolving names. Requests that still wait for an answer go on until their time is over."""
+        """Stop resolving names and close idle connections. Requests that still wait for an answer go on until their
+        time is over."""
         self._names.close()
+        await self._kept.aclose()
 
-    async def _first_bytes(self, response: httpcore.Response) -> bytes:
+    async def _checked(self, target: httpcore.URL) -> list[Address]:
+        host, port = target.host.decode("ascii"), target.origin.port
+        try:
+            ip_address(host)
+        except ValueError:
+            answers = await self._resolve(host, port)
+        else:
+            answers = [host]
+        addresses = [_unmapped(ip_address(answer)) for answer in answers]
+        if not addresses:
+            raise OSError("the host name has no address")
+        self._gate.check(host, addresses, port)
+        return addresses[:_DIALLED_AT_MOST]
+
+    async def _exchange(
+        self,
+        line: "_Line",
+        method: str,
+        target: httpcore.URL,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        limit: float,
+    ) -> tuple[httpcore.Response, bytes]:
+        is_whole = False
+        try:
+            extensions = {"timeout": {"connect": limit}}
+            async with line.connection.stream(
+                method, target, headers=headers, content=body, extensions=extensions
+            ) as response:
+                content, is_whole = await self._first_bytes(response)
+        finally:
+            if is_whole and line.connection.is_idle():
+                await self._kept.put(line)
+            else:
+                await line.dialler.aclose()
+        return response, content
+
+    async def _first_bytes(self, response: httpcore.Response) -> tuple[bytes, bool]:
         content = bytearray()
         async for chunk in response.aiter_stream():
             content += chunk
             if len(content) >= self._max_response_bytes:
-                break
-        return bytes(content[: self._max_response_bytes])
+                return bytes(content[: self._max_response_bytes]), False
+        return bytes(content), True
+
+
+class _Gate:
+    """Which addresses may be dialled."""
+
+    def __init__(self, allow: tuple[Network, ...], ports: frozenset[int]) -> None:
+        self._allow = allow
+        self._ports = ports
+
+    def check(self, host: str, addresses: Iterable[Address], port: int) -> None:
+        """Raise EgressRefused. One bad answer condemns all: a name with public and private addresses is an attack or a
+        mistake."""
+        for address in addresses:
+            if any(address in network for network in self._allow):
+                continue
+            if not is_public(address):
+                # The address stays unsaid: it may come from a name server that only we can ask.
+                raise EgressRefused(f"{host} is at an address that may not be called.")
+            if self._ports and port not in self._ports:
+                raise EgressRefused(f"Port {port} may not be called.")
+
+
+_Key = tuple[bytes, bytes, int]
+
+
+def _key(origin: httpcore.Origin) -> _Key:
+    return origin.scheme, origin.host, origin.port
+
+
+class _Line:
+    """A connection to one origin."""
+
+    def __init__(self, origin: httpcore.Origin, dialler: "_Dialler", ssl_context: ssl.SSLContext) -> None:
+        self.key = _key(origin)
+        self.dialler = dialler
+        self.connection = httpcore.AsyncHTTPConnection(origin, ssl_context=ssl_context, network_backend=dialler)
+        self.expires_at = 0.0
+
+
+class _Kept:
+    """Idle connections by origin, for some seconds."""
+
+    def __init__(self, keep_s: float) -> None:
+        self.is_wanted = keep_s > 0
+        self._keep_s = keep_s
+        self._lines: dict[_Key, list[_Line]] = {}
+        self._count = 0
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def take(self, key: _Key, addresses: Collection[Address]) -> _Line | None:
+        """The connection that was used last, to one of these very addresses, as long as its server keeps it open."""
+        lines = self._lines.get(key, [])
+        found: _Line | None = None
+        while lines and found is None:
+            line = lines.pop()
+            self._count -= 1
+            fresh = time.monotonic() < line.expires_at and not line.connection.has_expired()
+            if fresh and any(line.dialler.address == str(address) for address in addresses):
+                found = line
+            else:
+                self._close(line)
+        if not lines:
+            self._lines.pop(key, None)
+        return found
+
+    async def put(self, line: _Line) -> None:
+        """Keep a connection that is idle, if there is room."""
+        now = time.monotonic()
+        if self._count >= _KEPT_AT_MOST:
+            self._expire(now)
+        if not self.is_wanted or self._count >= _KEPT_AT_MOST:
+            await line.dialler.aclose()
+            return
+        line.expires_at = now + self._keep_s
+        self._lines.setdefault(line.key, []).append(line)
+        self._count += 1
+
+    async def aclose(self) -> None:
+        lines = [line for lines in self._lines.values() for line in lines]
+        self._lines.clear()
+        self._count = 0
+        for line in lines:
+            await line.dialler.aclose()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _expire(self, now: float) -> None:
+        for key, lines in list(self._lines.items()):
+            for line in [line for line in lines if line.expires_at <= now]:
+                lines.remove(line)
+                self._count -= 1
+                self._close(line)
+            if not lines:
+                del self._lines[key]
+
+    def _close(self, line: _Line) -> None:
+        task = asyncio.ensure_future(line.dialler.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 class _Names:
@@ -202,9 +351,8 @@ class _Dialler(httpcore.AsyncNetworkBackend):
     It owns it because a cancelled TLS handshake would leave the socket open for ever.
     """
 
-    def __init__(self, resolve: Resolve, allow: tuple[Network, ...]) -> None:
-        self._resolve = resolve
-        self._allow = allow
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._addresses = addresses
         self._network = httpcore.AnyIOBackend()
         self._stream: httpcore.AsyncNetworkStream | None = None
         self.address = ""
@@ -217,7 +365,7 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        *others, last = (await self._checked(host, port))[:_DIALLED_AT_MOST]
+        *others, last = self._addresses
         # A share each, so that a first address which swallows packets leaves time for the next.
         share = None if timeout is None else timeout / (len(others) + 1)
 
@@ -235,22 +383,6 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         if self._stream is not None:
             await self._stream.aclose()
 
-    async def _checked(self, host: str, port: int) -> list[Address]:
-        try:
-            addresses = [_unmapped(ip_address(host))]
-        except ValueError:
-            addresses = [_unmapped(ip_address(answer)) for answer in await self._resolve(host, port)]
-        if not addresses:
-            raise OSError("the host name has no address")
-        # One bad answer condemns all: a name with public and private addresses is an attack or a mistake.
-        if not all(self._may_dial(address) for address in addresses):
-            # The address stays unsaid: it may come from a name server that only we can ask.
-            raise EgressRefused(f"{host} is at an address that may not be called.")
-        return addresses
-
-    def _may_dial(self, address: Address) -> bool:
-        return is_public(address) or any(address in network for network in self._allow)
-
 
 def _unmapped(address: Address) -> Address:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -266,15 +398,13 @@ def is_public(address: Address) -> bool:
     return address.is_global and not refused
 
 
-def _wire(url: str, headers: Mapping[str, str]) -> tuple[httpcore.URL, list[tuple[bytes, bytes]]]:
+def _wire(url: str, headers: Mapping[str, str], *, keep: bool) -> tuple[httpcore.URL, list[tuple[bytes, bytes]]]:
     """The request line's URL and the headers as bytes; EgressRefused when either cannot be sent."""
-    if problem := next(_url_faults(url), None):
-        raise EgressRefused(problem[1])
-    parsed = httpx.URL(url)
+    target, host = _target(url)
     own = {
-        "host": parsed.netloc.decode("ascii"),
+        "host": host,
         "accept-encoding": "identity",
-        "connection": "close",
+        **({} if keep else {"connection": "close"}),
         "user-agent": "Formstream",
     }
     given = {name.lower(): value for name, value in headers.items() if name.lower() not in _OWN_HEADERS}
@@ -282,8 +412,17 @@ def _wire(url: str, headers: Mapping[str, str]) -> tuple[httpcore.URL, list[tupl
         wire = [(name.encode("ascii"), value.encode("ascii")) for name, value in (own | given).items()]
     except UnicodeEncodeError as error:
         raise EgressRefused("A header has characters outside ASCII.") from error
-    port = parsed.port
-    return httpcore.URL(scheme=parsed.scheme, host=parsed.raw_host, port=port, target=parsed.raw_path), wire
+    return target, wire
+
+
+@lru_cache(maxsize=1024)
+def _target(url: str) -> tuple[httpcore.URL, str]:
+    """The URL as it is requested, and its Host header."""
+    if problem := next(_url_faults(url), None):
+        raise EgressRefused(problem[1])
+    parsed = httpx.URL(url)
+    target = httpcore.URL(scheme=parsed.scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
+    return target, parsed.netloc.decode("ascii")
 
 
 def _url_faults(url: str) -> Iterator[tuple[str, str]]:

@@ -24,9 +24,16 @@ FEATURES: Final[dict[str, Feature]] = {
     "webhooks": Feature("Events are delivered to addresses of the tenant's choice."),
     "imports": Feature("Forms and responses are brought in from files."),
     "exports": Feature("Responses, and all data of the tenant, are exported. Platform administrators always can."),
+    "lake": Feature("Responses are written to the lake each day, as Parquet files."),
+    "analytics_sql": Feature("Analysts ask the tables of responses in SQL."),
+    "reports": Feature("Reports are made of responses and mailed by schedule."),
+    "ai": Feature("Models look at texts: labels, entities, summaries, search by meaning."),
+    "ai_generation": Feature("Forms are drafted from a prompt, and a generating model, where there is one, writes."),
     "login_codes": Feature("People can log in with a code instead of their password.", default=False, own=True),
     "require_second_factor": Feature("Nobody logs in with a password alone.", default=False, own=True),
-    "mail": Feature("Mails tell of responses. Mails about accounts are sent in any case."),
+    "mail": Feature(
+        "Mails tell of responses, and mailings go to many people. Mails about accounts are sent in any case."
+    ),
 }
 """Every switch there is. Where each is asked for is found by its name; a test sees to it that each is."""
 

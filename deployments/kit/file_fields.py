@@ -8,7 +8,8 @@ FILE_TYPES: Final = frozenset({"file", "image", "signature"})
 
 # A stored definition does not repeat what is the default of its type.
 _ACCEPTED: Final[dict[str, tuple[str, ...]]] = {"file": (), "image": ("image/*",), "signature": ("image/png",)}
-_MAX_SIZE: Final = 10 * 1024**2
+DEFAULT_MAX_SIZE: Final = 10 * 1024**2
+"""Of a file whose field says nothing, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class FileField:
 
     path: tuple[str, ...]
     accept: tuple[str, ...] = ()
-    max_size: int = _MAX_SIZE
+    max_size: int = DEFAULT_MAX_SIZE
 
     @property
     def id(self) -> str:
@@ -47,7 +48,7 @@ def _fields_in(elements: Any, path: tuple[str, ...]) -> Iterator[FileField]:
         here = (*path, element["id"])
         if element["type"] in FILE_TYPES:
             accept = element.get("accept", _ACCEPTED[element["type"]])
-            yield FileField(here, tuple(accept), element.get("max_size", _MAX_SIZE))
+            yield FileField(here, tuple(accept), element.get("max_size", DEFAULT_MAX_SIZE))
         elif "elements" in element:
             # A section only gathers what it holds; the answers of a repeating group are below the group's own id.
             yield from _fields_in(element["elements"], path if element["type"] == "section" else here)

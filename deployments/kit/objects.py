@@ -6,13 +6,21 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import IO, Any, cast
+from typing import IO, Any, Final, cast
 
 import obstore
 from obstore.store import ObjectStore as Backend
 from obstore.store import from_url
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+EXPORTS: Final = "exports"
+LAKE: Final = "lake"
+SEARCH: Final = "search"
+REPORTS: Final = "reports"
+DERIVED: Final = (EXPORTS, LAKE, SEARCH, REPORTS)
+"""Folders of a tenant with files that were made of what the database holds. Those of a form are in a folder with its
+id."""
+
 _CHUNK_BYTES = 1 << 20
 # S3 takes no piece of a multipart upload that is smaller, except the last.
 _REMOTE_CHUNK_BYTES = 5 << 20

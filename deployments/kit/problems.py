@@ -40,6 +40,8 @@ def faults_of(error: ValidationError, prefix: str = "") -> tuple[Fault, ...]:
 def _code(kind: str, message: str) -> str:
     if kind in _CODES:
         return "format.email" if kind == "value_error" and "email" in message else _CODES[kind]
+    if "." in kind:
+        return kind  # a code of our own; pydantic's have no dots
     for name in _FORMATS:
         if kind.startswith(name):
             return f"format.{name}"

@@ -1,4 +1,4 @@
-"""Quotas of a tenant: refused exactly at the limit, and told of once a day."""
+"""Quotas of a tenant: refused exactly at the limit, told of once a day, and once a month when four fifths are used."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.errors import Forbidden
 from eventing.events.envelope import Origin
-from eventing.events.tenancy import QuotaExceeded
+from eventing.events.tenancy import QuotaApproached, QuotaExceeded
 from eventing.outbox import record
 
 _ACTOR: Final = "system:quotas"
@@ -33,8 +33,36 @@ async def require_room(
 ) -> None:
     """Raise `refusal` unless `more` fits beside what `used` counts. What it found stays true until the commit."""
     limit = await QuotaRepository(unit.session, unit.tenant).limit(refusal.quota)
-    if limit is not None and await used() + more > limit:
+    if limit is None:
+        return
+    total = await used() + more
+    if total > limit:
         raise refusal(f"{refusal.title}: the limit is {limit}")
+    await note_use(unit, refusal.quota, total, limit)
+
+
+def comes_close(used: int, limit: int) -> bool:
+    """Whether four fifths of a limit are used."""
+    return limit > 0 and used * 5 >= limit * 4
+
+
+async def note_use(unit: UnitOfWork, quota: str, used: int, limit: int, of: str = "") -> None:
+    """Tell of a use that comes close to its limit, once a month (UTC) for each quota, and each `of` where it has
+    several."""
+    if not comes_close(used, limit):
+        return
+    if await QuotaRepository(unit.session, unit.tenant).note(approach(quota, of), this_month()):
+        record(unit, QuotaApproached(quota=quota, used=used, limit=limit), actor=_ACTOR, origin=Origin())
+
+
+def approach(quota: str, of: str = "") -> str:
+    """How it is noted that a quota comes close to its limit."""
+    return f"{quota}:80:{of}" if of else f"{quota}:80"
+
+
+def this_month() -> str:
+    """The period of such a note."""
+    return utc_now().date().isoformat()[:7]
 
 
 class QuotaNotices:

@@ -1,24 +1,27 @@
 """A published version, ready to check answers: everything that can be decided before an answer comes, is."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from deployments.kit.engine.columns import Column, merge
+from deployments.kit.engine.columns import LABELLED, Column, Kind, Style, merge
 from deployments.kit.engine.compiler import Compiler, Display, Item, Rule
 from deployments.kit.engine.decision import Decision
 from deployments.kit.engine.definition import Definition
 from deployments.kit.engine.expressions import CLOCK
+from deployments.kit.engine.expressions.types import DATE, DATETIME, NUMBER, TRUTH
 from deployments.kit.engine.faults import MAX_FAULTS, pointer
 from deployments.kit.engine.fields import Field
 from deployments.kit.engine.fields.files import FileRules
 from deployments.kit.engine.logic import logic_of
+from deployments.kit.engine.meaning import answer_types
 from deployments.kit.engine.plan import Plan, plan
 from deployments.kit.engine.steps import Step, run
 from deployments.kit.errors import Fault
 
+_KINDS: Final[Mapping[str, Kind]] = {NUMBER: "number", TRUTH: "boolean", DATE: "date", DATETIME: "datetime"}
 _NOT_AN_OBJECT: Final = Fault("/answers", "type", "The answers must be an object.")
 
 
@@ -132,7 +135,7 @@ def compile_form(definition: Definition) -> CompiledForm:
     compiler = Compiler(definition, parts)
     return CompiledForm(
         definition=definition,
-        columns=tuple(column for field in definition.fields for column in field.export_columns()),
+        columns=columns_of(definition),
         file_fields=compiler.file_fields(),
         _plan=parts,
         _steps=compiler.steps(),
@@ -146,6 +149,19 @@ def compile_form(definition: Definition) -> CompiledForm:
     )
 
 
+def columns_of(definition: Definition, style: Style = LABELLED) -> tuple[Column, ...]:
+    """The columns of one version, in the order of its fields."""
+    columns = tuple(column for field in definition.fields for column in field.export_columns(style))
+    calculated = {field.id for field in definition.fields if field.type == "calculated"}
+    if not calculated:
+        return columns
+    types = answer_types(definition)
+    return tuple(
+        replace(column, kind=_KINDS.get(types[column.key], "text")) if column.key in calculated else column
+        for column in columns
+    )
+
+
 def merged_columns(forms: Sequence[CompiledForm]) -> tuple[Column, ...]:
     """The columns of several versions of one form, oldest first, as one table.
 
@@ -153,6 +169,11 @@ def merged_columns(forms: Sequence[CompiledForm]) -> tuple[Column, ...]:
     the newest title wins. Every column reads answers of every version.
     """
     return merge(form.columns for form in forms)
+
+
+def table_columns(definitions: Iterable[Definition], style: Style = LABELLED) -> tuple[Column, ...]:
+    """The same of definitions, in a style."""
+    return merge(columns_of(definition, style) for definition in definitions)
 
 
 def _moment(now: datetime | None) -> str:

@@ -34,6 +34,8 @@ _DETAILS: Final = {
     "definition.bad_id": "An id has letters, digits and underscores, begins with a letter, and is at most 64 long.",
     "definition.bad_text": "The text holds characters that are not allowed here.",
 }
+_HOLDING: Final = ("section", "group")
+_NOT_HERE: Final = "A group holds neither groups nor sections, a section no sections."
 _AT_TYPE: Final = ("union_tag_invalid", "union_tag_not_found")
 
 
@@ -79,6 +81,8 @@ def _fault(error: ErrorDetails) -> Fault:
         code = "definition.bad_id"
     if kind in _AT_TYPE:
         place = (*place, "type")
+        if error.get("ctx", {}).get("tag") in _HOLDING:
+            return Fault(pointer(*place), "definition.not_here", _NOT_HERE)
     return Fault(pointer(*place), code, printable(_DETAILS.get(code, error["msg"])))
 
 

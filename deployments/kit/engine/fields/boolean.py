@@ -2,13 +2,14 @@
 
 from typing import Any, ClassVar, Literal
 
-from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style
 from deployments.kit.engine.expressions import View
 from deployments.kit.engine.expressions.types import TRUTH
 from deployments.kit.engine.fields.field import Field, Validator
 from deployments.kit.errors import Fault
 
-_TEXTS = {True: "Yes", False: "No"}
+TEXTS = {True: {True: "Yes", False: "No"}, False: {True: "true", False: "false"}}
+"""How truths are told: as labels, and else."""
 
 
 class BooleanField(Field):
@@ -30,14 +31,14 @@ class BooleanField(Field):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
-        field_id = self.id
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        field_id, texts = self.id, TEXTS[style.labels]
 
         def cell(answers: Answers) -> str:
             value = answers.get(field_id)
-            return _TEXTS[value] if type(value) is bool else ""
+            return texts[value] if type(value) is bool else ""
 
-        return (Column(field_id, self.title, field_id, cell),)
+        return (Column(field_id, self.title, field_id, cell, "boolean"),)
 
 
 class YesNoField(BooleanField):

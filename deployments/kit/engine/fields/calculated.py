@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style
 from deployments.kit.engine.expressions.numbers import normal
+from deployments.kit.engine.fields.boolean import TEXTS
 from deployments.kit.engine.fields.field import Condition, Field, Validator
 from deployments.kit.errors import Fault
-
-_TEXTS = {True: "Yes", False: "No"}
 
 
 class CalculatedField(Field):
@@ -31,13 +30,13 @@ class CalculatedField(Field):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
-        field_id = self.id
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        field_id, texts = self.id, TEXTS[style.labels]
 
         def cell(answers: Answers) -> str:
             value = answers.get(field_id)
             if type(value) is bool:
-                return _TEXTS[value]
+                return texts[value]
             return str(value) if type(value) in (str, int, float) else ""
 
         return (Column(field_id, self.title, field_id, cell),)

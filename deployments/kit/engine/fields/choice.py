@@ -10,12 +10,20 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field as Attribute
 
-from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style, list_column, part_title
 from deployments.kit.engine.expressions import View
 from deployments.kit.engine.expressions.numbers import normal, sum_of
 from deployments.kit.engine.expressions.types import TEXT, list_of
 from deployments.kit.engine.fields.field import Field, Model, Validator, bounds_fault
-from deployments.kit.engine.fields.option import MAX_OPTIONS, Options, duplicate_faults, labels, option_ids, scores
+from deployments.kit.engine.fields.option import (
+    MAX_OPTIONS,
+    Option,
+    Options,
+    duplicate_faults,
+    option_ids,
+    scores,
+    told,
+)
 from deployments.kit.engine.fields.text import compile_text
 from deployments.kit.errors import Fault
 
@@ -112,8 +120,8 @@ class SingleChoiceField(OptionsField):
     def view(self, value: Any) -> Any:
         return value.get("option", value[OTHER]) if type(value) is dict else value
 
-    def export_columns(self) -> tuple[Column, ...]:
-        field_id, texts = self.id, labels(self.options)
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        field_id, texts = self.id, told(self.options, style)
 
         def cell(answers: Answers) -> str:
             value = answers.get(field_id)
@@ -173,19 +181,27 @@ class MultiChoiceField(OptionsField):
     def view(self, value: Any) -> Any:
         return [*value.get("options", ()), value[OTHER]] if type(value) is dict else value
 
-    def export_columns(self) -> tuple[Column, ...]:
-        chosen = (self._option_column(option.id, option.label) for option in self.options)
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        if style.lists:
+            names = told(self.options, style)
+            return (list_column(self.id, self.title, self.id, self._chosen, names), *self.other_columns())
+        chosen = (self._option_column(option, option.label if style.labels else option.id) for option in self.options)
         return (*chosen, *self.other_columns())
 
-    def _option_column(self, option_id: str, label: str) -> Column:
-        field_id = self.id
+    def _chosen(self, answers: Answers) -> list[str]:
+        value = answers.get(self.id)
+        chosen = value.get("options") if type(value) is dict else value
+        return chosen if type(chosen) is list else []
+
+    def _option_column(self, option: Option, text: str) -> Column:
+        field_id, option_id = self.id, option.id
 
         def cell(answers: Answers) -> str:
             value = answers.get(field_id)
             chosen = value.get("options") if type(value) is dict else value
-            return label if type(chosen) is list and option_id in chosen else ""
+            return text if type(chosen) is list and option_id in chosen else ""
 
-        return Column(f"{field_id}.{option_id}", part_title(self.title, label), field_id, cell)
+        return Column(f"{field_id}.{option_id}", part_title(self.title, option.label), field_id, cell)
 
 
 def compile_options(field: Field, options: Options, *tokens: object) -> Validator:

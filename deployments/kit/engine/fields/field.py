@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from deployments.kit.engine.columns import Column, value_column
+from deployments.kit.engine.columns import LABELLED, Column, Kind, Style, value_column
 from deployments.kit.engine.expressions import MAX_LENGTH, View
 from deployments.kit.engine.expressions.types import TEXT
 from deployments.kit.engine.faults import BoundFault, pointer
@@ -66,6 +66,8 @@ class Field(Element):
     """What an answer is in expressions (`expressions.types`)."""
     part_type: ClassVar[str] = TEXT
     """What each part of an answer is in expressions."""
+    column_kind: ClassVar[Kind] = "text"
+    """What the values of its column are, when the answer is one text or number."""
     browser_view: ClassVar[str | None] = None
     """How the browser finds what `view` returns (`serve_app/web/form/logic.js`); None: it is the answer itself."""
 
@@ -80,9 +82,9 @@ class Field(Element):
     def compile(self) -> Validator:
         """The validator of one answer: a closure with everything decided that does not depend on the answer."""
 
-    def export_columns(self) -> tuple[Column, ...]:
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
         """The columns of this field's answers; one when the answer is a single text or number."""
-        return (value_column(self.id, self.title),)
+        return (value_column(self.id, self.title, self.column_kind),)
 
     def view(self, value: Any) -> Any:
         """The normalised answer as expressions see it."""

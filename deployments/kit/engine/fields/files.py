@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field as Attribute
 from pydantic import Strict, StringConstraints
 
-from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style, list_column
 from deployments.kit.engine.expressions.types import TEXT, list_of
 from deployments.kit.engine.fields.field import Field, Validator
 from deployments.kit.errors import Fault
@@ -74,12 +74,18 @@ class UploadField(Field):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
-        field_id = self.id
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        field_id, told = self.id, style.file_address.format
+
+        def items(answers: Answers) -> list[str]:
+            value = answers.get(field_id)
+            return [told(file_id) for file_id in value] if type(value) is list else []
+
+        if style.lists:
+            return (list_column(field_id, self.title, field_id, items),)
 
         def cell(answers: Answers) -> str:
-            value = answers.get(field_id)
-            return " ".join(value) if type(value) is list else ""
+            return " ".join(items(answers))
 
         return (Column(field_id, self.title, field_id, cell),)
 

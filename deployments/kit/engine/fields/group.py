@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field as Attribute
 from pydantic import Strict
 
-from deployments.kit.engine.columns import Answers, Column
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style
 from deployments.kit.engine.expressions.types import MAP, list_of
 from deployments.kit.engine.fields.field import Element, Field, Label, Validator, bounds_fault
 from deployments.kit.engine.fields.leaves import Leaf
@@ -16,6 +16,8 @@ from deployments.kit.errors import Fault
 
 MAX_ITEMS: Final = 100
 MAX_INSIDE: Final = 100
+MOST_ITEMS: Final = 20
+"""How many items an answer may have where the definition does not say."""
 
 CheckItem = Callable[[int, dict[str, Any], Any, list[Fault]], dict[str, Any] | None]
 """Takes the place of an item, the item and its surroundings; returns its normalised answers, None when it has none."""
@@ -34,7 +36,7 @@ class GroupField(Field):
     """What is asked of each item."""
     min_items: int = Attribute(default=0, ge=0, le=MAX_ITEMS)
     """Fewest items of an answer."""
-    max_items: int = Attribute(default=20, ge=1, le=MAX_ITEMS)
+    max_items: int = Attribute(default=MOST_ITEMS, ge=1, le=MAX_ITEMS)
     """Most items of an answer."""
     item_title: Label | None = None
     """What an item is called."""
@@ -87,7 +89,7 @@ class GroupField(Field):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
         field_id = self.id
 
         def cell(answers: Answers) -> str:

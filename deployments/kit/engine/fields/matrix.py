@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal
 
-from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style, list_column, part_title
 from deployments.kit.engine.expressions import View
 from deployments.kit.engine.expressions.numbers import normal, sum_of
 from deployments.kit.engine.expressions.types import MAP, TEXT, list_of
@@ -19,9 +19,9 @@ from deployments.kit.engine.fields.option import (
     Option,
     Options,
     duplicate_faults,
-    labels,
     option_ids,
     scores,
+    told,
 )
 from deployments.kit.errors import Fault
 
@@ -103,8 +103,8 @@ class MatrixField(TableField):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
-        texts = labels(self.columns)
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        texts = told(self.columns, style)
         return tuple(self._row_column(row, texts) for row in self.rows)
 
     def _row_column(self, row: Option, texts: Mapping[str, str]) -> Column:
@@ -132,18 +132,31 @@ class MatrixMultiField(TableField):
     def compile_row(self, row_id: str) -> Validator:
         return compile_options(self, self.columns, row_id)
 
-    def export_columns(self) -> tuple[Column, ...]:
-        return tuple(self._cell_column(row, column) for row in self.rows for column in self.columns)
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
+        if style.lists:
+            return tuple(self._list_column(row, told(self.columns, style)) for row in self.rows)
+        return tuple(self._cell_column(row, column, style) for row in self.rows for column in self.columns)
 
-    def _cell_column(self, row: Option, column: Option) -> Column:
-        field_id, row_id, column_id, label = self.id, row.id, column.id, column.label
+    def _list_column(self, row: Option, names: Mapping[str, str]) -> Column:
+        field_id, row_id = self.id, row.id
+
+        def items(answers: Answers) -> list[str]:
+            value = answers.get(field_id)
+            chosen = value.get(row_id) if type(value) is dict else None
+            return chosen if type(chosen) is list else []
+
+        return list_column(f"{field_id}.{row_id}", part_title(self.title, row.label), field_id, items, names)
+
+    def _cell_column(self, row: Option, column: Option, style: Style) -> Column:
+        field_id, row_id, column_id = self.id, row.id, column.id
+        text = column.label if style.labels else column.id
 
         def cell(answers: Answers) -> str:
             value = answers.get(field_id)
             chosen = value.get(row_id) if type(value) is dict else None
-            return label if type(chosen) is list and column_id in chosen else ""
+            return text if type(chosen) is list and column_id in chosen else ""
 
-        title = part_title(self.title, row.label, label)
+        title = part_title(self.title, row.label, column.label)
         return Column(f"{field_id}.{row_id}.{column_id}", title, field_id, cell)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field as Attribute
 from pydantic import PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from deployments.kit.engine.columns import Kind
 from deployments.kit.engine.expressions import View
 from deployments.kit.engine.expressions.numbers import normal, number_text
 from deployments.kit.engine.expressions.types import NUMBER
@@ -58,6 +59,7 @@ class NumericField(Field):
     """What all numeric types share."""
 
     value_type: ClassVar[str] = NUMBER
+    column_kind: ClassVar[Kind] = "integer"
 
     def worth(self) -> View:
         return lambda value: value
@@ -66,6 +68,7 @@ class NumericField(Field):
 class DecimalField(NumericField):
     """What number and currency share."""
 
+    column_kind: ClassVar[Kind] = "number"
     default_decimals: ClassVar[int | None] = None
 
     validation: NumberValidation = NumberValidation()

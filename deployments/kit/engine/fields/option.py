@@ -7,6 +7,7 @@ from pydantic import Field as Attribute
 from pydantic import PlainValidator, Strict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from deployments.kit.engine.columns import Style
 from deployments.kit.engine.fields.field import Label, Model
 from deployments.kit.errors import Fault
 
@@ -59,6 +60,11 @@ def scores(options: Iterable[Option]) -> dict[str, float]:
 def labels(options: Iterable[Option]) -> dict[str, str]:
     """The label of each option id."""
     return {option.id: option.label for option in options}
+
+
+def told(options: Iterable[Option], style: Style) -> dict[str, str]:
+    """What stands in a table for each option id."""
+    return {option.id: option.label if style.labels else option.id for option in options}
 
 
 def duplicate_faults(options: Iterable[Option], name: str) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Strict
 
-from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style, part_title
 from deployments.kit.engine.expressions.types import MAP, NUMBER
 from deployments.kit.engine.fields.country import CountryCode, normal_country
 from deployments.kit.engine.fields.field import Field, Validator
@@ -34,7 +34,7 @@ class PartsField(Field):
     def parts(self) -> frozenset[str]:
         return frozenset(self.names)
 
-    def export_columns(self) -> tuple[Column, ...]:
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
         return tuple(self._part_column(name) for name in self.names)
 
     def _part_column(self, name: str) -> Column:
@@ -44,7 +44,8 @@ class PartsField(Field):
             value = answers.get(field_id)
             return str(value.get(name, "")) if type(value) is dict else ""
 
-        return Column(f"{field_id}.{name}", part_title(self.title, name.replace("_", " ").capitalize()), field_id, cell)
+        title = part_title(self.title, name.replace("_", " ").capitalize())
+        return Column(f"{field_id}.{name}", title, field_id, cell, "number" if self.part_type == NUMBER else "text")
 
 
 class LocationField(PartsField):

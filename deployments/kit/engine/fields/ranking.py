@@ -7,7 +7,7 @@ Options may be left out; a rank may be given twice only with `allow_ties`.
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from deployments.kit.engine.columns import Answers, Column, part_title
+from deployments.kit.engine.columns import LABELLED, Answers, Column, Style, part_title
 from deployments.kit.engine.expressions.types import MAP, NUMBER
 from deployments.kit.engine.fields.choice import ChoicesValidation, compile_count, compile_options
 from deployments.kit.engine.fields.field import Field, Validator, bounds_fault
@@ -49,7 +49,7 @@ class RankingField(Field):
 
         return check
 
-    def export_columns(self) -> tuple[Column, ...]:
+    def export_columns(self, style: Style = LABELLED) -> tuple[Column, ...]:
         return tuple(self._rank_column(option.id, option.label) for option in self.options)
 
     def _compile_ranks(self) -> Validator:
@@ -86,7 +86,7 @@ class RankingField(Field):
             value = answers.get(field_id)
             return str(value[option_id]) if type(value) is dict and option_id in value else ""
 
-        return Column(f"{field_id}.{option_id}", part_title(self.title, label), field_id, cell)
+        return Column(f"{field_id}.{option_id}", part_title(self.title, label), field_id, cell, "integer")
 
 
 TYPES = (RankingField,)

@@ -81,7 +81,7 @@ class TemporalField(Field):
 class DateField(TemporalField):
     """A calendar date, `YYYY-MM-DD`."""
 
-    value_type = DATE
+    value_type, column_kind = DATE, "date"
     format_code, format_detail = "format.date", "Enter a date as YYYY-MM-DD."
     type: Literal["date"]
 
@@ -118,7 +118,7 @@ class TimeField(TemporalField):
 class DateTimeField(TemporalField):
     """A moment with its offset from UTC (RFC 3339); normalised to whole seconds of UTC, `YYYY-MM-DDTHH:MM:SSZ`."""
 
-    value_type = DATETIME
+    value_type, column_kind = DATETIME, "datetime"
     format_code, format_detail = (
         "format.datetime",
         "Enter a date and time with an offset, as 2025-01-31T09:30:00Z.",
