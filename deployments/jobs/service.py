@@ -1,12 +1,15 @@
 """The rules of jobs: who may see, end and repeat them, and when."""
 
 from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
 
 from db.models.jobs import Job
 from db.repositories.jobs import JobRepository
 from db.session import UnitOfWork
 from db.types import utc_now
-from deployments.jobs.errors import JobFinished, JobNotFound, JobNotRetryable
+from deployments.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobSuperseded
 from deployments.kit.principal import Principal
 from eventing.jobs import jobs_topic
 
@@ -18,11 +21,21 @@ async def get(unit: UnitOfWork, principal: Principal, job_id: str) -> Job:
 
 
 async def page(
-    unit: UnitOfWork, principal: Principal, *, kind: str | None, state: str | None, before_id: str | None, limit: int
+    unit: UnitOfWork,
+    principal: Principal,
+    *,
+    kind: str | None,
+    state: str | None,
+    queue: str | None,
+    created_since: datetime | None,
+    before_id: str | None,
+    limit: int,
 ) -> Sequence[Job]:
     """The tenant's jobs, newest first. Raises Forbidden."""
     principal.require("jobs:read")
-    return await _jobs(unit).page(kind=kind, state=state, before_id=before_id, limit=limit)
+    return await _jobs(unit).page(
+        kind=kind, state=state, queue=queue, created_since=created_since, before_id=before_id, limit=limit
+    )
 
 
 async def cancel(unit: UnitOfWork, principal: Principal, job_id: str) -> Job:
@@ -41,7 +54,10 @@ async def cancel(unit: UnitOfWork, principal: Principal, job_id: str) -> Job:
 
 
 async def retry(unit: UnitOfWork, principal: Principal, job_id: str) -> Job:
-    """Run a failed or cancelled job again, with all its attempts. Raises JobNotFound, JobNotRetryable, Forbidden."""
+    """Run a failed or cancelled job again, with all its attempts.
+
+    Raises JobNotFound, JobNotRetryable, JobSuperseded, Forbidden.
+    """
     principal.require("jobs:write")
     job = await _find(unit, job_id, for_update=True)
     if job.state not in ("failed", "cancelled"):
@@ -49,6 +65,11 @@ async def retry(unit: UnitOfWork, principal: Principal, job_id: str) -> Job:
     job.state, job.attempt, job.run_at = "queued", 0, utc_now()
     job.error, job.finished_at, job.cancel_requested = None, None, False
     job.progress_done, job.progress_total = 0, None
+    try:
+        async with unit.session.begin_nested():
+            await unit.session.flush()
+    except IntegrityError as error:
+        raise JobSuperseded from error
     unit.announce(jobs_topic(job.queue))
     return job
 

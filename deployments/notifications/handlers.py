@@ -1,22 +1,29 @@
 """Reactions of notifications: a submission becomes mails to the form's recipients, and one to who answered."""
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
+
+import structlog
+from jinja2 import TemplateError
 
 from db.models.notifications import Mail
 from db.repositories.mails import MailRepository
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
-from deployments.forms.contracts import Autoresponder, Form, FormsApi, FormSettings
-from deployments.kit.engine import CompiledForm, compile_form, stored_definition
+from deployments.forms.contracts import Form, FormsApi, FormSettings
 from deployments.kit.errors import Invalid, NotFound
 from deployments.kit.features import is_enabled, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.texts import text_in
-from deployments.notifications.message import Content, build, message_id, render
-from deployments.notifications.transport import MailDeferred, MailRejected, MailTransport
+from deployments.notifications.answers import Answers
+from deployments.notifications.message import Brand, Content, build, message_id, render
+from deployments.notifications.service import suppressions
+from deployments.notifications.stationery import Stationery
+from deployments.notifications.transport import MailboxUnknown, MailDeferred, MailRejected, MailTransport
+from deployments.notifications.voice import Voice, voice_of
+from deployments.notifications.wording import TooLong
 from deployments.responses.contracts import Response, ResponsesApi
 from eventing.consumer import Subscription
 from eventing.events.envelope import Event
@@ -29,8 +36,10 @@ REPLIES_A_DAY: Final = 5
 
 _TEMPLATE = "response_notification"
 _REPLY = "autoresponse"
-_KEPT = 256
 _DAY = timedelta(days=1)
+_DELAYS: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 7_200.0)
+
+_log = structlog.get_logger(__name__)
 
 
 class NotifyRecipients:
@@ -117,14 +126,19 @@ class SendMail:
     """Sends one mail. A folder holds it once; a mail server may get it twice after a crash, with one Message-ID."""
 
     def __init__(
-        self, database: Database, forms: FormsApi, responses: ResponsesApi, transport: MailTransport, sender: str
+        self,
+        database: Database,
+        forms: FormsApi,
+        responses: ResponsesApi,
+        transport: MailTransport,
+        stationery: Stationery,
     ) -> None:
         self._database = database
         self._forms = forms
         self._responses = responses
         self._transport = transport
-        self._sender = sender
-        self._compiled: OrderedDict[tuple[str, str, int], CompiledForm] = OrderedDict()
+        self._stationery = stationery
+        self._answers = Answers(forms)
 
     async def run(self, job: JobRun) -> Done | None:
         """Render and send; raises Retry while the mail server cannot take it, GiveUp when it never will."""
@@ -132,8 +146,12 @@ class SendMail:
         async with self._database.read(job.tenant_id) as unit:
             mail = await MailRepository(unit.session, unit.tenant).find(mail_id)
             allowed = is_enabled(await settings_of(unit), "mail")
-        if mail is None or mail.state == "sent":
+            suppressed = mail is not None and await suppressions.is_suppressed(unit, mail.recipient)
+            voice = await voice_of(unit, mail.template if mail is not None else "")
+        if mail is None or mail.state in ("sent", "bounced"):
             return None
+        if suppressed:
+            return Done(effect=_Outcome(mail_id, "suppressed", "", "the address is suppressed"))
         if not allowed:
             return Done(effect=_Outcome(mail_id, "dropped", "", "mail is switched off for the tenant"))
         principal = Principal.system(job.tenant_id, "notifications")
@@ -142,57 +160,69 @@ class SendMail:
             response = await self._responses.get(principal, job.payload["response_id"])
         except NotFound:
             return Done(effect=_Outcome(mail_id, "dropped", "", "the response is gone"))
-        content = await self._content(principal, mail, form, response)
-        if content is None:
+        letter = await self._content(principal, mail, form, response)
+        if letter is None:
             return Done(effect=_Outcome(mail_id, "dropped", "", "the form sends no replies any more"))
+        theme = form.settings.theme
+        brand = voice.brand if theme is None else voice.themed(theme.logo_url, theme.primary)
+        way_out = self._stationery.unsubscribe_url(job.tenant_id, mail_id)
+        content = _written(mail.template, *letter, voice, brand, way_out)
+        sender = self._stationery.sender
         try:
             message = build(
                 content,
-                sender=self._sender,
+                sender=sender,
                 to=mail.recipient,
-                message_id=message_id(mail_id, self._sender),
+                message_id=message_id(mail_id, sender),
                 date=mail.created_at,
+                unsubscribe_url=self._stationery.one_click(way_out),
+                brand=brand,
+                mail_id=mail_id,
             )
-            await self._transport.send(message, mail_id)
+            await self._transport.send(message, mail_id, self._stationery.return_path(mail_id))
         except MailDeferred as error:
             raise Retry(error.detail, effect=_Outcome(mail_id, "queued", content.subject, error.detail)) from error
+        except MailboxUnknown as error:
+            raise GiveUp(error.detail, effect=_Outcome(mail_id, "bounced", content.subject, error.detail)) from error
         except (MailRejected, Invalid) as error:
             raise GiveUp(error.detail, effect=_Outcome(mail_id, "failed", content.subject, error.detail)) from error
         return Done(effect=_Outcome(mail_id, "sent", content.subject, None))
 
-    async def _content(self, principal: Principal, mail: Mail, form: Form, response: Response) -> Content | None:
+    async def _content(
+        self, principal: Principal, mail: Mail, form: Form, response: Response
+    ) -> tuple[dict[str, object], Sequence[str]] | None:
+        """What the mail says, and the languages it may say it in; None when it is not wanted any more."""
+        values: dict[str, object] = {"form_title": form.title, "submitted_at": response.submitted_at}
+        if mail.template != _REPLY:
+            answers = await self._answers.pairs(principal, form, response)
+            return {**values, "answers": answers}, await self._own_language(principal.tenant_id)
         reply = form.settings.autoresponder
-        if mail.template == _REPLY:
-            return None if reply is None or not reply.enabled else await self._reply(principal, reply, form, response)
-        values = {
-            "form_title": form.title,
-            "submitted_at": response.submitted_at,
-            "answers": await self._pairs(principal, form, response),
-        }
-        return render(_TEMPLATE, values)
-
-    async def _reply(self, principal: Principal, reply: Autoresponder, form: Form, response: Response) -> Content:
-        """In the language that the visitor's page named, else in the form's first one."""
-        rules = await self._rules(principal, form, response.version)
+        if reply is None or not reply.enabled:
+            return None
+        # In the language that the visitor's page named, else in the form's first one.
+        rules = await self._answers.rules(principal, form, response.version)
         chosen = response.meta.get("language")
         wanted = [*([chosen] if isinstance(chosen, str) else []), *rules.definition.languages]
-        answers = await self._pairs(principal, form, response) if reply.include_answers else []
-        values = {"subject": text_in(reply.subject, wanted), "text": text_in(reply.text, wanted), "answers": answers}
-        return render(_REPLY, values, wanted[0])
+        answers = await self._answers.pairs(principal, form, response) if reply.include_answers else []
+        said = {"subject": text_in(reply.subject, wanted), "text": text_in(reply.text, wanted), "answers": answers}
+        return {**values, **said}, wanted
 
-    async def _pairs(self, principal: Principal, form: Form, response: Response) -> list[tuple[str, str]]:
-        rules = await self._rules(principal, form, response.version)
-        cells = ((column.title, column.cell(response.answers)) for column in rules.columns)
-        return [(title, cell) for title, cell in cells if cell]
+    async def _own_language(self, tenant_id: str) -> Sequence[str]:
+        """The tenant's: those who are told of responses are its people."""
+        async with self._database.read(tenant_id) as unit:
+            return [(await settings_of(unit)).get("locale") or "en"]
 
-    async def _rules(self, principal: Principal, form: Form, version: int) -> CompiledForm:
-        key = (principal.tenant_id, form.id, version)
-        if key not in self._compiled:
-            published = await self._forms.get_version(principal, form.id, version)
-            self._compiled[key] = compile_form(stored_definition(published.definition))
-            if len(self._compiled) > _KEPT:
-                self._compiled.popitem(last=False)
-        return self._compiled[key]
+
+def _written(
+    template: str, values: Mapping[str, object], wanted: Sequence[str], voice: Voice, brand: Brand, way_out: str | None
+) -> Content:
+    """In the tenant's words, or where those fail, in the platform's."""
+    if voice.own:
+        try:
+            return render(template, values, wanted, own=voice.own, brand=brand, unsubscribe_url=way_out)
+        except (TemplateError, TooLong) as error:
+            _log.warning("the words of a tenant cannot be filled in", template=template, error=str(error))
+    return render(template, values, wanted, brand=brand, unsubscribe_url=way_out)
 
 
 class _Outcome:
@@ -208,8 +238,10 @@ class _Outcome:
         mail.state, mail.error = self._state, self._error
         mail.subject = self._subject or mail.subject
         mail.sent_at = utc_now() if self._state == "sent" else None
+        if self._state == "bounced":
+            await suppressions.add(unit, mail.recipient, "bounce", self._error or "", "system:notifications")
 
 
 def job_kinds(send: SendMail) -> tuple[JobKind, ...]:
     """The jobs of this context."""
-    return (JobKind(SEND, "default", send.run, max_attempts=8),)
+    return (JobKind(SEND, "default", send.run, max_attempts=16, delays=_DELAYS),)

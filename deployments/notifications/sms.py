@@ -1,6 +1,7 @@
 """Ways for a text message to leave: a provider with Twilio's HTTP API, or a folder when there is none."""
 
 import asyncio
+import re
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ from deployments.notifications.folder import file_name, write_whole
 
 _ANSWER_AT_MOST: Final = 64 * 1024
 _RETRY_AFTER_AT_MOST_S: Final = 3600.0
+_SID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 # Wrong credentials are our configuration's fault, not the message's; the others ask for patience.
 _PASSING: Final = frozenset({401, 403, 408, 425, 429})
 
@@ -37,8 +39,9 @@ class TextRejected(DomainError):
 class TextTransport(Protocol):
     """Takes responsibility for a text message, or raises."""
 
-    async def send(self, message: TextMessage, idempotency_key: str) -> None:
-        """Hand over `message`; on return it is the provider's to deliver.
+    async def send(self, message: TextMessage, idempotency_key: str, receipts: str = "") -> str:
+        """Hand over `message`; on return it is the provider's to deliver. The provider's id of it, empty when it has
+        none; what becomes of it the provider tells the address `receipts`, if there is one.
 
         The same key always comes with the same message. Raises TextDeferred (try again, after `retry_after` when the
         provider names a time) or TextRejected (do not). An interrupted send may have succeeded.
@@ -74,9 +77,11 @@ class TwilioTransport:
         self._timeout_s = timeout_s
         self._tls_context = tls_context or ssl.create_default_context()
 
-    async def send(self, message: TextMessage, idempotency_key: str) -> None:
+    async def send(self, message: TextMessage, idempotency_key: str, receipts: str = "") -> str:
         """See TextTransport."""
         form = {"To": message.recipient, "Body": message.text, **self._sender}
+        if receipts:
+            form["StatusCallback"] = receipts
         try:
             # No proxy from the environment, no redirects, no kept connection that another event loop would find.
             async with (
@@ -91,6 +96,8 @@ class TwilioTransport:
             raise TextDeferred(f"The provider cannot be reached: {type(error).__name__}.") from error
         if not response.is_success:
             raise _refusal(response, answer)
+        sid = _document(answer).get("sid")
+        return sid if isinstance(sid, str) and _SID.fullmatch(sid) else ""
 
 
 class FolderTextTransport:
@@ -99,7 +106,7 @@ class FolderTextTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def send(self, message: TextMessage, idempotency_key: str) -> None:
+    async def send(self, message: TextMessage, idempotency_key: str, receipts: str = "") -> str:
         """See TextTransport. A full or unwritable disk is TextDeferred."""
         path = self._folder / file_name(idempotency_key, "json")
         content = orjson.dumps({"to": message.recipient, "text": message.text})
@@ -107,11 +114,17 @@ class FolderTextTransport:
             await asyncio.to_thread(write_whole, path, content)
         except OSError as error:
             raise TextDeferred(f"The folder of text messages cannot be written: {error.strerror}.") from error
+        return ""
 
 
 def text_transport_for(sms_url: str, folder: Path) -> TextTransport:
     """The transport of a provider's URL, or of `folder` when the URL is empty. Raises ValueError for a bad URL."""
     return TwilioTransport(sms_url) if sms_url else FolderTextTransport(folder)
+
+
+def token_of(sms_url: str) -> str:
+    """What the provider of a URL signs its receipts with; empty without a provider."""
+    return unquote(urlsplit(sms_url).password or "")
 
 
 def _pairs(query: str) -> list[str]:
@@ -139,12 +152,16 @@ def _refusal(response: httpx.Response, answer: bytes) -> TextDeferred | TextReje
 
 def _code_of(answer: bytes) -> int | None:
     # The message beside the code stays unsaid: it repeats the telephone number.
+    code = _document(answer).get("code")
+    return code if isinstance(code, int) else None
+
+
+def _document(answer: bytes) -> dict[str, Any]:
     try:
         document: Any = orjson.loads(answer)
     except orjson.JSONDecodeError:
-        return None
-    code = document.get("code") if isinstance(document, dict) else None
-    return code if isinstance(code, int) else None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _retry_after(value: str) -> float | None:

@@ -1,19 +1,24 @@
 """Ways for a message to leave: a mail server, or a folder when there is none."""
 
 import asyncio
+import re
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiosmtplib
 
 from deployments.kit.errors import DomainError
 from deployments.notifications.folder import file_name, write_whole
+
+_ALIVE_S: Final = 2.0
+_NO_SUCH_ADDRESS: Final = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 
 
 class MailDeferred(DomainError):
@@ -22,32 +27,46 @@ class MailDeferred(DomainError):
     status, code, title = 503, "mail.deferred", "The message cannot be sent at the moment"
 
 
+class MailUncertain(MailDeferred):
+    """The server may have taken the message: the connection ended, or time was up, while it was being handed over."""
+
+
 class MailRejected(DomainError):
     """The server refuses this message or its recipient for good (a 5xx reply)."""
 
     status, code, title = 502, "mail.rejected", "The mail server refuses the message"
 
 
+class MailboxUnknown(MailRejected):
+    """The server refuses the recipient because there is no such address (5.1.x of RFC 3463)."""
+
+
 class MailTransport(Protocol):
     """Takes responsibility for a message, or raises."""
 
-    async def send(self, message: EmailMessage, idempotency_key: str) -> None:
+    async def send(self, message: EmailMessage, idempotency_key: str, return_path: str = "") -> None:
         """Hand over `message`, addressed to one recipient; on return it is the next station's to deliver.
 
-        The same key always comes with the same message. Raises MailDeferred (try again) or MailRejected (do
-        not). An interrupted send may have succeeded: SMTP knows no key, so a repeated one can arrive twice,
-        and receivers tell by its Message-ID.
+        What cannot be delivered is told to `return_path`, else to the sender. The same key always comes with the same
+        message. Raises MailDeferred (try again; MailUncertain when it may have arrived) or MailRejected (do not). An
+        interrupted send may have succeeded: SMTP knows no key, so a repeated one can arrive twice, and receivers tell
+        by its Message-ID.
         """
         ...
 
 
 class SmtpTransport:
-    """Sends through a mail server, with one connection per message and at most `max_connections` at once.
+    """Sends through a mail server, over at most `max_connections` connections that are kept for the next message.
 
     `smtp://[user:password@]host[:port][?starttls=true|false]` or `smtps://…` (TLS from the first byte). With a
     password STARTTLS is required unless `starttls=false` says otherwise; certificates are always verified. The
     default ports are 25, 587 with STARTTLS, 465 for smtps. User and password are percent-encoded. Raises
-    ValueError for any other URL. `timeout_s` bounds a whole send, the wait for a connection included.
+    ValueError for any other URL.
+
+    Times in seconds: `step_s` bounds the connection and each command, `timeout_s` a whole send, `wait_s` the wait for
+    a connection, so that a server that hangs does not hold up whoever else wants something done. A connection is
+    closed after `idle_s` without a message and after `max_messages`. Every message is handed over once: whoever calls
+    decides about another time.
     """
 
     def __init__(
@@ -55,6 +74,10 @@ class SmtpTransport:
         url: str,
         *,
         timeout_s: float = 60.0,
+        step_s: float = 30.0,
+        wait_s: float = 10.0,
+        idle_s: float = 15.0,
+        max_messages: int = 500,
         max_connections: int = 4,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -76,11 +99,73 @@ class SmtpTransport:
         self._starttls = starttls == "true"
         self._tls_context = tls_context or ssl.create_default_context()
         self._timeout_s = timeout_s
+        self._step_s = min(step_s, timeout_s)
+        self._wait_s = min(wait_s, timeout_s)
+        self._idle_s = idle_s
+        self._max_messages = max_messages
         self._slots = asyncio.Semaphore(max_connections)
+        self._idle: list[_Connection] = []
+        self.opened = 0
+        """How many connections were made."""
 
-    async def send(self, message: EmailMessage, idempotency_key: str) -> None:
+    async def send(self, message: EmailMessage, idempotency_key: str, return_path: str = "") -> None:
         """See MailTransport. The key has no use here: the Message-ID travels instead."""
-        client = aiosmtplib.SMTP(
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise MailDeferred("Every connection to the mail server is taken.") from error
+        try:
+            await self._send(message, return_path or None)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            reply = error.recipients[0]
+            refusal = _refusal(reply)
+            if isinstance(refusal, MailRejected) and _NO_SUCH_ADDRESS.match(reply.message):
+                refusal = MailboxUnknown(refusal.detail)
+            raise refusal from error
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            raise _refusal(error) from error
+        except TimeoutError as error:
+            raise MailDeferred(f"The mail server did not take the message within {self._timeout_s:g} s.") from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailDeferred(f"The mail server cannot be used: {_clean(str(error))}.") from error
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        """End the connections that are kept. Sending opens new ones."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.leave()
+
+    async def _send(self, message: EmailMessage, return_path: str | None) -> None:
+        connection = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._connection()
+                await connection.client.send_message(message, sender=return_path)
+        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError):
+            # A refused message says nothing against the connection.
+            if connection is not None:
+                connection.client.handing_over = False
+                await self._keep(connection)
+            raise
+        except BaseException as error:
+            if connection is None:
+                raise
+            connection.client.close()
+            if connection.client.handing_over and isinstance(error, aiosmtplib.SMTPException | OSError):
+                raise MailUncertain("The mail server did not say whether it took the message.") from error
+            raise
+        await self._keep(connection)
+
+    async def _connection(self) -> "_Connection":
+        """One that is kept and alive, else a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if await connection.is_usable():
+                return connection
+        client = _Client(
             hostname=self._hostname,
             port=self._port,
             username=self._username,
@@ -90,25 +175,72 @@ class SmtpTransport:
             tls_context=self._tls_context if self._implicit_tls or self._starttls else None,
             # The library would ask a name server for our own name, for each connection.
             local_hostname=socket.gethostname(),
-            timeout=self._timeout_s,
+            timeout=self._step_s,
         )
         try:
-            async with asyncio.timeout(self._timeout_s), self._slots:
-                await client.connect()
-                await client.send_message(message)
-            # It is accepted, whatever happens to the goodbye.
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit(timeout=1.0)
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            raise _refusal(error.recipients[0]) from error
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
-            raise _refusal(error) from error
-        except TimeoutError as error:
-            raise MailDeferred(f"The mail server did not take the message within {self._timeout_s:g} s.") from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise MailDeferred(f"The mail server cannot be used: {_clean(str(error))}.") from error
-        finally:
+            await client.connect()
+        except BaseException:
             client.close()
+            raise
+        self.opened += 1
+        return _Connection(client)
+
+    async def _keep(self, connection: "_Connection") -> None:
+        connection.messages += 1
+        if connection.messages >= self._max_messages or not connection.client.is_connected:
+            await connection.leave()
+            return
+        connection.rest(self._idle_s, self._expire)
+        self._idle.append(connection)
+
+    def _expire(self, connection: "_Connection") -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+            connection.client.close()
+
+
+class _Client(aiosmtplib.SMTP):
+    """The library's client, which says besides whether a message may have arrived."""
+
+    handing_over = False
+
+    async def data(self, *arguments: Any, **options: Any) -> aiosmtplib.SMTPResponse:
+        self.handing_over = True
+        response = await super().data(*arguments, **options)
+        self.handing_over = False
+        return response
+
+
+class _Connection:
+    """One connection to the mail server, and how it is kept between messages."""
+
+    def __init__(self, client: _Client) -> None:
+        self.client = client
+        self.messages = 0
+        self._end: asyncio.TimerHandle | None = None
+
+    def rest(self, idle_s: float, expire: Callable[["_Connection"], None]) -> None:
+        """Nothing is to be sent; `expire` is told when that lasts."""
+        self._end = asyncio.get_running_loop().call_later(idle_s, expire, self)
+
+    async def is_usable(self) -> bool:
+        """Whether the server still listens, with nothing left of the message before."""
+        if self._end is not None:
+            self._end.cancel()
+        if self.client.is_connected:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await self.client.rset(timeout=_ALIVE_S)
+                return True
+        self.client.close()
+        return False
+
+    async def leave(self) -> None:
+        """Say goodbye: what was accepted stays accepted, whatever happens to that."""
+        if self._end is not None:
+            self._end.cancel()
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await self.client.quit(timeout=_ALIVE_S)
+        self.client.close()
 
 
 def _refusal(reply: aiosmtplib.SMTPResponseException) -> MailDeferred | MailRejected:
@@ -131,11 +263,14 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def send(self, message: EmailMessage, idempotency_key: str) -> None:
+    async def send(self, message: EmailMessage, idempotency_key: str, return_path: str = "") -> None:
         """See MailTransport. On return the file is on the disk, its name too."""
         path = self._folder / file_name(idempotency_key, "eml")
         try:
-            await asyncio.to_thread(write_whole, path, message.as_bytes(policy=SMTP))
+            content = message.as_bytes(policy=SMTP)
+            if return_path:  # as a server that delivers for good writes it (RFC 5321 §4.4)
+                content = f"Return-Path: <{return_path}>\r\n".encode() + content
+            await asyncio.to_thread(write_whole, path, content)
         except OSError as error:
             raise MailDeferred(f"The mail folder cannot be written: {error.strerror}.") from error
 

@@ -16,6 +16,10 @@ class DeliveryPending(Conflict):
     code, title = "delivery.pending", "The delivery is under way already"
 
 
+class WebhookDisabled(Conflict):
+    code, title = "webhook.disabled", "The webhook is disabled; enable it first"
+
+
 class InvalidWebhook(Invalid):
     code, title = "webhook.invalid", "The webhook is not valid"
 

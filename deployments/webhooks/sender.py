@@ -1,8 +1,8 @@
 """One attempt to deliver one event to one endpoint, and what it means."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from deployments.kit.egress import Egress, EgressFailed, EgressRefused, EgressRe
 from deployments.webhooks import signing
 
 _EXCERPT_CHARACTERS = 2048
+_HIDDEN = "(secret)"
 _RETRY_AFTER_AT_MOST_S = 24 * 3600.0
 
 
@@ -32,7 +33,7 @@ class Attempt:
     """The record of one attempt. `status` is None when no complete HTTP answer came; then `error` says why.
 
     `response_excerpt` has at most 2,048 characters and no NUL, which PostgreSQL cannot store. `retry_after_s`
-    is the receiver's own wish, at most a day.
+    is the receiver's own wish, at most a day. `request_headers` are those that were sent, without secret values.
     """
 
     outcome: Outcome
@@ -41,6 +42,12 @@ class Attempt:
     error: str | None = None
     response_excerpt: str = ""
     retry_after_s: float | None = None
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why it is no success, in words."""
+        return self.error or f"the receiver answered {self.status}"
 
 
 async def send(
@@ -51,26 +58,32 @@ async def send(
     body: bytes,
     headers: Mapping[str, str],
     now: datetime,
+    hidden: Collection[str] = (),
 ) -> Attempt:
     """Sign `body` (JSON) with every secret and POST it once.
 
     `headers` are extra ones (CloudEvents attributes, the customer's own); they cannot replace the signature or
-    the content type. Never raises for what the network or the receiver does.
+    the content type. Those named in `hidden` (lower case) are on no record. Never raises for what the network or the
+    receiver does.
     """
     extra = {name.lower(): value for name, value in headers.items()}
     fixed = {"content-type": "application/json", **signing.headers(event_id, body, secrets, now)}
+    wire = extra | fixed
+    shown = {name: _HIDDEN if name in hidden else value for name, value in wire.items()}
     started = time.monotonic()
     try:
-        response = await egress.request("POST", url, extra | fixed, body)
+        response = await egress.request("POST", url, wire, body)
     except (EgressRefused, EgressFailed) as error:
         outcome = Outcome.REFUSED if isinstance(error, EgressRefused) else Outcome.RETRY
-        return Attempt(outcome, (time.monotonic() - started) * 1000, error=error.detail)
+        duration_ms = (time.monotonic() - started) * 1000
+        return Attempt(outcome, duration_ms, error=error.detail, request_headers=shown)
     return Attempt(
         _outcome(response.status),
         response.duration_ms,
         status=response.status,
         response_excerpt=_excerpt(response.body),
         retry_after_s=_retry_after(response, now),
+        request_headers=shown,
     )
 
 

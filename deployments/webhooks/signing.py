@@ -1,18 +1,36 @@
-"""Signatures of Standard Webhooks 1.0, symmetric form (`v1`, HMAC-SHA256)."""
+"""Signatures of Standard Webhooks 1.0: symmetric (`v1`, HMAC-SHA256) and asymmetric (`v1a`, ed25519)."""
 
 import base64
 import secrets as randomness
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final, Literal, TypeAlias
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks import Webhook
 
-_SECRET_BYTES = 32  # the standard asks for 24 to 64
+Scheme: TypeAlias = Literal["v1", "v1a"]
+
+_SECRET_BYTES = 32  # the standard asks for 24 to 64; an ed25519 private key has 32
+_PREFIXES: Final[dict[Scheme, str]] = {"v1": "whsec_", "v1a": "whsk_"}
+_PUBLIC_PREFIX = "whpk_"
 
 
-def new_secret() -> str:
-    """A fresh secret of one endpoint: `whsec_` and 32 random bytes in base64."""
-    return "whsec_" + base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode("ascii")
+def new_secret(scheme: Scheme = "v1") -> str:
+    """A fresh secret of one endpoint: 32 random bytes in base64 after `whsec_`, or after `whsk_` as a private key."""
+    return _PREFIXES[scheme] + base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode("ascii")
+
+
+def scheme_of(secret: str) -> Scheme:
+    """What a secret signs with."""
+    return "v1a" if secret.startswith(_PREFIXES["v1a"]) else "v1"
+
+
+def public_key(secret: str) -> str | None:
+    """What verifies the signatures of a private key: `whpk_` and 32 bytes in base64. None for a symmetric secret."""
+    if scheme_of(secret) == "v1":
+        return None
+    return _PUBLIC_PREFIX + base64.b64encode(_private_key(secret).public_key().public_bytes_raw()).decode("ascii")
 
 
 def headers(event_id: str, body: bytes, secrets: Sequence[str], now: datetime) -> dict[str, str]:
@@ -28,9 +46,19 @@ def headers(event_id: str, body: bytes, secrets: Sequence[str], now: datetime) -
         raise ValueError("an event id has no dot")
     # The library takes the fields of the time as UTC, whatever its zone says.
     moment = now.astimezone(UTC)
-    content = body.decode("utf-8")
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": " ".join(Webhook(secret).sign(event_id, moment, content) for secret in secrets),
+        "webhook-signature": " ".join(_signature(secret, event_id, moment, body) for secret in secrets),
     }
+
+
+def _signature(secret: str, event_id: str, moment: datetime, body: bytes) -> str:
+    if scheme_of(secret) == "v1":
+        return Webhook(secret).sign(event_id, moment, body.decode("utf-8"))
+    content = f"{event_id}.{int(moment.timestamp())}.".encode() + body
+    return "v1a," + base64.b64encode(_private_key(secret).sign(content)).decode("ascii")
+
+
+def _private_key(secret: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret.removeprefix(_PREFIXES["v1a"])))
