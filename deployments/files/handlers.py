@@ -24,4 +24,4 @@ async def on_purged(unit: UnitOfWork, events: Sequence[Event]) -> None:
         await order_removal(unit, sorted(set(gone)))
 
 
-SUBSCRIPTIONS: Final = (Subscription("files", (RESPONSE_PURGED, FORM_PURGED), on_purged),)
+SUBSCRIPTIONS: Final = (Subscription("files", (RESPONSE_PURGED, FORM_PURGED), on_purged, replayable=True),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -13,13 +13,16 @@ from db.repositories.tenants import TenantDirectory
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.files.places import FILES, PARTS, final_object, parts_folder
+from deployments.jobs.contracts import DAILY, Schedulable
 from deployments.kit.objects import ObjectStore, object_key
-from deployments.kit.principal import PLATFORM_TENANT
-from eventing.jobs import Done, JobKind, JobRun, JobSpec, enqueue
+from eventing.jobs import LOWEST, Done, JobKind, JobRun, JobSpec, enqueue
 
 SWEEP: Final = "files.sweep"
 REMOVE: Final = "files.remove"
 QUEUE: Final = "batch"
+SCHEDULABLE: Final = Schedulable(
+    SWEEP, "Remove files that nobody needs any more.", "platform:admin", QUEUE, priority=LOWEST, standing=DAILY
+)
 
 _ACTOR: Final = "system:files"
 _AT_ONCE: Final = 200
@@ -90,9 +93,7 @@ class Sweep:
         self._settled = settled
 
     async def run(self, job: JobRun) -> Done:
-        """Order tomorrow's sweep first, so that nothing that goes wrong today ends the chain."""
-        async with self._database.write(PLATFORM_TENANT) as unit:
-            await order_sweep(unit, days=1)
+        """Go through all tenants."""
         swept = Swept()
         await self._expired(job, swept)
         await self._left_behind(job, swept)
@@ -178,24 +179,6 @@ async def order_removal(unit: UnitOfWork, file_ids: Sequence[str]) -> None:
     """Order the removal of these files of the unit's tenant, whoever wants them."""
     for start in range(0, len(file_ids), _AT_ONCE):
         await enqueue(unit, JobSpec(REMOVE, {"files": list(file_ids[start : start + _AT_ONCE])}, _ACTOR))
-
-
-async def order_sweep(unit: UnitOfWork, *, days: int = 0) -> str:
-    """Today's sweep or that of so many days later; one a day (UTC), however often it is ordered.
-
-    In a unit of the platform's own tenant.
-    """
-    now = utc_now()
-    day = now.date() + timedelta(days=days)
-    wait = (datetime.combine(day, time(), UTC) - now).total_seconds()
-    key = f"{SWEEP}:{day.isoformat()}"
-    return await enqueue(unit, JobSpec(SWEEP, {}, _ACTOR, key, run_after_s=max(0.0, wait), queue=QUEUE))
-
-
-async def ensure_sweep(database: Database) -> None:
-    """See to it that files which were left behind are looked for, from now on."""
-    async with database.write(PLATFORM_TENANT) as unit:
-        await order_sweep(unit)
 
 
 def job_kinds(database: Database, objects: ObjectStore) -> tuple[JobKind, ...]:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
+from deployments.tenancy.people_contracts import ErasePerson, PersonErasure, PersonErasureReceipt
 
 
 class Meter(Contract):
@@ -77,7 +78,7 @@ class ErasureReceipt(Contract):
 
 
 class TenancyApi(Protocol):
-    """A tenant as a whole: what it uses, a copy of everything it has, its erasure."""
+    """A tenant as a whole: what it uses, a copy of everything it has, its erasure, and that of single persons."""
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage: ...
 
@@ -94,3 +95,13 @@ class TenancyApi(Protocol):
     async def list_receipts(self, principal: Principal, cursor: str | None, limit: int) -> Page[ErasureReceipt]: ...
 
     async def get_receipt(self, principal: Principal, tenant_id: str) -> ErasureReceipt: ...
+
+    async def erase_person(self, principal: Principal, command: ErasePerson) -> PersonErasure: ...
+
+    async def list_person_erasures(
+        self, principal: Principal, cursor: str | None, limit: int
+    ) -> Page[PersonErasure]: ...
+
+    async def get_person_erasure(self, principal: Principal, erasure_id: str) -> PersonErasure: ...
+
+    async def get_person_receipt(self, principal: Principal, erasure_id: str) -> PersonErasureReceipt: ...

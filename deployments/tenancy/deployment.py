@@ -11,16 +11,20 @@ from deployments.tenancy.contracts import (
     TenantExport,
     TenantUsage,
 )
+from deployments.tenancy.people import orders
+from deployments.tenancy.people_contracts import ErasePerson, PersonErasure, PersonErasureReceipt
 from deployments.tenancy.service import erasures, exports
 from deployments.tenancy.service.access import reachable
 from deployments.tenancy.service.usage import usage
 
 
 class Tenancy:
-    """A tenant as a whole: what it uses, a copy of everything it has, its erasure."""
+    """A tenant as a whole: what it uses, a copy of everything it has, its erasure, and that of single persons."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, secret: str = "") -> None:
+        """`secret` is the platform's: without it nobody can ask for a person's erasure."""
         self._database = database
+        self._sealing = orders.Sealing(secret)
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage:
         async with self._database.read(reachable(principal, tenant_id)) as unit:
@@ -57,3 +61,19 @@ class Tenancy:
         principal.require(erasures.PLATFORM_ADMIN)
         async with self._database.read(PLATFORM_TENANT) as unit:
             return await erasures.get_receipt(unit, principal, tenant_id)
+
+    async def erase_person(self, principal: Principal, command: ErasePerson) -> PersonErasure:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await orders.start(unit, principal, command, self._sealing)
+
+    async def list_person_erasures(self, principal: Principal, cursor: str | None, limit: int) -> Page[PersonErasure]:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await orders.list_all(unit, principal, cursor, limit)
+
+    async def get_person_erasure(self, principal: Principal, erasure_id: str) -> PersonErasure:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await orders.get(unit, principal, erasure_id)
+
+    async def get_person_receipt(self, principal: Principal, erasure_id: str) -> PersonErasureReceipt:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await orders.receipt(unit, principal, erasure_id)

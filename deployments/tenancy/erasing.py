@@ -1,7 +1,7 @@
 """The jobs that erase tenants: one for each, and one a day that finds those whose grace period is over."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from db.models.identity import Tenant
@@ -10,16 +10,25 @@ from db.repositories.outbox import EventLogRepository
 from db.repositories.tenant_data import TenantDataRepository, tables_to_erase
 from db.repositories.tenant_exports import ErasureDirectory, ErasureReceiptRepository
 from db.repositories.tenants import TenantRepository
-from db.session import Database, UnitOfWork
+from db.session import Database
 from db.types import utc_now
+from deployments.jobs.contracts import DAILY, Schedulable
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import PLATFORM_TENANT
 from deployments.tenancy.receipts import Signer
 from deployments.tenancy.service import erasures
 from eventing.errors import EventingError
-from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
+from eventing.jobs import LOWEST, Done, GiveUp, JobKind, JobRun, Retry
 
 ERASE_DUE: Final = "tenancy.erase_due"
+SCHEDULABLE: Final = Schedulable(
+    ERASE_DUE,
+    "Erase tenants whose grace period is over.",
+    "platform:admin",
+    erasures.QUEUE,
+    priority=LOWEST,
+    standing=DAILY,
+)
 
 Purge: TypeAlias = Callable[[str], Awaitable[int]]
 """Removes a tenant's messages from the event stream; how many. Raises EventingError when it cannot be reached."""
@@ -135,9 +144,7 @@ class EraseDue:
         self._database = database
 
     async def run(self, job: JobRun) -> Done:
-        """Order tomorrow's search first, so that nothing that goes wrong today ends the chain."""
-        async with self._database.write(PLATFORM_TENANT) as unit:
-            await order_search(unit, days=1)
+        """Look for them, and order an erasure for each."""
         after: str | None = None
         ordered = 0
         while due := await self._due(after):
@@ -151,24 +158,6 @@ class EraseDue:
     async def _due(self, after: str | None) -> list[str]:
         async with self._database.unscoped_read() as unit:
             return list(await ErasureDirectory(unit.session).due_in_any_tenant(utc_now(), after, _TENANTS))
-
-
-async def order_search(unit: UnitOfWork, *, days: int = 0) -> str:
-    """Today's search for tenants to erase, or that of so many days later; one a day (UTC), however often it is ordered.
-
-    In a unit of the platform's own tenant.
-    """
-    now = utc_now()
-    day = now.date() + timedelta(days=days)
-    wait = (datetime.combine(day, time(), UTC) - now).total_seconds()
-    key = f"{ERASE_DUE}:{day.isoformat()}"
-    return await enqueue(unit, JobSpec(ERASE_DUE, {}, _ACTOR, key, run_after_s=max(0.0, wait), queue=erasures.QUEUE))
-
-
-async def ensure_search(database: Database) -> None:
-    """See to it that tenants whose time has come are looked for, from now on."""
-    async with database.write(PLATFORM_TENANT) as unit:
-        await order_search(unit)
 
 
 def job_kinds(

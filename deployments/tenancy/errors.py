@@ -37,3 +37,13 @@ class TenantErased(Conflict):
 
 class ReceiptNotFound(NotFound):
     code, title = "receipt.not_found", "There is no receipt for such a tenant"
+
+
+class ErasureNotFound(NotFound):
+    code, title = "erasure.not_found", "There is no such erasure"
+
+
+class PersonReceiptNotFound(NotFound):
+    """Until the erasure has ended, and for a dry run."""
+
+    code, title = "receipt.not_found", "There is no receipt for this erasure"

@@ -13,19 +13,24 @@ from typing import IO, Any, Final, cast
 
 import orjson
 
-from db.migrate import head_revision
 from db.models.tenancy import TenantExport, TenantExportPart
 from db.repositories.tenant_data import TenantDataRepository, tables_to_export
 from db.repositories.tenant_exports import TenantExportRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
-from deployments.kit.objects import ObjectStore, object_key
+from deployments.jobs.contracts import Schedulable
+from deployments.kit.features import is_enabled, settings_of
+from deployments.kit.objects import DERIVED, EXPORTS, ObjectStore, object_key
+from deployments.kit.principal import Principal
 from deployments.tenancy.inventory import exported_columns, left_out, presentable
 from deployments.tenancy.service import exports
+from deployments.tenancy.service.access import OWN
 from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 
-FOLDER: Final = "exports"
+FOLDER: Final = EXPORTS
 FORMAT: Final = 1
+ORDER: Final = "tenant.order_export"
+SCHEDULABLE: Final = Schedulable(ORDER, "Export everything that the tenant has.", OWN, queue=exports.QUEUE)
 
 _ROWS: Final = 200
 _PIECE_BYTES: Final = 1 << 20
@@ -152,8 +157,11 @@ class ExportTenant:
                 )
             async for key, _ in self._objects.below(tenant_id):
                 name = key.removeprefix(f"{tenant_id}/")
-                if not name.startswith(f"{FOLDER}/"):
+                if name.partition("/")[0] not in DERIVED:
                     await bundle.add(f"files/{name}", self._objects.read(key))
+            # Alembic is loaded by whoever makes an export, not by every worker.
+            from db.migrate import head_revision
+
             manifest = {
                 "format": FORMAT,
                 "tenant_id": tenant_id,
@@ -188,6 +196,25 @@ class ExportTenant:
     async def _remove_parts(self, tenant_id: str, export_id: str) -> None:
         while await self._objects.delete_some(object_key(tenant_id, FOLDER, export_id, "parts")):
             pass
+
+
+class OrderExport:
+    """Orders an export by the clock, as if the tenant's owner did."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, job: JobRun) -> Done:
+        """Order it, once. Raises GiveUp where the tenant may not have exports."""
+        async with self._database.read(job.tenant_id) as unit:
+            if not is_enabled(await settings_of(unit), "exports"):
+                raise GiveUp("Exports are switched off for the tenant.")
+        owner = Principal(job.tenant_id, job.created_by, "system", scopes=frozenset({OWN}))
+
+        async def effect(unit: UnitOfWork) -> None:
+            await exports.start(unit, owner, job.tenant_id)
+
+        return Done(effect=effect)
 
 
 class ExpireExport:
@@ -259,5 +286,6 @@ def job_kinds(database: Database, objects: ObjectStore) -> tuple[JobKind, ...]:
     export, expire = ExportTenant(database, objects), ExpireExport(objects)
     return (
         JobKind(exports.EXPORT, exports.QUEUE, export.run, max_attempts=10, soft_limit_s=3_300.0, hard_limit_s=3_600.0),
+        JobKind(ORDER, exports.QUEUE, OrderExport(database).run),
         JobKind(exports.EXPIRE, exports.QUEUE, expire.run, max_attempts=20),
     )

@@ -9,12 +9,14 @@ SECRET_NAME: Final = re.compile(r"hash|secret|token|sealed|password")
 
 LEFT_OUT: Final = {
     "api_key.key_hash": "who has it can look for the key",
+    "captcha_provider.secret": "sealed by the platform, useless elsewhere",
     "challenge.account": "of a login under way",
     "challenge.code_hash": "of a login under way",
     "challenge.proof": "of a login under way",
     "challenge.token_hash": "of a login under way",
     "invitation.token_hash": "who has it can look for the token",
     "link_token.token_hash": "who has it can look for the token",
+    "person_erasure.sealed": "whom an erasure under way is about, sealed by the platform",
     "recovery_code.code_hash": "who has it can look for the code",
     "refresh_token.token_hash": "who has it can look for the token",
     "resume_token.token_hash": "who has it can look for the token",
@@ -26,7 +28,9 @@ LEFT_OUT: Final = {
     "sso_login.sealed": "of a login under way",
     "sso_login.state_hash": "of a login under way",
     "user_account.password_hash": "who has it can guess the password",
+    "webhook_endpoint.previous_secrets": "sealed by the platform, useless elsewhere",
     "webhook_endpoint.secret": "sealed by the platform, useless elsewhere",
+    "webhook_endpoint.secret_headers": "sealed by the platform, useless elsewhere",
 }
 """Columns that are never exported, with the reason."""
 

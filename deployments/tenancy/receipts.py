@@ -1,7 +1,7 @@
 """Receipts of erasures: what is signed, by which key, and whether a receipt is what the platform signed."""
 
 import base64
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -9,8 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from deployments.kit.vault import derive_key
 from deployments.tenancy.contracts import ErasureReceipt
+from deployments.tenancy.people_contracts import PersonErasureReceipt
 
 _PURPOSE: Final = "erasure-receipts"
+
+Receipt = TypeVar("Receipt", ErasureReceipt, PersonErasureReceipt)
 
 
 class Signer:
@@ -20,14 +23,14 @@ class Signer:
         self._key = Ed25519PrivateKey.from_private_bytes(derive_key(secret, _PURPOSE))
         self.public_key = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
-    def signed(self, receipt: ErasureReceipt) -> ErasureReceipt:
+    def signed(self, receipt: Receipt) -> Receipt:
         """The receipt with our public key and our signature over it."""
         named = receipt.model_copy(update={"public_key": self.public_key})
         signature = base64.b64encode(self._key.sign(_covered(named))).decode()
         return named.model_copy(update={"signature": signature})
 
 
-def is_genuine(receipt: ErasureReceipt, public_key: str) -> bool:
+def is_genuine(receipt: ErasureReceipt | PersonErasureReceipt, public_key: str) -> bool:
     """Whether whoever holds the private half of `public_key` (base64) signed exactly this receipt.
 
     Raises ValueError when that is no key. The key inside of the receipt proves nothing by itself.
@@ -40,6 +43,6 @@ def is_genuine(receipt: ErasureReceipt, public_key: str) -> bool:
     return receipt.public_key == public_key
 
 
-def _covered(receipt: ErasureReceipt) -> bytes:
+def _covered(receipt: ErasureReceipt | PersonErasureReceipt) -> bytes:
     document = receipt.model_dump(mode="json", exclude={"signature"})
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)

@@ -26,6 +26,7 @@ from deployments.files.signing import Signatures
 from deployments.kit.addresses import network_of
 from deployments.kit.file_fields import FileField
 from deployments.kit.principal import Principal
+from deployments.kit.quotas import note_use
 from eventing.events.files import FileRejected, FileUploaded
 from eventing.outbox import record
 
@@ -78,6 +79,8 @@ async def begin(
     room = size if quota is None else quota - await storage.used()
     if room < (1 if command.at_most else size):
         raise StorageQuotaReached(f"{StorageQuotaReached.title}: the limit is {quota}")
+    if quota is not None:
+        await note_use(unit, StorageQuotaReached.quota, quota - room + size, quota)
     row = File(
         tenant_id=unit.tenant,
         id=new_id("fil"),

@@ -1,0 +1,1 @@
+"""Erasing one person everywhere, with a receipt."""
