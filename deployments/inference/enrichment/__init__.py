@@ -1,0 +1,1 @@
+"""What models do with each response that a form's settings name (A5)."""

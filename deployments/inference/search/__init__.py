@@ -1,0 +1,1 @@
+"""Looking for answers by what they mean."""
