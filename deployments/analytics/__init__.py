@@ -1,0 +1,1 @@
+"""Figures on responses: live metrics, queries, forecasts."""

@@ -1,0 +1,1 @@
+"""Tables of forms that SQL can be asked of: the lake's files and what was written since, read apart."""
