@@ -7,6 +7,7 @@ from pydantic import Field
 
 from deployments.forms.settings import Autoresponder, Confirmation, FormSettings, Messages, Theme
 from deployments.kit.answer_quotas import AnswerQuota
+from deployments.kit.captcha import CaptchaWidget
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
 from deployments.kit.texts import Passage
@@ -222,6 +223,7 @@ class PublishedForm(Contract):
     confirmation: Confirmation | None = None
     theme: Theme | None = None
     show_progress: bool = True
+    captcha: CaptchaWidget | None = Field(default=None, description="What visitors solve before their answers count.")
 
 
 class ValidateDefinition(Contract):

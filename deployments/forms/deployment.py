@@ -27,9 +27,11 @@ from deployments.forms.contracts import (
     ValidateDefinition,
 )
 from deployments.forms.errors import FormNotFound
+from deployments.forms.remembering import RememberedForms
 from deployments.forms.service import drafts, library, templates, versions
 from deployments.forms.visiting import published_form
 from deployments.forms.warnings import warnings_of
+from deployments.kit.cache import Caches
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.engine import InvalidDefinition, parse_definition
 from deployments.kit.errors import Fault, Invalid
@@ -44,9 +46,10 @@ _VERSIONS = "version"
 class Forms:
     """Defining and publishing forms; satisfies `FormsApi`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, caches: Caches | None = None) -> None:
         self._database = database
         self._quotas = QuotaNotices(database)
+        self._remembered = None if caches is None else RememberedForms(caches)
 
     async def create(self, principal: Principal, command: CreateForm) -> Form:
         tenant_id = principal.tenant_id
@@ -54,8 +57,11 @@ class Forms:
             return _to_form(await drafts.create(unit, principal, command))
 
     async def get(self, principal: Principal, form_id: str) -> Form:
-        async with self._database.read(principal.tenant_id) as unit:
-            return _to_form(await drafts.get(unit, form_id))
+        async def read() -> Form:
+            async with self._database.read(principal.tenant_id) as unit:
+                return _to_form(await drafts.get(unit, form_id))
+
+        return await (read() if self._remembered is None else self._remembered.form(principal, form_id, read))
 
     async def get_by_slug(self, principal: Principal, slug: str) -> Form:
         async with self._database.read(principal.tenant_id) as unit:
@@ -65,8 +71,11 @@ class Forms:
             return _to_form(form)
 
     async def list_forms(self, principal: Principal, query: ListForms) -> Page[FormSummary]:
-        async with self._database.read(principal.tenant_id) as unit:
-            return await library.list_forms(unit, principal, query)
+        async def read() -> Page[FormSummary]:
+            async with self._database.read(principal.tenant_id, tolerant=True) as unit:
+                return await library.list_forms(unit, principal, query)
+
+        return await (read() if self._remembered is None else self._remembered.page(principal, query, read))
 
     async def update(self, principal: Principal, form_id: str, command: UpdateForm) -> Form:
         async with self._database.write(principal.tenant_id) as unit:
@@ -172,12 +181,15 @@ class Forms:
         return DefinitionReport(valid=True, errors=[], warnings=warnings)
 
     async def get_published(self, principal: Principal, slug: str) -> PublishedForm:
-        async with self._database.read(principal.tenant_id) as unit:
-            snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug)
-            if snapshot is None or snapshot.tenant_status == "deleted":
-                raise FormNotFound
-            require_feature(snapshot.tenant_settings, "public_forms")
-            return await published_form(unit, snapshot)
+        async def read() -> PublishedForm:
+            async with self._database.read(principal.tenant_id) as unit:
+                snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug)
+                if snapshot is None or snapshot.tenant_status == "deleted":
+                    raise FormNotFound
+                require_feature(snapshot.tenant_settings, "public_forms")
+                return await published_form(unit, snapshot)
+
+        return await (read() if self._remembered is None else self._remembered.published(principal, slug, read))
 
 
 def _version_in(cursor: str) -> int:

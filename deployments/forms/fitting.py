@@ -6,6 +6,7 @@ from typing import Any
 from deployments.forms.settings import FormSettings
 from deployments.kit.answer_quotas import ONE_OPTION, SOME_OPTIONS, AnswerQuota, elements_of
 from deployments.kit.engine import InvalidDefinition, parse_definition
+from deployments.kit.enrichment import TEXT_TYPES
 from deployments.kit.errors import Fault
 from deployments.kit.texts import languages_of
 
@@ -20,6 +21,7 @@ def misfits(settings: FormSettings, document: Mapping[str, Any]) -> tuple[Fault,
         *_languages(settings, document),
         *_autoresponder(settings, document),
         *_quotas(settings, document),
+        *_enrichment(settings, document),
     )
 
 
@@ -78,6 +80,32 @@ def _autoresponder(settings: FormSettings, document: Mapping[str, Any]) -> Itera
 
 def _unknown_field(place: str, name: str) -> Fault:
     return Fault(place, "settings.unknown_field", f"the form has no field {name!r} on a page")
+
+
+def _enrichment(settings: FormSettings, document: Mapping[str, Any]) -> Iterator[Fault]:
+    if settings.ai is None:
+        return
+    # As for quotas and columns: only what stands on a page itself has one answer.
+    fields = {element["id"]: element["type"] for page in document["pages"] for element in _asked(page)}
+    seen: set[tuple[str, str]] = set()
+    for name, place, chosen in settings.ai.choices():
+        for index, field in enumerate(chosen):
+            here = f"/settings/ai/{place}/fields/{index}"
+            if field not in fields:
+                yield _unknown_field(here, field)
+            elif fields[field] not in TEXT_TYPES:
+                yield Fault(here, "settings.field_type", f"the field {field!r} does not ask for a text")
+            if (name, field) in seen:
+                yield Fault(here, "settings.duplicate", f"the field {field!r} is named twice for {name!r}")
+            seen.add((name, field))
+
+
+def _asked(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The elements of a page, and of its sections."""
+    for element in container.get("elements") or ():
+        yield element
+        if element["type"] == "section":
+            yield from _asked(element)
 
 
 def _quotas(settings: FormSettings, document: Mapping[str, Any]) -> Iterator[Fault]:

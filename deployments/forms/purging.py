@@ -1,7 +1,7 @@
 """The jobs that empty the trash: one for each form, and one a day that finds those whose time is over."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -11,14 +11,17 @@ from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.forms.service.drafts import forms_of
 from deployments.forms.service.library import GRACE, PURGE, QUEUE, order_purge
-from deployments.kit.objects import ObjectStore, object_key
-from deployments.kit.principal import PLATFORM_TENANT
+from deployments.jobs.contracts import DAILY, Schedulable
+from deployments.kit.objects import DERIVED, ObjectStore, object_key
 from eventing.events.envelope import Origin
 from eventing.events.forms import FormPurged
-from eventing.jobs import Done, JobKind, JobRun, JobSpec, Retry, enqueue
+from eventing.jobs import LOWEST, Done, JobKind, JobRun, Retry
 from eventing.outbox import record
 
 PURGE_DUE: Final = "forms.purge_due"
+SCHEDULABLE: Final = Schedulable(
+    PURGE_DUE, "Purge forms whose time in the trash is over.", "platform:admin", QUEUE, priority=LOWEST, standing=DAILY
+)
 FOLDER: Final = "forms"
 """The files of a form are below `<tenant>/forms/<form id>/` in the object store."""
 
@@ -48,8 +51,9 @@ class PurgeForm:
         for name in tables_of_forms():
             await self._erase(job, partial(FormDataRepository.erase, name=name))
         await self._erase(job, FormDataRepository.erase_keys)
-        while count := await self._objects.delete_some(prefix):
-            await job.progress(job.done + count)
+        for folder in (prefix, *(object_key(tenant_id, derived, form_id) for derived in DERIVED)):
+            while count := await self._objects.delete_some(folder):
+                await job.progress(job.done + count)
         async with self._database.read(tenant_id) as unit:
             # The relay would take them to the stream and to webhooks behind the purge.
             if await FormDataRepository(unit.session, tenant_id, form_id).has_unpublished():
@@ -87,8 +91,7 @@ class PurgeDue:
         self._database = database
 
     async def run(self, job: JobRun) -> Done:
-        """Order tomorrow's search first, so that nothing that goes wrong today ends the chain."""
-        await order(self._database, days=1)
+        """Look for them, and order a purge for each."""
         cutoff = utc_now() - GRACE
         after: tuple[str, str] | None = None
         ordered = 0
@@ -114,17 +117,6 @@ async def _begin(unit: UnitOfWork, form_id: str, cutoff: datetime) -> bool:
         form.purge_started_at = utc_now()
     await order_purge(unit, form_id, _ACTOR)
     return True
-
-
-async def order(database: Database, *, days: int = 0) -> None:
-    """Order today's search for forms to purge, or that of so many days later; one a day (UTC), however often it is
-    ordered."""
-    now = utc_now()
-    day = now.date() + timedelta(days=days)
-    wait = max(0.0, (datetime.combine(day, time(), UTC) - now).total_seconds())
-    spec = JobSpec(PURGE_DUE, {}, _ACTOR, f"{PURGE_DUE}:{day.isoformat()}", run_after_s=wait, queue=QUEUE)
-    async with database.write(PLATFORM_TENANT) as unit:
-        await enqueue(unit, spec)
 
 
 def job_kinds(database: Database, objects: ObjectStore) -> tuple[JobKind, ...]:

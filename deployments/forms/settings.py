@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints
 
 from deployments.kit.answer_quotas import AnswerQuota
 from deployments.kit.contract import Contract
+from deployments.kit.enrichment import EnrichmentPolicy
+from deployments.kit.moments import written
 from deployments.kit.spam_policy import SpamPolicy
 from deployments.kit.texts import Language, Line, Passage
 
@@ -38,7 +40,7 @@ def _secure(value: str) -> str:
     return value
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(written), AfterValidator(_in_utc)]
 WebAddress = Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_web_address)]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 
@@ -108,4 +110,7 @@ class FormSettings(Contract):
         default=None, min_length=1, max_length=50, description="Those of the definition that are offered; null for all."
     )
     theme: Theme | None = None
+    ai: EnrichmentPolicy | None = Field(
+        default=None, description="What models look at in each response; null for nothing. Needs the feature `ai`."
+    )
     show_progress: bool = True

@@ -5,6 +5,7 @@ from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.forms.contracts import ClosedReason, FormSettings, PublishedForm
 from deployments.forms.service.drafts import forms_of
+from deployments.kit.captcha import CaptchaWidget
 from deployments.kit.texts import Passage
 
 
@@ -30,7 +31,15 @@ async def published_form(unit: UnitOfWork, snapshot: PublishedSnapshot) -> Publi
         confirmation=settings.confirmation,
         theme=settings.theme,
         show_progress=settings.show_progress,
+        captcha=_widget(snapshot, settings),
     )
+
+
+def _widget(snapshot: PublishedSnapshot, settings: FormSettings) -> CaptchaWidget | None:
+    asked = settings.spam is not None and settings.spam.captcha is not None
+    if not asked or snapshot.captcha is None:
+        return None
+    return CaptchaWidget.model_validate({"provider": snapshot.captcha.provider, "site_key": snapshot.captcha.site_key})
 
 
 async def _closed_reason(unit: UnitOfWork, snapshot: PublishedSnapshot, settings: FormSettings) -> ClosedReason | None:

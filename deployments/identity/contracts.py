@@ -1,9 +1,9 @@
 """What crosses identity's door: tenants, people, sessions and keys."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
-from pydantic import AwareDatetime, EmailStr, Field, StringConstraints
+from pydantic import EmailStr, Field
 
 from deployments.identity.factor_contracts import (
     AddedFactor,
@@ -26,42 +26,26 @@ from deployments.identity.factor_contracts import (
     SendSecondFactorCode,
     StartedTotp,
 )
+from deployments.identity.invitation_contracts import (
+    AcceptInvitation,
+    CreateInvitation,
+    FormGrant,
+    Invitation,
+    InvitationDetails,
+    JoinForm,
+    LookUpInvitation,
+    PutFormGrant,
+)
 from deployments.identity.permissions import scopes_of as scopes_of  # for contexts that give roles
+from deployments.identity.terms import TENANT_ID as TENANT_ID
+from deployments.identity.terms import HostName, LinkToken, Locale, NewPassword, Role, Switch, TenantId, WebOrigin
+from deployments.identity.terms import Name as Name
+from deployments.identity.terms import RouteClass as RouteClass
+from deployments.kit.captcha import ProviderName
 from deployments.kit.contract import Contract, Page
+from deployments.kit.moments import WrittenMoment
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
-
-TENANT_ID: Final = r"^[a-z0-9][a-z0-9_-]{1,62}$"
-TenantId = Annotated[str, Field(pattern=TENANT_ID, description="Slug of the tenant.")]
-# Without control characters: PostgreSQL cannot store NUL, and a name ends up in mail headers and log lines.
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
-]
-NewPassword = Annotated[str, Field(min_length=10, max_length=256, description="At least 10 characters.")]
-Switch = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of a route class or feature.")]
-WebOrigin = Annotated[
-    str,
-    Field(
-        pattern=r"^(\*|https?://[A-Za-z0-9.\[\]:-]{1,253})$",
-        description="An origin as browsers send it (RFC 6454 §6.2), or `*` for any.",
-    ),
-]
-Locale = Annotated[
-    str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$", description="Language tag (RFC 5646).")
-]
-HostName = Annotated[
-    str,
-    Field(
-        max_length=253,
-        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-        description="A host name in lower case, in ASCII (RFC 1123 §2.1, RFC 5890).",
-    ),
-]
-RouteClass = Literal["submit", "auth", "import", "export", "api"]
-"""What rate limits tell apart: submissions, getting in, imports, exports, and everything else."""
-
-Role = Literal["owner", "admin", "editor", "analyst", "viewer", "guest"]
 
 MAX_LIMIT: Final = 10**12
 """The highest number a limit can name; no limit is `null`."""
@@ -87,6 +71,7 @@ class TenantSettings(Contract):
     max_users: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Accounts that are not deactivated.")
     max_webhooks: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
     max_storage_bytes: int | None = Field(default=None, ge=0, le=MAX_LIMIT, description="Bytes of files.")
+    max_running_jobs: int | None = Field(default=None, ge=1, le=MAX_LIMIT, description="Jobs that run at once.")
     rate_limits: dict[RouteClass, RateLimit | None] = Field(
         default_factory=dict, description="By class of routes; null for none, not even the platform's own."
     )
@@ -234,9 +219,6 @@ class ChangePassword(Contract):
     new_password: NewPassword
 
 
-LinkToken = Annotated[str, Field(max_length=512, description="What follows `#token=` in the link of a letter.")]
-
-
 class VerifyEmail(Contract):
     token: LinkToken
 
@@ -256,60 +238,6 @@ class ForgotPassword(Contract):
 class ResetPassword(Contract):
     token: LinkToken
     new_password: NewPassword
-
-
-FormRole = Literal["viewer", "analyst", "editor"]
-
-
-class CreateInvitation(Contract):
-    """An invitation to the tenant with a role, or to a single form: then as a guest, with a role for the form."""
-
-    email: EmailStr
-    name: Name | None = Field(default=None, description="What the person is called; they may say it differently.")
-    role: Role | None = Field(default=None, description="`viewer` when nothing is said, `guest` for a single form.")
-    form_id: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00]*$")
-    form_role: FormRole | None = Field(default=None, description="Needed with `form_id`, and only then.")
-
-
-class Invitation(Contract):
-    """An invitation that was not accepted yet. After `expires_at` its link works no more, until it is sent again."""
-
-    id: str
-    email: str
-    name: str
-    role: str
-    form_id: str | None
-    form_role: str | None
-    invited_by: str
-    created_at: datetime
-    expires_at: datetime
-
-
-class LookUpInvitation(Contract):
-    token: LinkToken
-
-
-class InvitationDetails(Contract):
-    """What whoever holds the link may know before they accept."""
-
-    tenant_id: str
-    tenant_name: str
-    email: str
-    name: str
-    invited_by: str = Field(description="Name of the person who invited; of the tenant when a program did.")
-    form_title: str | None
-    has_account: bool = Field(description="Whether to log in and join, or to make an account.")
-    expires_at: datetime
-
-
-class AcceptInvitation(Contract):
-    token: LinkToken
-    name: Name
-    password: NewPassword
-
-
-class JoinForm(Contract):
-    token: LinkToken
 
 
 class OpenSession(Contract):
@@ -339,20 +267,7 @@ class Me(Contract):
 class CreateApiKey(Contract):
     name: Name
     scopes: list[str] = Field(min_length=1, max_length=50)
-    expires_at: AwareDatetime | None = None
-
-
-class PutFormGrant(Contract):
-    role: Literal["viewer", "analyst", "editor"]
-
-
-class FormGrant(PutFormGrant):
-    """What one person may do with one form, beyond what their role allows in the whole tenant."""
-
-    form_id: str
-    user_id: str
-    granted_by: str
-    created_at: datetime
+    expires_at: WrittenMoment | None = None
 
 
 class ApiKey(Contract):
@@ -388,15 +303,32 @@ class PublicKeys(Contract):
     keys: list[PublicKey]
 
 
-class IdentityApi(Protocol):
-    """Who callers are and what they may do."""
+class PutCaptcha(Contract):
+    """A tenant's account at a provider that speaks `siteverify`, as Turnstile, hCaptcha and reCAPTCHA do."""
+
+    provider: ProviderName
+    site_key: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$")
+    secret: str = Field(min_length=1, max_length=500, repr=False, description="Encrypted, and never shown.")
+    verify_url: str | None = Field(
+        default=None, max_length=2_048, description="Where tokens are verified, if not at the provider's own address."
+    )
+
+
+class Captcha(Contract):
+    """A tenant's account at a captcha provider; its secret is never shown."""
+
+    provider: ProviderName
+    site_key: str
+    verify_url: str
+    updated_by: str
+    updated_at: datetime
+
+
+class CredentialsApi(Protocol):
+    """What is asked of identity on the way of every request."""
 
     async def authenticate(self, credential: str) -> Principal:
         """The principal behind an access token or API key. Raises Unauthenticated, or Forbidden when suspended."""
-        ...
-
-    async def signing_keys(self) -> list[PublicKey]:
-        """The keys by which anybody can verify access tokens; none for those that are secret on both sides."""
         ...
 
     async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
@@ -405,6 +337,14 @@ class IdentityApi(Protocol):
 
     async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
         """The tenant to which this host name was given."""
+        ...
+
+
+class IdentityApi(CredentialsApi, Protocol):
+    """Who callers are and what they may do."""
+
+    async def signing_keys(self) -> list[PublicKey]:
+        """The keys by which anybody can verify access tokens; none for those that are secret on both sides."""
         ...
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp: ...
@@ -527,3 +467,9 @@ class IdentityApi(Protocol):
     async def resume_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
 
     async def delete_tenant(self, principal: Principal, tenant_id: str) -> Tenant: ...
+
+    async def get_captcha(self, principal: Principal) -> Captcha: ...
+
+    async def put_captcha(self, principal: Principal, command: PutCaptcha) -> Captcha: ...
+
+    async def remove_captcha(self, principal: Principal) -> None: ...

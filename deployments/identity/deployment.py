@@ -10,39 +10,33 @@ from db.types import utc_now
 from deployments.identity.attempts import Attempts
 from deployments.identity.code_desk import CodeDesk
 from deployments.identity.contracts import (
-    AcceptInvitation,
     ApiKey,
+    Captcha,
     ChangeEmail,
     ChangePassword,
     CreateApiKey,
     CreatedApiKey,
-    CreateInvitation,
     CreateTenant,
     CreateUser,
     FederatedLogin,
     ForgotPassword,
-    FormGrant,
-    Invitation,
-    InvitationDetails,
-    JoinForm,
     LogIn,
-    LookUpInvitation,
     Me,
     OpenSession,
     PublicKey,
-    PutFormGrant,
+    PutCaptcha,
     Refresh,
     ResetPassword,
     Session,
     SignedUp,
     SignUp,
     Tenant,
-    TenantProfile,
     UpdateTenant,
     UpdateUser,
     User,
     VerifyEmail,
 )
+from deployments.identity.credentials import Credentials
 from deployments.identity.errors import LoginFailed
 from deployments.identity.factor_contracts import (
     AddedFactor,
@@ -66,7 +60,16 @@ from deployments.identity.factor_contracts import (
     StartedTotp,
 )
 from deployments.identity.factor_desk import FactorDesk
-from deployments.identity.keys import KEY_PREFIX, KeyUsage
+from deployments.identity.invitation_contracts import (
+    AcceptInvitation,
+    CreateInvitation,
+    FormGrant,
+    Invitation,
+    InvitationDetails,
+    JoinForm,
+    LookUpInvitation,
+    PutFormGrant,
+)
 from deployments.identity.letter_limits import LetterLimits
 from deployments.identity.letters import Letters
 from deployments.identity.passwords import Passwords
@@ -75,6 +78,7 @@ from deployments.identity.phones import normalise_phone
 from deployments.identity.public_keys import public_keys
 from deployments.identity.service import (
     api_keys,
+    captcha,
     federated,
     grants,
     invitations,
@@ -90,8 +94,6 @@ from deployments.identity.service import (
 )
 from deployments.identity.service.link_tokens import Purpose
 from deployments.identity.settings import IdentitySettings
-from deployments.identity.signing_keys import KeyRing
-from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
 from deployments.kit.errors import DomainError, Invalid, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
@@ -100,15 +102,13 @@ from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 
 
-class Identity:
+class Identity(Credentials):
     """Who callers are and what they may do."""
 
     def __init__(self, database: Database, settings: IdentitySettings, vault: Vault) -> None:
-        self._database = database
+        super().__init__(database, settings, vault)
         self._vault = vault
         self._settings = settings
-        self._ring = KeyRing(settings, vault)
-        self._tokens = AccessTokens(settings, self._ring)
         self._attempts = Attempts(database)
         self._quotas = QuotaNotices(database)
         self._letters = Letters(vault, settings.public_url)
@@ -116,28 +116,10 @@ class Identity:
         self.passwords = Passwords(concurrency=settings.hash_concurrency, waiting=settings.hash_waiting)
         self._codes = CodeDesk(database, settings, vault, self._tokens, self._attempts)
         self._factors = FactorDesk(database, vault, self._attempts, self.passwords)
-        self.key_usage = KeyUsage(database)
-
-    async def authenticate(self, credential: str) -> Principal:
-        if credential.startswith(KEY_PREFIX):
-            async with self._database.unscoped_read() as unit:
-                return await api_keys.authenticate(unit, self.key_usage, credential)
-        await self._ring.refresh(self._database)
-        claims = self._tokens.read(credential)
-        async with self._database.read(claims.tenant_id) as unit:
-            return await sessions.authenticate(unit, claims)
 
     async def signing_keys(self) -> list[PublicKey]:
         await self._ring.refresh(self._database)
         return public_keys(self._ring.accepted(utc_now()))
-
-    async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
-        async with self._database.read(tenant_id) as unit:
-            return await tenants.profile(unit)
-
-    async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
-        async with self._database.unscoped_read() as unit:
-            return await tenants.profile_of_host(unit, host)
 
     async def sign_up(self, origin: Origin, command: SignUp) -> SignedUp:
         tenants.require_signup(self._settings, command)
@@ -453,6 +435,18 @@ class Identity:
         async with self._database.write(tenants.reachable(principal, tenant_id)) as unit:
             return await tenants.delete(unit, principal, self._settings)
 
+    async def get_captcha(self, principal: Principal) -> Captcha:
+        async with self._database.read(principal.tenant_id) as unit:
+            return await captcha.get(unit, principal)
+
+    async def put_captcha(self, principal: Principal, command: PutCaptcha) -> Captcha:
+        async with self._database.write(principal.tenant_id) as unit:
+            return await captcha.put(unit, principal, command, self._vault)
+
+    async def remove_captcha(self, principal: Principal) -> None:
+        async with self._database.write(principal.tenant_id) as unit:
+            await captcha.remove(unit, principal)
+
     @asynccontextmanager
     async def _knowing(self, principal: Principal, password: str) -> AsyncIterator[str]:
         """The caller's password hash, once they have shown that they know the password; counted like a login."""
@@ -471,7 +465,3 @@ class Identity:
             await self._attempts.release(attempt)
             raise
         await self._attempts.succeed(attempt)
-
-    async def close(self) -> None:
-        """Note the last uses of keys."""
-        await self.key_usage.drain()

@@ -200,3 +200,7 @@ class OwnFactors(Conflict):
     """A stolen session must not be able to shed them."""
 
     code, title = "factor.own", "Remove your own factors with your password"
+
+
+class CaptchaNotFound(NotFound):
+    code, title = "captcha.not_found", "The tenant has no captcha provider"

@@ -33,15 +33,13 @@ class WriteResetLetter:
 
 
 class Prune:
-    """Forgets expired credentials and orders itself for the next day."""
+    """Forgets expired credentials."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def run(self, job: JobRun) -> Done:
         """Remove what has expired, as much as the time allows; the rest is there tomorrow."""
-        # First, so that a failure today does not end the row of days.
-        await pruning.order(self._database, tomorrow=True)
         return Done(result=dict(await pruning.prune(self._database, lambda: job.remaining < _LEFT_S)))
 
 

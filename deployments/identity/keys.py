@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.errors import DatabaseError
-from db.models.identity import ApiKey
 from db.repositories.credentials import CredentialDirectory
+from db.repositories.holders import KeyHolder
 from db.session import Database
 
 KEY_PREFIX: Final = "fsk_"
@@ -35,12 +35,12 @@ class KeyUsage:
         self._waiting: dict[tuple[str, str], datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, key: ApiKey, now: datetime) -> None:
+    def note(self, key: KeyHolder, now: datetime) -> None:
         """The key was used now."""
         if key.last_used_at is not None and now - key.last_used_at < _PRECISION:
             return
         if len(self._waiting) < _MAX_WAITING:
-            self._waiting.setdefault((key.tenant_id, key.id), now)
+            self._waiting.setdefault((key.tenant_id, key.key_id), now)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write())
 

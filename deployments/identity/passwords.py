@@ -5,6 +5,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -25,8 +26,7 @@ class Passwords:
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="password")
         self._bound = concurrency + waiting
         self._calls = 0
-        # What an unknown account is checked against, so that it takes as long as a known one.
-        self._nobody = _HASHER.hash(secrets.token_hex())
+        self._nobody = _nobodys(_HASHER)
 
     async def hash(self, password: str) -> str:
         """The PHC string of a password. Raises PasswordsBusy when too many calls wait."""
@@ -52,6 +52,12 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._calls -= 1
+
+
+@cache
+def _nobodys(hasher: PasswordHasher) -> str:
+    # What an unknown account is checked against, so that it takes as long as a known one.
+    return hasher.hash(secrets.token_hex())
 
 
 def _matches(hashed: str, password: str) -> bool:

@@ -30,11 +30,21 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "responses:read": Permission("See responses, comments and exports.", _VIEWER),
     "responses:write": Permission("Submit, import, change and delete responses.", _EDITOR),
     "responses:read_personal": Permission("See the answers of fields with personal data.", _EDITOR),
+    "people:erase": Permission("Erase everything that a person answered, with a receipt.", _ADMIN),
+    "ai:use": Permission("Ask the models about texts; see classifiers, search by meaning.", _VIEWER),
+    "ai:write": Permission("Label, train, correct and register models; choose what runs on responses.", _EDITOR),
+    "analytics:read": Permission("See figures, charts and reports.", _VIEWER),
+    "analytics:write": Permission("Ask in SQL, keep queries, set alarms on figures.", _ANALYST),
+    "reports:write": Permission("Have reports made and mailed, one time or by schedule.", _EDITOR),
     "jobs:read": Permission("See jobs and their results.", _VIEWER),
     "jobs:write": Permission("Cancel and retry jobs.", _ANALYST),
     "events:read": Permission("See events.", _ANALYST),
+    "events:write": Permission("Redrive and discard dead letters, replay events.", _ADMIN),
     "webhooks:read": Permission("See webhook endpoints and their deliveries.", _EDITOR),
     "webhooks:write": Permission("Create, change and delete webhook endpoints, with their secrets.", _ADMIN),
+    "mail:read": Permission("See the words of mails, mailings with their recipients, suppressed addresses.", _EDITOR),
+    "mail:send": Permission("Write to many people about a form.", _EDITOR),
+    "mail:write": Permission("Change the words and looks of mails, and who gets none.", _ADMIN),
     "users:read": Permission("See the tenant's people and sessions.", _ADMIN),
     "users:write": Permission("Add, change and deactivate people.", _ADMIN),
     "api_keys:read": Permission("See the tenant's API keys, without their secrets.", _ADMIN),
@@ -58,7 +68,10 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 """Permissions by role, the least role first. A guest may use the forms that were shared with them and nothing else."""
 
 _SHARED: Final = frozenset(
-    {"forms:read", "forms:write", "responses:read", "responses:write", "responses:read_personal"}
+    {
+        *("forms:read", "forms:write", "responses:read", "responses:write", "responses:read_personal"),
+        *("analytics:read", "events:read"),
+    }
 )
 
 GRANTS: Final = {role: ROLES[role] & _SHARED for role in ("viewer", "analyst", "editor")}

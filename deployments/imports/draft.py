@@ -1,12 +1,12 @@
 """A definition in the making, from whatever format: ids, nearest types, conditions to translate, and what was lost."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from deployments.imports.logic import formstream, tree
 from deployments.imports.logic.subjects import Subjects, adopt
-from deployments.imports.logic.tree import Node, Untranslatable
+from deployments.imports.logic.tree import Answer, Node, Untranslatable, rewritten
 from deployments.imports.naming import Names
 from deployments.imports.notices import Notices
 from deployments.imports.settling import settled
@@ -28,11 +28,13 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A property of an element that is to become an expression: all clauses must hold."""
+    """A property of an element that is to become an expression: all clauses must hold. `within` is the group that the
+    element is in."""
 
     element: dict[str, Any]
     name: str
     clauses: tuple[Clause, ...]
+    within: str
 
 
 class Draft:
@@ -45,8 +47,11 @@ class Draft:
         self.pages: list[dict[str, Any]] = []
         self.properties: dict[str, Any] = {}
         self.rules: list[dict[str, Any]] = []
+        self.within = ""
+        """The id of the repeating group whose elements are being made."""
         self._places: dict[str, str] = {}
         self._pending: list[Pending] = []
+        self._of_pages: list[tuple[dict[str, Any], list[Clause]]] = []
 
     def page(self, name: str, title: str | None, where: str) -> dict[str, Any]:
         """A new page; the last one again when there are as many as there may be."""
@@ -96,15 +101,22 @@ class Draft:
     def condition(self, element: dict[str, Any], name: str, clauses: list[Clause]) -> None:
         """Let the property be all of the clauses, once they can be translated."""
         if clauses:
-            self._pending.append(Pending(element, name, tuple(clauses)))
+            self._pending.append(Pending(element, name, tuple(clauses), self.within))
+
+    def page_condition(self, page: dict[str, Any], clauses: list[Clause]) -> None:
+        """Let the page be shown when all clauses hold; where they speak of its own questions, let these be."""
+        if clauses:
+            self._of_pages.append((page, clauses))
 
     def translate(self, read: Callable[[str], Node], subjects: Subjects) -> None:
         """Turn the clauses into expressions; one that cannot be becomes a notice with its text."""
+        for page, clauses in self._of_pages:
+            self._hold(page, clauses, read, subjects)
         for pending in self._pending:
             node: Node | None = None
             for clause in pending.clauses:
                 try:
-                    adopted = adopt(read(clause.text), subjects)
+                    adopted = adopt(read(clause.text), subjects, pending.within)
                     formstream.write(adopted)
                 except Untranslatable as error:
                     self.untranslated(clause, pending.name, str(error))
@@ -113,10 +125,28 @@ class Draft:
             if node is not None:
                 self._set(pending, node)
         for page in self.pages:
-            for element in page["elements"]:
+            for each in inside(page):
                 # A calculated field without a formula is none; what it was is reported by now.
-                if element["type"] == "calculated" and FORMULA not in element:
-                    element["type"] = "hidden"
+                if each["type"] == "calculated" and FORMULA not in each:
+                    each["type"] = "hidden"
+
+    def _hold(
+        self, page: dict[str, Any], clauses: list[Clause], read: Callable[[str], Node], subjects: Subjects
+    ) -> None:
+        own = {element["id"] for element in inside(page)}
+        if not any(own & _fields_in(clause, read, subjects) for clause in clauses):
+            self._pending.append(Pending(page, "visible_if", tuple(clauses), ""))
+            return
+        conditions = {
+            id(pending.element): place for place, pending in enumerate(self._pending) if pending.name == "visible_if"
+        }
+        for element in page["elements"]:
+            place = conditions.get(id(element))
+            if place is None:
+                self._pending.append(Pending(element, "visible_if", tuple(clauses), ""))
+            else:
+                known = self._pending[place]
+                self._pending[place] = replace(known, clauses=(*clauses, *known.clauses))
 
     def _set(self, pending: Pending, node: Node) -> None:
         try:
@@ -138,3 +168,26 @@ class Draft:
     def settled(self) -> CompiledForm:
         """The form. Raises FileUnreadable when the engine refuses what cannot be left out."""
         return settled(self.document(), self.notices, self._places)
+
+
+def inside(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The elements of a page, section or group, with those that they hold."""
+    for element in whole.get("elements", ()):
+        yield element
+        yield from inside(element)
+
+
+def _fields_in(clause: Clause, read: Callable[[str], Node], subjects: Subjects) -> set[str]:
+    """The fields that a clause speaks of; none when it cannot be translated."""
+    found: set[str] = set()
+
+    def note(node: Node) -> Node:
+        if isinstance(node, Answer):
+            found.add(node.field)
+        return node
+
+    try:
+        rewritten(adopt(read(clause.text), subjects), note)
+    except Untranslatable:
+        return set()
+    return found

@@ -74,5 +74,7 @@ def _mark(said: Mapping[str, Any], free: frozenset[str]) -> Mark | str | None:
 
 def _checksum(said: Mapping[str, Any], names: set[str], free: frozenset[str]) -> str:
     ignored = free if names.isdisjoint(_TEXTS) else frozenset[str]()
-    own = {name: value for name, value in said.items() if value and name != NAME and name not in ignored}
+    # A text in one more language (`label::Deutsch`) is a text.
+    names_said = (name for name in said if name != NAME and name.partition("::")[0] not in ignored)
+    own = {name: said[name] for name in names_said if said[name]}
     return hashlib.sha256(orjson.dumps(own, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

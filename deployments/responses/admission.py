@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
-from db.repositories.admission import ClaimTaken, QuotaFull, Regime, Wish
+from db.repositories.admission import NO_WISH, ClaimTaken, QuotaFull, Regime, Wish
 from db.repositories.submissions import Submission
 from deployments.kit.answer_quotas import AnswerQuota, elements_of
 from deployments.kit.engine import AnswerCondition, CompiledForm, compile_condition
@@ -82,6 +82,24 @@ class Admission:
             return submission
         held = self.regime.held(subject, submission.response["answers"])
         return replace(submission, regime=self.regime, wish=Wish(held.claims, held.quotas, self.gates))
+
+    def more(self, subject: str, answers: Mapping[str, Any], before: Mapping[str, Any] | None) -> Wish:
+        """What a response needs for these answers beside what it has by those `before`; None: it has nothing.
+
+        Quotas that close a form close it for visitors only, and the team knows of answers that are alike.
+        """
+        if self.regime is None:
+            return NO_WISH
+        wish = self.regime.held(subject, answers)
+        had = NO_WISH if before is None else self.regime.held(subject, before)
+        claims = tuple(claim for claim in wish.claims if claim not in had.claims and claim[0] != CONTENT)
+        return Wish(claims, {id_: limit for id_, limit in wish.quotas.items() if id_ not in had.quotas})
+
+    def refusal_of_change(self, error: ClaimTaken | QuotaFull) -> DomainError:
+        """What somebody of the team is told."""
+        if isinstance(error, QuotaFull):
+            return QuotaReached(members={"quota": error.quota_id})
+        return self.refusal(error)
 
     def refusal(self, error: ClaimTaken | QuotaFull) -> DomainError:
         """What the caller is told."""

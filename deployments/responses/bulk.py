@@ -1,33 +1,50 @@
 """One change to many responses, as a job: each response once, however often the job is taken up again (R7)."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from db.models.responses import Response
+from db.repositories.admission import RegimeOutdated
 from db.repositories.bulk_runs import BulkRunRepository, advanced
 from db.repositories.jobs import JobRepository
+from db.repositories.response_filters import Column, Every, Search, Test
+from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
 from db.repositories.response_tags import ResponseTagRepository
-from db.repositories.responses import COMPLETE, ResponseRepository, Selection
+from db.repositories.response_trash import ResponseTrashRepository
+from db.repositories.responses import COMPLETE, ResponseRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
+from deployments.kit.errors import Invalid
 from deployments.kit.principal import Principal
-from deployments.responses.errors import FormNotFound, IdempotencyMismatch
-from deployments.responses.finding import WRITE, require_form
+from deployments.responses.contracts import Selection
+from deployments.responses.errors import FormNotFound, IdempotencyMismatch, InvalidChange
 from deployments.responses.life_contracts import MAX_TAGS, BulkChange, StartedBulk
-from deployments.responses.published import PublishedForms
+from deployments.responses.published import PublishedForm, PublishedForms
+from deployments.responses.query.forms import SearchedForm, SearchedForms
+from deployments.responses.query.listing import search_of
+from deployments.responses.readmission import Readmission
 from deployments.responses.reviewing import assigned, require_reader, reviewed, tagged
-from deployments.responses.trash import brought_back
+from deployments.responses.trash import brought_back, forget_verdicts
 from eventing.events.envelope import EventData, Origin
 from eventing.events.responses import ResponseDeleted, ResponseRestored
-from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, enqueue
+from eventing.jobs import Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
 from eventing.outbox import record
 
 BULK: Final = "responses.bulk"
 
 _BATCH: Final = 100
+_READ_S: Final = 300.0
+_BEHIND_S: Final = 15.0
+_OLDEST_FIRST: Final = Order()
+_SHORT: Final = {
+    "tag": ("tags", "all"),
+    "submitted_from": ("submitted_at", "gte"),
+    "submitted_before": ("submitted_at", "lt"),
+}
 _MOST_ERRORS: Final = 1_000
 _NO_TALLY: Final = {"changed": 0, "unchanged": 0, "failed": 0}
 
@@ -35,15 +52,23 @@ Outcome: TypeAlias = Literal["changed", "unchanged", "failed"]
 
 
 async def start(
-    unit: UnitOfWork, principal: Principal, form_id: str, command: BulkChange, key: str | None
+    unit: UnitOfWork,
+    principal: Principal,
+    form: SearchedForm,
+    command: BulkChange,
+    key: str | None,
+    hidden: Collection[str],
 ) -> StartedBulk:
-    """Order the job. Raises Forbidden, FormNotFound, InvalidChange, IdempotencyMismatch."""
-    await require_form(unit, principal, WRITE, form_id)
+    """Order the job, by a principal who does not see the `hidden` fields. Raises Invalid, InvalidChange,
+    IdempotencyMismatch."""
     if command.action == "assign":
-        await require_reader(unit, form_id, command.user_id)
-    order = {"form_id": form_id, "change": command.model_dump(mode="json")}
-    payload = {**order, "ordered_at": utc_now().isoformat()}
-    unique_key = None if key is None else f"{BULK}:{form_id}:{principal.subject}:{key}"
+        await require_reader(unit, form.form_id, command.user_id)
+    if command.ids is None:
+        _search(form, command, hidden)
+    order = {"form_id": form.form_id, "change": command.model_dump(mode="json")}
+    through = await ResponseRepository(unit.session, unit.tenant).last_change(form.form_id)
+    payload = {**order, "through": through, "ordered_at": utc_now().isoformat()}
+    unique_key = None if key is None else f"{BULK}:{form.form_id}:{principal.subject}:{key}"
     job_id = await enqueue(unit, JobSpec(BULK, payload, created_by=principal.subject, unique_key=unique_key))
     if unique_key is None:
         return StartedBulk(job_id=job_id)
@@ -51,6 +76,25 @@ async def start(
     if job is None or {name: job.payload.get(name) for name in order} != order:
         raise IdempotencyMismatch
     return StartedBulk(job_id=job_id, replayed=job.payload != payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a job is to do. `through` is the number of the form's last change when it was ordered."""
+
+    form_id: str
+    command: BulkChange
+    through: int
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Self:
+        return cls(payload["form_id"], BulkChange.model_validate(payload["change"]), payload["through"])
+
+    def search(self, form: SearchedForm) -> Search:
+        """What the job is about, as it was when it was ordered: each of its own changes has a higher number."""
+        found = _search(form, self.command, ())
+        frozen = Test(Column("change"), "lte", (float(self.through),))
+        return replace(found, condition=Every((*found.condition.parts, frozen)))
 
 
 @dataclass(slots=True)
@@ -66,112 +110,149 @@ class _Batch:
 
 
 class BulkJob:
-    """Changes the responses in the order of their ids. Where it is, is kept in the transaction of the changes."""
+    """Changes the responses in one order. Where it is, is kept in the transaction of the changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._forms = PublishedForms(database)
+        self._searched = SearchedForms()
 
     async def run(self, job: JobRun) -> Done:
         """Make the change. Raises GiveUp when the form is gone."""
-        form_id: str = job.payload["form_id"]
-        command = BulkChange.model_validate(job.payload["change"])
-        ordered_at = datetime.fromisoformat(job.payload["ordered_at"])
-        total = await self._begin(job, form_id, command, ordered_at)
-        done: int | None = 0
-        while done is not None:
-            await job.progress(done, total)
-            try:
-                form = await self._forms.get(job.tenant_id, form_id=form_id)
-            except FormNotFound as error:
-                raise GiveUp("the form is gone") from error
-            async with self._database.write(job.tenant_id) as unit:
-                done = await self._step(unit, job, form_id, command, ordered_at, form.limit)
+        order = _Order.of(job.payload)
+        try:
+            total = await self._begin(job, order)
+            done: int | None = 0
+            while done is not None:
+                await job.progress(done, total)
+                form = await self._forms.get(job.tenant_id, form_id=order.form_id)
+                try:
+                    done = await self._step(job, order, form)
+                except RegimeOutdated:
+                    await self._forms.renewed(job.tenant_id, order.form_id)
+        except FormNotFound as error:
+            raise GiveUp("the form is gone") from error
         async with self._database.read(job.tenant_id) as unit:
             run = await BulkRunRepository(unit.session, unit.tenant).find(job.id)
         tally = dict(_NO_TALLY) if run is None else run.tally
-        await job.progress(sum(tally.values()), total)
+        # Somebody has changed the others since the job began.
+        tally["unchanged"] += max(0, total - sum(tally.values()))
+        await job.progress(total, total)
 
         async def effect(unit: UnitOfWork) -> None:
             await BulkRunRepository(unit.session, unit.tenant).end(job.id)
 
         errors = [] if run is None else run.errors
-        return Done({"form_id": form_id, "action": command.action, **tally, "errors": errors}, effect)
+        return Done({"form_id": order.form_id, "action": order.command.action, **tally, "errors": errors}, effect)
 
     def kinds(self) -> tuple[JobKind, ...]:
         """The job."""
         return (JobKind(BULK, "default", self.run, max_attempts=5, soft_limit_s=3_300.0, hard_limit_s=3_600.0),)
 
-    async def _begin(self, job: JobRun, form_id: str, command: BulkChange, ordered_at: datetime) -> int:
+    async def _begin(self, job: JobRun, order: _Order) -> int:
+        async with self._database.read(job.tenant_id) as unit:
+            known = await BulkRunRepository(unit.session, unit.tenant).find(job.id)
+        if known is not None:
+            return known.total
+        total = await self._count(job, order)
         async with self._database.write(job.tenant_id) as unit:
             runs = BulkRunRepository(unit.session, unit.tenant)
-            known = await runs.find(job.id)
-            if known is not None:
-                return known.total
-            if command.ids is not None:
-                total = len(set(command.ids))
-            else:
-                responses = ResponseRepository(unit.session, unit.tenant)
-                total = await responses.count_matching(form_id, _selection(command, ordered_at))
             await runs.begin(job.id, total, _NO_TALLY)
-            return total
+            begun = await runs.find(job.id)
+            return total if begun is None else begun.total
 
-    async def _step(
-        self,
-        unit: UnitOfWork,
-        job: JobRun,
-        form_id: str,
-        command: BulkChange,
-        ordered_at: datetime,
-        limit: int | None,
-    ) -> int | None:
+    async def _step(self, job: JobRun, order: _Order, form: PublishedForm) -> int | None:
         """Change the next few; how many are done now, None when there are no more."""
-        # The lock keeps a worker that was taken for dead from changing the same ones.
-        run = await BulkRunRepository(unit.session, unit.tenant).find(job.id, for_update=True)
-        if run is None:
+        async with self._database.read(job.tenant_id) as unit:
+            begun = await BulkRunRepository(unit.session, unit.tenant).find(job.id)
+        if begun is None:
             return None
-        ids = await _next_ids(unit, form_id, command, ordered_at, run.after_id)
+        # Read before the transaction that writes: on SQLite everybody waits for that one.
+        ids, ends = await self._next(job, order, begun.after_id)
         if not ids:
             return None
-        batch = _Batch()
-        rows = await ResponseRepository(unit.session, unit.tenant).chosen(form_id, ids)
-        for missing in sorted(set(ids) - {row.id for row in rows}):
-            batch.fail(missing, "response.not_found", "There is no such response.")
-        facts = await _change(unit, command, rows, job.created_by, limit, batch)
-        for fact in facts:
-            record(unit, fact, actor=job.created_by, origin=Origin())
-        room = max(0, _MOST_ERRORS - len(run.errors))
-        advanced(run, ids[-1], batch.tally, batch.errors[:room])
-        return sum(run.tally.values())
+        async with self._database.write(job.tenant_id) as unit:
+            # The lock keeps a worker that was taken for dead from changing the same ones.
+            run = await BulkRunRepository(unit.session, unit.tenant).find(job.id, for_update=True)
+            if run is None:
+                return None
+            if run.after_id != begun.after_id:
+                return sum(run.tally.values())
+            batch = _Batch()
+            rows = await ResponseRepository(unit.session, unit.tenant).chosen(order.form_id, ids)
+            if order.command.ids is None:
+                rows = [row for row in rows if row.change <= order.through]
+            else:
+                for missing in sorted(set(ids) - {row.id for row in rows}):
+                    batch.fail(missing, "response.not_found", "There is no such response.")
+            facts = await _change(unit, order.command, rows, job.created_by, form, batch)
+            for fact in facts:
+                record(unit, fact, actor=job.created_by, origin=Origin())
+            room = max(0, _MOST_ERRORS - len(run.errors))
+            advanced(run, ends, batch.tally, batch.errors[:room])
+            return sum(run.tally.values())
+
+    async def _count(self, job: JobRun, order: _Order) -> int:
+        if order.command.ids is not None:
+            return len(set(order.command.ids))
+        async with self._reading(job) as unit:
+            form = await self._searched.get(unit, order.form_id)
+            search = order.search(form)
+            if order.command.action == "restore":
+                trash = ResponseTrashRepository(unit.session, unit.tenant)
+                return await trash.count_matching(order.form_id, search.condition)
+            return await ResponseQueryRepository(unit.session, unit.tenant, order.form_id, form.rules).count(search)
+
+    async def _next(self, job: JobRun, order: _Order, after: str) -> tuple[Sequence[str], str]:
+        """The ids of the next responses, and where the job is after them."""
+        if order.command.ids is not None:
+            ids = sorted(id_ for id_ in set(order.command.ids) if id_ > after)[:_BATCH]
+            return ids, ids[-1] if ids else after
+        async with self._reading(job) as unit:
+            form = await self._searched.get(unit, order.form_id)
+            search = order.search(form)
+            if order.command.action == "restore":
+                trash = ResponseTrashRepository(unit.session, unit.tenant)
+                found = await trash.ids(order.form_id, search.condition, after_id=after, limit=_BATCH)
+                return found, found[-1] if found else after
+            responses = ResponseQueryRepository(unit.session, unit.tenant, order.form_id, form.rules)
+            rows = await responses.page(search, _OLDEST_FIRST, _position(after), _BATCH)
+        return [
+            row.id for row, _ in rows
+        ], f"{rows[-1][1].submitted_at.isoformat()} {rows[-1][1].id}" if rows else after
+
+    @asynccontextmanager
+    async def _reading(self, job: JobRun) -> AsyncIterator[UnitOfWork]:
+        """A view to search in. Raises Retry while the index is behind, as it may be by the job's own changes."""
+        try:
+            async with self._database.snapshot(job.tenant_id, limit_s=_READ_S) as unit:
+                yield unit
+        except IndexBehind as error:
+            raise Retry("the index of answers is behind", _BEHIND_S) from error
 
 
-async def _next_ids(
-    unit: UnitOfWork, form_id: str, command: BulkChange, ordered_at: datetime, after_id: str
-) -> Sequence[str]:
-    if command.ids is not None:
-        return sorted(id_ for id_ in set(command.ids) if id_ > after_id)[:_BATCH]
-    selection = _selection(command, ordered_at)
-    responses = ResponseRepository(unit.session, unit.tenant)
-    return await responses.ids(form_id, selection, after_id=after_id, limit=_BATCH)
+def _position(text: str) -> Position | None:
+    if not text:
+        return None
+    at, _, last_id = text.partition(" ")
+    return Position(None, datetime.fromisoformat(at), last_id)
 
 
-def _selection(command: BulkChange, ordered_at: datetime) -> Selection:
-    """What the filter means, of the responses that were there when the job was ordered."""
-    wanted = command.filter
-    if wanted is None:
-        raise ValueError("the responses are chosen by their ids")
-    before = ordered_at if wanted.submitted_before is None else min(ordered_at, wanted.submitted_before)
-    return Selection(
-        trashed=command.action == "restore",
-        status=wanted.status,
-        tag=wanted.tag,
-        submitted_from=wanted.submitted_from,
-        submitted_before=before,
-    )
+def _search(form: SearchedForm, command: BulkChange, hidden: Collection[str]) -> Search:
+    """What a command looks for. Raises Invalid."""
+    if command.action == "restore" and command.q is not None:
+        raise InvalidChange.at("/q", "search.trashed", "What is in the trash cannot be searched by words.")
+    wanted = {name: value for name, value in (command.filter or {}).items() if value is not None}
+    known = Selection(filter={}, where=command.where, q=command.q)
+    for name, (long, operator) in _SHORT.items():
+        if name in wanted:
+            value, tests = wanted.pop(name), wanted.get(long, {})
+            wanted[long] = {**(tests if isinstance(tests, dict) else {"": tests}), operator: value}
+    return search_of(form, known.model_copy(update={"filter": wanted}), hidden)
 
 
 async def _change(
-    unit: UnitOfWork, command: BulkChange, rows: Sequence[Response], by: str, limit: int | None, batch: _Batch
+    unit: UnitOfWork, command: BulkChange, rows: Sequence[Response], by: str, form: PublishedForm, batch: _Batch
 ) -> list[EventData]:
     """Change locked rows; what happened to them."""
     wants_trashed = command.action == "restore"
@@ -186,7 +267,8 @@ async def _change(
     if not there:
         return []
     if command.action == "restore":
-        there = await _fitting(unit, there, limit, batch)
+        there = await _fitting(unit, there, form.limit, batch)
+        there = await _admitted(unit, there, Readmission(form.admission, command.override_quotas), batch)
     tags = await ResponseTagRepository(unit.session, unit.tenant).of([row.id for row in there])
     changed: list[tuple[Response, EventData]] = []
     for row in there:
@@ -218,6 +300,19 @@ async def _fitting(unit: UnitOfWork, rows: list[Response], limit: int | None, ba
     return fitting
 
 
+async def _admitted(unit: UnitOfWork, rows: list[Response], readmission: Readmission, batch: _Batch) -> list[Response]:
+    """Those of the rows that the form's quotas and unique answers allow, one after the other."""
+    counting = [row for row in rows if row.status == COMPLETE]
+    found = await readmission.refusals(unit, [(row, row.answers, None) for row in counting])
+    refused = set()
+    for row, error in zip(counting, found, strict=True):
+        if error is not None:
+            refused.add(row.id)
+            code = error.faults[0].code if isinstance(error, Invalid) else error.code
+            batch.fail(row.id, code, str(error))
+    return [row for row in rows if row.id not in refused]
+
+
 def _act(command: BulkChange, row: Response, by: str, present: Collection[str]) -> EventData | None:
     match command.action:
         case "trash":
@@ -247,6 +342,8 @@ async def _store(unit: UnitOfWork, command: BulkChange, changed: list[tuple[Resp
         await tags.add(rows[0].form_id, missing)
     elif command.action == "untag":
         await tags.remove([row.id for row in rows], command.tags)
+    elif command.action == "trash":
+        await forget_verdicts(unit, rows)
     complete = sum(row.status == COMPLETE for row in rows)
     more = {"trash": -complete, "restore": complete}.get(command.action, 0)
     counted = await ResponseRepository(unit.session, unit.tenant).next_changes(rows[0].form_id, len(rows), more=more)

@@ -7,9 +7,10 @@ from db.repositories.responses import ResponseRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.kit.principal import Principal
+from deployments.kit.review import ReviewState
 from deployments.responses.errors import CommentFixed, CommentForeign, CommentNotFound, TooManyComments
 from deployments.responses.finding import WRITE
-from deployments.responses.life_contracts import MAX_COMMENTS, ReviewState
+from deployments.responses.life_contracts import MAX_COMMENTS
 from eventing.events.responses import ResponseCommented
 from eventing.outbox import record
 

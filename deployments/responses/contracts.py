@@ -8,23 +8,25 @@ from pydantic import Field
 
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
+from deployments.kit.review import ReviewState
 from deployments.responses.life_contracts import (
     AssignResponse,
     BulkChange,
     ChangeTags,
     Comment,
     EditResponse,
+    Language,
     PartialResponse,
     PutComment,
     PutReview,
     ResponseDiff,
     ResponseVersion,
     RevertResponse,
-    ReviewState,
     StartedBulk,
     TagCount,
     Timings,
 )
+from deployments.responses.verdict_contracts import Verdict
 
 MAX_LIMIT = 1000
 
@@ -76,6 +78,13 @@ class SubmissionBody(Contract):
     )
     started_at: datetime | None = Field(default=None, description="When the person began, by the client's clock.")
     timings: Timings | None = None
+    honeypot: str | None = Field(
+        default=None, max_length=10_000, description="A field that people do not see: with text in it, it is spam."
+    )
+    language: Language | None = None
+    captcha_token: str | None = Field(
+        default=None, max_length=4_096, description="What the form's captcha gave, see `captcha` of the public form."
+    )
 
 
 class Receipt(Contract):
@@ -113,8 +122,14 @@ class Response(Contract):
     assignee: str | None = Field(default=None, description="The person who is to deal with it.")
     tags: list[str] = Field(default_factory=list)
     suspicion: list[str] = Field(default_factory=list, description="Why it was taken for spam, when it is quarantined.")
+    spam_score: float | None = Field(
+        default=None, description="With `ai` among the reasons: the probability of spam that the model gave."
+    )
     masked: list[str] = Field(
         default_factory=list, description="Answered fields with personal data that are null for you."
+    )
+    inference: dict[str, dict[str, Verdict]] = Field(
+        default_factory=dict, description="What models say, by field and then by name; without what you do not see."
     )
 
 
@@ -177,10 +192,25 @@ class Changes(Contract):
     has_more: bool = Field(description="Whether there are more at once.")
 
 
-class ExportResponses(Selection):
-    """Which responses, and which columns (keys of columns, or ids of fields for all of theirs); all when null."""
+RowFormat = Literal["csv", "jsonl", "arrow", "sheet"]
+"""How the rows of an export are written: CSV, JSON Lines, an Arrow stream, or the rows of a spreadsheet's XML."""
 
+
+class ExportResponses(Selection):
+    """Which responses in which order, and which columns (keys of columns, or ids of fields for all of theirs); all when
+    null.
+
+    Without `labels` there are ids of options and columns instead. With `lists` an answer of several options is one
+    column. With `file_links` files are told by their addresses instead of their ids. `details` are more columns of
+    metadata. JSON Lines are responses as the list has them.
+    """
+
+    sort: str = "submitted_at"
     columns: list[str] | None = None
+    labels: bool = True
+    lists: bool = False
+    details: bool = False
+    file_links: bool = False
 
 
 class ImportRow(Contract):
@@ -207,16 +237,54 @@ class ImportOutcome(Contract):
 
 
 class ExportChunk(Contract):
-    """A piece of a CSV file (UTF-8) and where the next one starts; null after the last."""
+    """The next `rows` of an export and where those after them start; null after the last."""
 
     content: bytes
     next_cursor: str | None
+    rows: int = 0
+
+
+class ExportState(Contract):
+    """What an export would be made of now. The same `tag` means the same rows; `rows` counts them when asked to, null
+    when that takes too long."""
+
+    tag: str
+    rows: int | None = None
+
+
+class ChangedMonths(Contract):
+    """The months (`2026-03`, in UTC) of complete responses that changed after a change, up to the change `change`, when
+    the form had `version` as its newest."""
+
+    change: int
+    version: int
+    months: list[str]
+    personal: list[str] = Field(description="The fields with personal data.")
+
+
+class ChangedRows(Contract):
+    """What became of a form's responses after a change, up to `through`: those that are complete and neither in the
+    trash nor in quarantine as a stream of Arrow's IPC format, of the others the ids. A table that has the rows of each
+    piece put in the place of those with the same ids, and the `gone` ones taken out, is the form's as of the last
+    piece."""
+
+    content: bytes
+    gone: list[str]
+    through: int
+    has_more: bool = Field(description="Whether there are more at once.")
+    personal: list[str] = Field(description="The fields with personal data.")
 
 
 class ResponsesApi(Protocol):
     """Taking, reading and exporting responses."""
 
-    async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse: ...
+    async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
+        """The stored response. Raises CaptchaPending when a provider has to be asked first: see `submit_screened`."""
+        ...
+
+    async def submit_screened(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
+        """The same, which takes as long as a provider of captchas needs to answer."""
+        ...
 
     async def resume(self, principal: Principal, token: str) -> PartialResponse:
         """What was saved under a token. Raises PartialNotFound, AlreadyCompleted."""
@@ -229,9 +297,20 @@ class ResponsesApi(Protocol):
         FormClosed, FormFull and the failures of the key."""
         ...
 
+    async def save_screened(
+        self, principal: Principal, token: str, body: bytes, idempotency_key: str | None
+    ) -> PartialResponse:
+        """The same for a call that raised CaptchaPending; takes as long as a provider of captchas needs to answer."""
+        ...
+
     async def get(self, principal: Principal, response_id: str) -> ResponseDetails: ...
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]: ...
+
+    async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
+        """Those of these responses of a form that a selection without words finds, in any order. Raises Invalid,
+        FormNotFound."""
+        ...
 
     async def edit(
         self, principal: Principal, response_id: str, command: EditResponse, idempotency_key: str | None
@@ -260,8 +339,9 @@ class ResponsesApi(Protocol):
         """Take a response for spam. Raises ResponseNotFound, Unquarantinable."""
         ...
 
-    async def release(self, principal: Principal, response_id: str) -> ResponseDetails:
-        """Take a suspect for an honest response. Raises ResponseNotFound, NotReleasable, FormFull."""
+    async def release(self, principal: Principal, response_id: str, override_quotas: bool = False) -> ResponseDetails:
+        """Take a suspect for an honest response. Raises ResponseNotFound, NotReleasable, FormFull, QuotaReached,
+        InvalidAnswers, AlreadyAnswered."""
         ...
 
     async def review(self, principal: Principal, response_id: str, command: PutReview) -> ResponseDetails: ...
@@ -290,8 +370,9 @@ class ResponsesApi(Protocol):
         self, principal: Principal, form_id: str, cursor: str | None, limit: int
     ) -> Page[TrashedResponse]: ...
 
-    async def restore(self, principal: Principal, response_id: str) -> ResponseDetails:
-        """Take a response out of the trash. Raises ResponseNotFound, FormFull."""
+    async def restore(self, principal: Principal, response_id: str, override_quotas: bool = False) -> ResponseDetails:
+        """Take a response out of the trash. Raises ResponseNotFound, FormFull, QuotaReached, InvalidAnswers,
+        AlreadyAnswered."""
         ...
 
     async def purge(self, principal: Principal, response_id: str) -> None:
@@ -310,8 +391,32 @@ class ResponsesApi(Protocol):
 
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome: ...
 
-    async def export_csv(
-        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    async def export_chunk(
+        self,
+        principal: Principal,
+        form_id: str,
+        cursor: str | None,
+        wanted: ExportResponses | None = None,
+        rows: RowFormat = "csv",
     ) -> ExportChunk:
-        """The next piece of the form's responses as CSV, oldest first; the header comes with the first piece."""
+        """The next rows of the form's responses; the header comes with the first. Each call sees the responses as they
+        are at its time; the columns are those of the first call. Raises FormNotFound, Invalid, FeatureDisabled,
+        SearchBehind, DeadlineExceeded."""
+        ...
+
+    async def export_state(
+        self, principal: Principal, form_id: str, wanted: ExportResponses, *, count: bool = False
+    ) -> ExportState:
+        """What an export would be made of. Raises as `export_chunk` does."""
+        ...
+
+    async def changed_rows(
+        self, principal: Principal, form_id: str, after: int, wanted: ExportResponses, limit: int
+    ) -> ChangedRows:
+        """The next rows that changed after a change, in the columns that `wanted` says; it selects and sorts nothing.
+        Raises FormNotFound, DeadlineExceeded."""
+        ...
+
+    async def changed_months(self, principal: Principal, form_id: str, after: int) -> ChangedMonths:
+        """Where complete responses, or what is left of them, changed after a change. Raises FormNotFound."""
         ...

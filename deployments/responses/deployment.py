@@ -1,28 +1,33 @@
 """The door of responses: opens the unit of work, calls the rules, returns contracts."""
 
 from db.session import Database
+from deployments.kit.cache import Caches
 from deployments.kit.contract import Page
-from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import (
+    ChangedMonths,
+    ChangedRows,
     Changes,
     ExportChunk,
     ExportResponses,
+    ExportState,
     ImportOutcome,
     ImportRow,
     ListResponses,
     Response,
+    RowFormat,
+    Selection,
     SubmitResponse,
     SubmittedResponse,
 )
 from deployments.responses.desk import ResponseDesk
-from deployments.responses.export import export_chunk
+from deployments.responses.exporting.door import Exporting
 from deployments.responses.importing import import_rows
 from deployments.responses.life_contracts import PartialResponse
 from deployments.responses.partials import Partials
-from deployments.responses.query.forms import SearchedForms
-from deployments.responses.query.listing import Listing, searching
+from deployments.responses.query.listing import Listing
 from deployments.responses.resuming import Resuming
+from deployments.responses.screening import Screening
 from deployments.responses.settings import ResponsesSettings
 from deployments.responses.submitting import Submitting
 
@@ -30,16 +35,27 @@ from deployments.responses.submitting import Submitting
 class Responses(ResponseDesk):
     """Taking, reading, changing and exporting responses; satisfies `ResponsesApi`."""
 
-    def __init__(self, database: Database, settings: ResponsesSettings | None = None) -> None:
-        super().__init__(database)
+    def __init__(
+        self,
+        database: Database,
+        settings: ResponsesSettings | None = None,
+        screening: Screening | None = None,
+        caches: Caches | None = None,
+    ) -> None:
+        super().__init__(database, caches)
         settings = settings or ResponsesSettings()
-        self._submitting = Submitting(database, self._forms, Partials(database, settings, self._keys))
-        self._resuming = Resuming(database, self._forms, self._submitting, settings, self._keys)
-        self._searched = SearchedForms()
-        self._listing = Listing(database, self._searched, self._personal)
+        self._screening = screening or Screening(database)
+        partials = Partials(database, settings, self._keys)
+        self._submitting = Submitting(database, self._forms, partials, self._screening)
+        self._resuming = Resuming(database, self._forms, self._submitting, settings, self._keys, self._screening)
+        self._listing = Listing(database, self._searched, self._personal, caches)
+        self._exporting = Exporting(database, self._searched, self._personal, settings.public_url)
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
         return await self._submitting.submit(principal, command)
+
+    async def submit_screened(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
+        return await self._submitting.submit(principal, command, may_ask=True)
 
     async def resume(self, principal: Principal, token: str) -> PartialResponse:
         return await self._resuming.resume(principal, token)
@@ -49,8 +65,16 @@ class Responses(ResponseDesk):
     ) -> PartialResponse:
         return await self._resuming.save(principal, token, body, idempotency_key)
 
+    async def save_screened(
+        self, principal: Principal, token: str, body: bytes, idempotency_key: str | None
+    ) -> PartialResponse:
+        return await self._resuming.save(principal, token, body, idempotency_key, may_ask=True)
+
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
         return await self._listing.page(principal, query)
+
+    async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
+        return await self._listing.pick(principal, form_id, ids, selection)
 
     async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
         return await self._listing.changes(principal, form_id, after, limit)
@@ -60,16 +84,30 @@ class Responses(ResponseDesk):
         async with self._database.write(principal.tenant_id) as unit:
             return await import_rows(unit, principal, form, rows)
 
-    async def export_csv(
-        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    async def export_chunk(
+        self,
+        principal: Principal,
+        form_id: str,
+        cursor: str | None,
+        wanted: ExportResponses | None = None,
+        rows: RowFormat = "csv",
     ) -> ExportChunk:
-        with searching():
-            async with self._database.snapshot(principal.tenant_id) as unit:
-                if cursor is None:  # an export that has begun is not broken off
-                    require_feature(await settings_of(unit), "exports")
-                hidden = await self._personal.hidden(unit, principal, form_id)
-                return await export_chunk(unit, self._searched, form_id, cursor, wanted or ExportResponses(), hidden)
+        return await self._exporting.chunk(principal, form_id, cursor, wanted or ExportResponses(), rows)
+
+    async def export_state(
+        self, principal: Principal, form_id: str, wanted: ExportResponses, *, count: bool = False
+    ) -> ExportState:
+        return await self._exporting.state(principal, form_id, wanted, count=count)
+
+    async def changed_rows(
+        self, principal: Principal, form_id: str, after: int, wanted: ExportResponses, limit: int
+    ) -> ChangedRows:
+        return await self._exporting.changed_rows(principal, form_id, after, wanted, limit)
+
+    async def changed_months(self, principal: Principal, form_id: str, after: int) -> ChangedMonths:
+        return await self._exporting.changed_months(principal, form_id, after)
 
     async def close(self) -> None:
         """Store what was taken."""
         await self._submitting.drain()
+        await self._screening.close()

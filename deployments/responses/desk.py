@@ -1,18 +1,21 @@
 """What people do with single responses: opens the unit of work, calls the rules, returns contracts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 from db.models.responses import Response as ResponseRow
+from db.repositories.admission import RegimeOutdated
 from db.repositories.response_comments import ResponseCommentRepository
 from db.repositories.response_tags import ResponseTagRepository
 from db.repositories.response_trash import ResponseTrashRepository
 from db.session import Database, UnitOfWork
+from deployments.kit.cache import Caches
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.principal import Principal
 from deployments.responses import bulk, commenting, editing, quarantine, reviewing, trash
 from deployments.responses.contracts import ResponseDetails, TrashedResponse
-from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.errors import FormNotFound, ResponseNotFound, SubmissionConflict
 from deployments.responses.finding import READ, WRITE, find, find_trashed, require_form
 from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import (
@@ -22,6 +25,7 @@ from deployments.responses.life_contracts import (
     ChangeTags,
     Comment,
     EditResponse,
+    Overriding,
     PutComment,
     PutReview,
     ResponseDiff,
@@ -33,19 +37,26 @@ from deployments.responses.life_contracts import (
 from deployments.responses.masking import PersonalFields
 from deployments.responses.positions import at_moment, at_revision, moment_cursor, revision_cursor
 from deployments.responses.presenting import to_comment, to_details, to_trashed, to_version
-from deployments.responses.published import PublishedForms
+from deployments.responses.published import PublishedForm, PublishedForms
+from deployments.responses.query.forms import SearchedForms
+from deployments.responses.readmission import Readmission, require_override
 
 _MOST_TAGS = 1_000
+_ATTEMPTS = 3
+
+_Change: TypeAlias = Callable[[UnitOfWork, ResponseRow, PublishedForm | None], Awaitable[ResponseDetails]]
+_Overriding: TypeAlias = EditResponse | RevertResponse | Overriding
 
 
 class ResponseDesk:
     """Everything that is done with a response after it was submitted."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, caches: Caches | None = None) -> None:
         self._database = database
-        self._forms = PublishedForms(database)
+        self._forms = PublishedForms(database, caches)
         self._personal = PersonalFields()
         self._keys = Keys()
+        self._searched = SearchedForms()
 
     async def get(self, principal: Principal, response_id: str) -> ResponseDetails:
         async with self._database.read(principal.tenant_id) as unit:
@@ -57,25 +68,33 @@ class ResponseDesk:
         self, principal: Principal, response_id: str, command: EditResponse, idempotency_key: str | None
     ) -> ResponseDetails:
         call = _keyed(principal, "edit", response_id, idempotency_key, command.model_dump(mode="json"))
-        async with self._keys.running(call), self._changing(principal, response_id) as (unit, row):
+
+        async def change(unit: UnitOfWork, row: ResponseRow, form: PublishedForm | None) -> ResponseDetails:
             if await call.earlier(unit) is not None:
                 return _replayed(await self._details(unit, principal, row))
             rules = await self._forms.rules(unit, row.form_id, command.version or row.version)
             hidden = await self._personal.hidden(unit, principal, row.form_id)
-            await editing.edit(unit, principal, row, command, rules, hidden)
+            await editing.edit(unit, principal, row, command, rules, hidden, _readmission(form, command))
             await call.keep(unit, {"revision": row.revision})
             return await self._details(unit, principal, row)
+
+        async with self._keys.running(call):
+            return await self._admitting(principal, response_id, change, override_quotas=command.override_quotas)
 
     async def revert(
         self, principal: Principal, response_id: str, command: RevertResponse, idempotency_key: str | None
     ) -> ResponseDetails:
         call = _keyed(principal, "revert", response_id, idempotency_key, command.model_dump(mode="json"))
-        async with self._keys.running(call), self._changing(principal, response_id) as (unit, row):
+
+        async def change(unit: UnitOfWork, row: ResponseRow, form: PublishedForm | None) -> ResponseDetails:
             if await call.earlier(unit) is not None:
                 return _replayed(await self._details(unit, principal, row))
-            await editing.revert(unit, principal, row, command)
+            await editing.revert(unit, principal, row, command, _readmission(form, command))
             await call.keep(unit, {"revision": row.revision})
             return await self._details(unit, principal, row)
+
+        async with self._keys.running(call):
+            return await self._admitting(principal, response_id, change, override_quotas=command.override_quotas)
 
     async def list_versions(
         self, principal: Principal, response_id: str, cursor: str | None, limit: int
@@ -109,13 +128,16 @@ class ResponseDesk:
             await quarantine.put(unit, principal, row)
             return await self._details(unit, principal, row)
 
-    async def release(self, principal: Principal, response_id: str) -> ResponseDetails:
-        async with self._database.read(principal.tenant_id) as unit:
-            form_id = (await find(unit, principal, WRITE, response_id)).form_id
-        form = await self._forms.get(principal.tenant_id, form_id=form_id)
-        async with self._changing(principal, response_id) as (unit, row):
-            await quarantine.release(unit, principal, row, form.limit)
+    async def release(self, principal: Principal, response_id: str, override_quotas: bool = False) -> ResponseDetails:
+        overriding = Overriding(override_quotas=override_quotas)
+
+        async def change(unit: UnitOfWork, row: ResponseRow, form: PublishedForm | None) -> ResponseDetails:
+            if form is None:
+                raise FormNotFound
+            await quarantine.release(unit, principal, row, form.limit, _readmission(form, overriding))
             return await self._details(unit, principal, row)
+
+        return await self._admitting(principal, response_id, change, override_quotas=override_quotas)
 
     # What a team makes of it.
 
@@ -185,17 +207,16 @@ class ResponseDesk:
             more = moment_cursor(form_id, data[-1].deleted_at, data[-1].id)
         return Page[TrashedResponse](data=data, meta=PageMeta(limit=limit, next_cursor=more))
 
-    async def restore(self, principal: Principal, response_id: str) -> ResponseDetails:
-        async with self._database.read(principal.tenant_id) as unit:
-            form_id = (await find_trashed(unit, principal, response_id)).form_id
-        try:
-            form = await self._forms.get(principal.tenant_id, form_id=form_id)
-        except FormNotFound as error:
-            raise ResponseNotFound from error
-        async with self._database.write(principal.tenant_id) as unit:
-            row = await find_trashed(unit, principal, response_id, for_update=True)
-            await trash.restore(unit, principal, row, form.limit)
+    async def restore(self, principal: Principal, response_id: str, override_quotas: bool = False) -> ResponseDetails:
+        overriding = Overriding(override_quotas=override_quotas)
+
+        async def change(unit: UnitOfWork, row: ResponseRow, form: PublishedForm | None) -> ResponseDetails:
+            if form is None:
+                raise ResponseNotFound
+            await trash.restore(unit, principal, row, form.limit, _readmission(form, overriding))
             return await self._details(unit, principal, row)
+
+        return await self._admitting(principal, response_id, change, trashed=True, override_quotas=override_quotas)
 
     async def purge(self, principal: Principal, response_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:
@@ -206,7 +227,11 @@ class ResponseDesk:
         self, principal: Principal, form_id: str, command: BulkChange, idempotency_key: str | None
     ) -> StartedBulk:
         async with self._database.write(principal.tenant_id) as unit:
-            return await bulk.start(unit, principal, form_id, command, idempotency_key)
+            await require_form(unit, principal, WRITE, form_id)
+            require_override(principal, form_id, command.override_quotas)
+            form = await self._searched.get(unit, form_id)
+            hidden = await self._personal.hidden(unit, principal, form_id)
+            return await bulk.start(unit, principal, form, command, idempotency_key, hidden)
 
     @asynccontextmanager
     async def _changing(
@@ -216,8 +241,36 @@ class ResponseDesk:
         async with self._database.write(principal.tenant_id) as unit:
             yield unit, await find(unit, principal, scope, response_id, for_update=True)
 
+    async def _admitting(
+        self, principal: Principal, response_id: str, change: _Change, *, trashed: bool = False, override_quotas: bool
+    ) -> ResponseDetails:
+        """The response after a change that needs to know what its form admits now; None where it is not published."""
+        async with self._database.read(principal.tenant_id) as unit:
+            row = await (
+                find_trashed(unit, principal, response_id) if trashed else find(unit, principal, WRITE, response_id)
+            )
+        require_override(principal, row.form_id, override_quotas)
+        form: PublishedForm | None = None
+        with suppress(FormNotFound):
+            form = await self._forms.get(principal.tenant_id, form_id=row.form_id)
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._database.write(principal.tenant_id) as unit:
+                    if trashed:
+                        row = await find_trashed(unit, principal, response_id, for_update=True)
+                    else:
+                        row = await find(unit, principal, WRITE, response_id, for_update=True)
+                    return await change(unit, row, form)
+            except RegimeOutdated:
+                form = await self._forms.renewed(principal.tenant_id, row.form_id)
+        raise SubmissionConflict
+
     async def _details(self, unit: UnitOfWork, principal: Principal, row: ResponseRow) -> ResponseDetails:
         return await to_details(unit, row, await self._personal.hidden(unit, principal, row.form_id))
+
+
+def _readmission(form: PublishedForm | None, command: _Overriding) -> Readmission:
+    return Readmission(None if form is None else form.admission, command.override_quotas)
 
 
 def _keyed(principal: Principal, act: str, response_id: str, key: str | None, command: object) -> KeyedCall:

@@ -11,11 +11,13 @@ from deployments.kit.engine import CompiledForm
 from deployments.kit.errors import BadRequest, Fault
 from deployments.kit.problems import faults_of
 from deployments.responses.errors import InvalidAnswers
-from deployments.responses.life_contracts import Timings
+from deployments.responses.life_contracts import Language, Timings
 
 _MAX_META_BYTES: Final = 8192
 _MAX_FAULTS: Final = 100
-_NAMES: Final = frozenset({"answers", "meta", "status", "started_at", "timings", "honeypot"})
+_NAMES: Final = frozenset(
+    {"answers", "meta", "status", "started_at", "timings", "honeypot", "language", "captcha_token"}
+)
 
 
 class Draft(NamedTuple):
@@ -28,6 +30,7 @@ class Draft(NamedTuple):
     timings: dict[str, int] | None = None
     trapped: bool = False
     """Whether the honeypot is filled: a field that people do not see."""
+    captcha_token: str | None = None
 
 
 class _Circumstances(BaseModel):
@@ -37,6 +40,8 @@ class _Circumstances(BaseModel):
     started_at: datetime | None = None
     timings: Timings | None = None
     honeypot: str | None = Field(default=None, max_length=10_000)
+    language: Language | None = None
+    captcha_token: str | None = Field(default=None, max_length=4_096)
 
 
 class _SaveCircumstances(_Circumstances):
@@ -56,6 +61,7 @@ def read_draft(body: bytes) -> Draft:
     answers, meta = document["answers"], document.get("meta") or {}
     if circumstances is None:
         return Draft(answers, meta)
+    meta = _with_language(meta, circumstances)
     return Draft(
         answers,
         meta,
@@ -63,6 +69,7 @@ def read_draft(body: bytes) -> Draft:
         circumstances.started_at,
         circumstances.timings,
         bool(circumstances.honeypot),
+        circumstances.captcha_token or None,
     )
 
 
@@ -77,8 +84,21 @@ def read_saving(body: bytes) -> Draft:
         faults.append(Fault("/answers", "type", "The answers must be an object."))
     if faults or circumstances is None:
         raise InvalidAnswers(faults=tuple(faults[:_MAX_FAULTS]))
-    answers, meta = document.get("answers", {}), document.get("meta") or {}
-    return Draft(answers, meta, circumstances.status, None, circumstances.timings, bool(circumstances.honeypot))
+    answers, meta = document.get("answers", {}), _with_language(document.get("meta") or {}, circumstances)
+    return Draft(
+        answers,
+        meta,
+        circumstances.status,
+        None,
+        circumstances.timings,
+        bool(circumstances.honeypot),
+        circumstances.captcha_token or None,
+    )
+
+
+def _with_language(meta: dict[str, Any], circumstances: _Circumstances) -> dict[str, Any]:
+    """The language of a submission is kept where a client may have put it itself."""
+    return meta if circumstances.language is None else {**meta, "language": circumstances.language}
 
 
 def meta_fault(meta: dict[str, Any]) -> Fault | None:

@@ -7,6 +7,7 @@ from db.models.response_life import ResponseVersion
 from db.models.responses import Response
 from db.repositories.response_versions import ResponseVersionRepository
 from db.repositories.responses import COMPLETE, ResponseRepository
+from db.repositories.verdicts import VerdictRepository
 from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.kit.engine import CompiledForm
@@ -15,6 +16,8 @@ from deployments.kit.principal import Principal
 from deployments.responses.attaching import attach, claims_by
 from deployments.responses.errors import InvalidAnswers, InvalidChange, NotComplete, RevisionNotFound, RevisionOutdated
 from deployments.responses.life_contracts import AnswerChange, EditResponse, ResponseDiff, RevertResponse
+from deployments.responses.masking import seen_verdicts
+from deployments.responses.readmission import Readmission
 from eventing.events.responses import ResponseUpdated
 from eventing.outbox import record
 
@@ -34,11 +37,12 @@ async def edit(
     command: EditResponse,
     rules: CompiledForm | None,
     hidden: Collection[str],
+    readmission: Readmission,
 ) -> None:
     """Merge the answers by the `rules` of the version that they are to have; no new revision when nothing changes.
 
     `hidden` are the fields that the principal does not get to see, and so may not change. What was missing before, as
-    in an import, may stay missing. Raises RevisionOutdated, NotComplete, InvalidAnswers, InvalidChange.
+    in an import, may stay missing. Raises RevisionOutdated, NotComplete, InvalidAnswers, InvalidChange, QuotaReached.
     """
     require_current(row, command.if_match)
     _require_complete(row)
@@ -61,16 +65,18 @@ async def edit(
     if faults or found:
         raise InvalidAnswers(faults=(*faults, *found))
     await attach(unit, row.form_id, row.id, claims_by(rules, answers))
-    await _keep(unit, principal, row, answers, version, command.reason)
+    await _keep(unit, principal, row, answers, version, command.reason, readmission)
 
 
-async def revert(unit: UnitOfWork, principal: Principal, row: Response, command: RevertResponse) -> None:
+async def revert(
+    unit: UnitOfWork, principal: Principal, row: Response, command: RevertResponse, readmission: Readmission
+) -> None:
     """Let the answers of an earlier revision hold again, as a new one. Raises RevisionOutdated, RevisionNotFound,
-    NotComplete."""
+    NotComplete, InvalidAnswers, QuotaReached."""
     require_current(row, command.if_match)
     _require_complete(row)
     version = await version_of(unit, row, command.revision)
-    await _keep(unit, principal, row, version.answers, version.form_version, command.reason)
+    await _keep(unit, principal, row, version.answers, version.form_version, command.reason, readmission)
 
 
 async def version_of(unit: UnitOfWork, row: Response, revision: int) -> ResponseVersion:
@@ -124,17 +130,27 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 async def _keep(
-    unit: UnitOfWork, principal: Principal, row: Response, answers: dict[str, Any], version: int, reason: str | None
+    unit: UnitOfWork,
+    principal: Principal,
+    row: Response,
+    answers: dict[str, Any],
+    version: int,
+    reason: str | None,
+    readmission: Readmission,
 ) -> None:
     changed = _changed(row.answers, answers)
     if not changed and version == row.version:
         return
+    await readmission.require(unit, row, answers, row.answers)
     now = utc_now()
     repository = ResponseVersionRepository(unit.session, unit.tenant)
     if row.revision == 1:
         repository.add(_first(row))
     row.revision += 1
     row.answers, row.version, row.updated_at = answers, version, now
+    # What was said of other answers does not hold any more.
+    row.inference = seen_verdicts(row.inference, changed) or None
+    await VerdictRepository(unit.session, unit.tenant).forget_vectors(row.id, changed)
     repository.add(
         ResponseVersion(
             tenant_id=unit.tenant,

@@ -6,6 +6,7 @@ from deployments.kit.errors import (
     Invalid,
     NotFound,
     PreconditionFailed,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -111,3 +112,17 @@ class InvalidChange(Invalid):
 
 class SearchBehind(Unavailable):
     code, title = "search.behind", "Very many responses came or changed; their texts can be searched in a moment"
+
+
+class AddressBusy(TooManyRequests):
+    code, title = "form.rate_limited", "There were too many responses from this network address"
+
+
+class CaptchaDown(Unavailable):
+    code, title = "captcha.unavailable", "Nobody can check at the moment that you are a person"
+
+
+class CaptchaPending(Conflict):
+    """Never told to a client: the edge calls once more, where waiting for the provider holds up nobody else."""
+
+    code, title = "captcha.pending", "The captcha has to be checked first"

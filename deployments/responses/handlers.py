@@ -11,15 +11,13 @@ _LEFT_S: Final = 30.0
 
 
 class Prune:
-    """Purges what is due and orders itself for the next day."""
+    """Purges what is due."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def run(self, job: JobRun) -> Done:
         """Purge what is due, as much as the time allows; the rest is there tomorrow."""
-        # First, so that a failure today does not end the row of days.
-        await pruning.order(self._database, tomorrow=True)
         return Done(result=dict(await pruning.prune(self._database, lambda: job.remaining < _LEFT_S)))
 
 

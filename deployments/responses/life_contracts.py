@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from deployments.kit.contract import Contract
+from deployments.kit.review import ReviewState
 
 MAX_TAGS = 50
 MAX_COMMENTS = 200
@@ -14,10 +15,17 @@ MAX_PAGE_MS = 30 * 86_400_000
 
 RESUME_PREFIX = "fsr_"
 
-ReviewState: TypeAlias = Literal["none", "in_review", "approved", "rejected", "has_issues"]
 Timings: TypeAlias = Annotated[
     dict[str, Annotated[int, Field(ge=0, le=MAX_PAGE_MS)]],
     Field(description="Milliseconds that the person spent on each page, by page id."),
+]
+Language: TypeAlias = Annotated[
+    str,
+    Field(
+        max_length=35,
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
+        description="In which the person saw the form (BCP 47); kept as `meta.language`.",
+    ),
 ]
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
@@ -48,6 +56,13 @@ class SavePartial(Contract):
     meta: dict[str, Any] = Field(default_factory=dict, description="Merged as the answers are.")
     status: Literal["complete", "partial"] = Field(default="partial", description="`complete` submits the response.")
     timings: Timings | None = None
+    honeypot: str | None = Field(
+        default=None, max_length=10_000, description="A field that people do not see: with text in it, it is spam."
+    )
+    language: Language | None = None
+    captcha_token: str | None = Field(
+        default=None, max_length=4_096, description="What the form's captcha gave; asked for with `complete`."
+    )
 
 
 class PartialResponse(Contract):
@@ -70,10 +85,20 @@ class PartialResponse(Contract):
     replayed: bool = Field(default=False, exclude=True)
 
 
+_OVERRIDE = Field(default=False, description="Set quotas by answers aside; needs `forms:write`.")
+
+
+class Overriding(Contract):
+    """What is taken beyond what the form's quotas allow."""
+
+    override_quotas: bool = _OVERRIDE
+
+
 class EditResponse(Contract):
     """Answers to change, merged field by field; null removes one."""
 
     answers: dict[str, Any] = Field(default_factory=dict, description="Answers by field id.")
+    override_quotas: bool = _OVERRIDE
     version: int | None = Field(
         default=None, ge=1, description="A later published version of the form to move the response to."
     )
@@ -85,6 +110,7 @@ class RevertResponse(Contract):
     """Which revision's answers hold again."""
 
     revision: int = Field(ge=1)
+    override_quotas: bool = _OVERRIDE
     reason: Reason | None = Field(default=None, description="Kept with the version.")
     if_match: int | None = Field(default=None, description="Revision the change is based on; 412 when it is older.")
 
@@ -160,28 +186,30 @@ class Comment(Contract):
     edited_at: datetime | None
 
 
-class BulkFilter(Contract):
-    """Which responses of the form; all of them when nothing is said. Only those that exist when the job is ordered."""
-
-    status: Literal["complete", "partial"] | None = None
-    tag: str | None = Field(default=None, max_length=50)
-    submitted_from: datetime | None = None
-    submitted_before: datetime | None = None
-
-
 class BulkChange(Contract):
-    """One change to many responses: those with the ids, or those that the filter finds."""
+    """One change to many responses: those with the ids, or those that `filter`, `where` and `q` find together.
+
+    What is found is fixed by the order: responses that are submitted or changed afterwards are left alone.
+    """
 
     action: Literal["trash", "restore", "tag", "untag", "review", "assign"]
     ids: list[Annotated[str, Field(max_length=100)]] | None = Field(default=None, min_length=1, max_length=MAX_CHOSEN)
-    filter: BulkFilter | None = None
+    filter: dict[str, Any] | None = Field(
+        default=None,
+        description="As in a list, `{field: {operator: value}}`; `{}` for all. `tag`, `submitted_from` and "
+        "`submitted_before` are short forms.",
+    )
+    where: str | None = Field(default=None, description="The text form of a filter.")
+    q: str | None = Field(default=None, description="Words of the answers' texts; not for restore.")
     tags: Tags = Field(default_factory=list, description="For tag and untag.")
     review: ReviewState | None = Field(default=None, description="For review.")
     user_id: str | None = Field(default=None, max_length=100, description="For assign; null for nobody.")
+    override_quotas: bool = Field(default=False, description="For restore: set quotas aside; needs `forms:write`.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if (self.ids is None) == (self.filter is None):
+        found = (self.filter, self.where, self.q) != (None, None, None)
+        if (self.ids is not None) == found:
             raise ValueError("either ids or a filter says which responses")
         if self.action in ("tag", "untag") and not self.tags:
             raise ValueError("the tags are missing")

@@ -1,12 +1,13 @@
 """Personal data is for those who may see it: which answers are, and how they look to everybody else."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from db.repositories.published_forms import PublishedFormRepository
 from db.session import UnitOfWork
-from deployments.kit.engine import Definition, stored_definition
+from deployments.kit.engine import stored_definition
+from deployments.kit.personal import personal_fields
 from deployments.kit.principal import Principal
 
 READ_PERSONAL: Final = "responses:read_personal"
@@ -15,20 +16,15 @@ NOTHING: Final[frozenset[str]] = frozenset()
 _KEPT: Final = 1024
 
 
-def personal_fields(definitions: Iterable[Definition]) -> frozenset[str]:
-    """The fields with personal data in any of a form's versions: what was personal once stays so."""
-    return frozenset(
-        field.id
-        for definition in definitions
-        for field in definition.fields
-        if _is_marked(field.model_dump(mode="json"))
-    )
-
-
 def masked(answers: Mapping[str, Any], personal: Collection[str]) -> tuple[dict[str, Any], list[str]]:
     """The answers with null in the place of personal ones, and the fields where that happened."""
     hidden = [name for name in answers if name in personal]
     return {**answers, **dict.fromkeys(hidden)}, sorted(hidden)
+
+
+def seen_verdicts(inference: Mapping[str, Any] | None, hidden: Collection[str]) -> dict[str, Any]:
+    """What models say, without the answers that are hidden: it would tell of them."""
+    return {field: verdicts for field, verdicts in (inference or {}).items() if field not in hidden}
 
 
 class PersonalFields:
@@ -52,10 +48,3 @@ class PersonalFields:
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return known[1]
-
-
-def _is_marked(part: Any) -> bool:
-    """Whether an element is marked, or anything inside of it: an answer is shown whole or not at all."""
-    if isinstance(part, dict):
-        return part.get("personal") is True or any(_is_marked(inner) for inner in part.values())
-    return isinstance(part, list) and any(_is_marked(inner) for inner in part)

@@ -8,8 +8,9 @@ from db.repositories.response_tags import ResponseTagRepository
 from db.session import UnitOfWork
 from deployments.responses.contracts import Response, ResponseDetails, TrashedResponse
 from deployments.responses.life_contracts import Comment, ResponseVersion
-from deployments.responses.masking import masked
+from deployments.responses.masking import masked, seen_verdicts
 from deployments.responses.settings import TRASH_LIFE
+from deployments.responses.suspicion import Suspicion
 
 
 async def to_responses(unit: UnitOfWork, rows: Sequence[responses.Response], hidden: Collection[str]) -> list[Response]:
@@ -45,6 +46,7 @@ async def to_trashed(
 def to_response(row: responses.Response, tags: list[str], hidden: Collection[str]) -> Response:
     """One response with its tags."""
     answers, names = masked(row.answers, hidden)
+    suspicion = Suspicion.read(row.suspicion)
     return Response(
         id=row.id,
         form_id=row.form_id,
@@ -64,8 +66,10 @@ def to_response(row: responses.Response, tags: list[str], hidden: Collection[str
         reviewed_at=row.reviewed_at,
         assignee=row.assignee,
         tags=tags,
-        suspicion=(row.suspicion or "").split(),
+        suspicion=list(suspicion.signs),
+        spam_score=suspicion.score,
         masked=names,
+        inference=seen_verdicts(row.inference, hidden),
     )
 
 

@@ -1,34 +1,30 @@
 """Purging what has lain in the trash long enough, and what nobody went on with: once a day."""
 
 from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
-from db.models.identity import PLATFORM_TENANT
 from db.repositories.response_trash import ResponseTrashDirectory, ResponseTrashRepository
 from db.repositories.responses import PARTIAL, ResponseRepository
 from db.repositories.resume_tokens import ResumeTokenDirectory, ResumeTokenRepository
-from db.session import Database, UnitOfWork
+from db.repositories.visits import VisitDirectory
+from db.session import Database
 from db.types import utc_now
+from deployments.jobs.contracts import DAILY, Schedulable
 from deployments.kit.principal import Principal
 from deployments.responses import trash
 from deployments.responses.settings import TRASH_LIFE
-from eventing.jobs import JobSpec, enqueue
+from eventing.jobs import LOWEST
 
 PRUNE: Final = "responses.prune"
+SCHEDULABLE: Final = Schedulable(
+    PRUNE, "Purge responses whose time is over.", "platform:admin", priority=LOWEST, standing=DAILY
+)
 
 _ACTOR: Final = "responses"
 _BATCH: Final = 200
 _FORMS: Final = 500
-_DAY_S: Final = 86_400.0
-
-
-async def order(database: Database, *, tomorrow: bool = False) -> None:
-    """Order today's clean-up, or tomorrow's. However many processes ask, there is one for each day."""
-    day = utc_now().date()
-    async with database.write(PLATFORM_TENANT) as unit:
-        await _order(unit, day + timedelta(days=1) if tomorrow else day, _DAY_S if tomorrow else 0.0)
 
 
 async def prune(database: Database, is_over: Callable[[], bool]) -> dict[str, int]:
@@ -39,6 +35,7 @@ async def prune(database: Database, is_over: Callable[[], bool]) -> dict[str, in
         "abandoned": await _abandoned(database, is_over),
         "outlived": await _outlived(database, is_over),
         "tokens": await _tokens(database, is_over),
+        "visits": await _visits(database, is_over),
     }
 
 
@@ -121,6 +118,12 @@ async def _tokens(database: Database, is_over: Callable[[], bool]) -> int:
     return removed
 
 
-async def _order(unit: UnitOfWork, day: date, after_s: float) -> None:
-    spec = JobSpec(PRUNE, {}, f"system:{_ACTOR}", unique_key=f"{PRUNE}:{day.isoformat()}", run_after_s=after_s)
-    await enqueue(unit, spec)
+async def _visits(database: Database, is_over: Callable[[], bool]) -> int:
+    """What is remembered of visitors' addresses and captchas."""
+    removed = 0
+    batch = _BATCH
+    while batch == _BATCH and not is_over():
+        async with database.unscoped_write() as unit:
+            batch = await VisitDirectory(unit.session).forget_in_any_tenant(utc_now(), _BATCH)
+        removed += batch
+    return removed

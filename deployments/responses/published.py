@@ -1,16 +1,18 @@
 """The published forms that this replica answers, compiled once per version."""
 
-import asyncio
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+import orjson
+
+from db.models.visits import CaptchaProvider
 from db.repositories.files import FileClaim
-from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot
+from db.repositories.published_forms import PublishedFormRepository, PublishedSnapshot, most_answered
 from db.session import Database, UnitOfWork
+from deployments.kit.cache import Cache, Caches, Key
 from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.kit.file_fields import FileField, file_fields
 from deployments.kit.spam_policy import SpamPolicy
@@ -18,10 +20,12 @@ from deployments.responses.admission import Admission
 from deployments.responses.attaching import claims
 from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
 
-_FRESH_S = 0.5
-_KEPT = 2048
-
-Name = tuple[str, str | None, str | None]  # tenant, slug, form id
+_KEPT: Final = 2048
+_WARMED: Final = 100
+_FORM_BYTES: Final = 2_048
+_RULES_BYTES: Final = 256 * 1024 * 1024
+_COMPILED_BYTES: Final = 25
+"""What a byte of a definition takes when it is compiled, measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class PublishedForm:
     spam: SpamPolicy | None
     tenant_settings: Mapping[str, Any]
     files: tuple[FileField, ...] = ()
+    captcha: CaptchaProvider | None = None
 
     def claims(self, answers: Mapping[str, Any]) -> tuple[FileClaim, ...]:
         """The files that checked answers name."""
@@ -60,69 +65,67 @@ class PublishedForm:
 class PublishedForms:
     """Bounded cache of published forms. What it answers is at most half a second old; misses share one read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, caches: Caches | None = None) -> None:
         self._database = database
-        self._entries: OrderedDict[Name, tuple[float, PublishedForm | None]] = OrderedDict()
-        self._rules: OrderedDict[tuple[str, str, int], CompiledForm] = OrderedDict()
-        self._loading: dict[Name, asyncio.Task[PublishedForm | None]] = {}
+        caches = caches or Caches()
+        self._caches = caches
+        self._forms: Cache[PublishedForm] = Cache(
+            "answered_forms",
+            caches,
+            areas=("form", "tenant"),
+            capacity=_KEPT,
+            absent=(FormNotFound,),
+            size=lambda _: _FORM_BYTES,
+        )
+        caches.warmers.append(self._warm)
+        self._rules: Cache[CompiledForm] = Cache("rules", caches, capacity=_KEPT, max_bytes=_RULES_BYTES)
 
     async def get(self, tenant_id: str, *, slug: str | None = None, form_id: str | None = None) -> PublishedForm:
         """The form. Raises FormNotFound when the tenant has published none of this name."""
-        name = (tenant_id, slug, form_id)
-        entry = self._entries.get(name)
-        if entry is not None and time.monotonic() < entry[0]:
-            form = entry[1]
-        else:
-            form = await self._load_once(name)
-        if form is None:
-            raise FormNotFound
-        return form
+        return await self._forms.get(_key(tenant_id, slug, form_id), lambda: self._load(tenant_id, slug, form_id))
 
     async def renewed(self, tenant_id: str, form_id: str) -> PublishedForm:
         """The form as it is now, whatever is remembered. Raises FormNotFound."""
-        form = await self._load((tenant_id, None, form_id))
-        if form is None:
-            raise FormNotFound
+        as_of = self._caches.clock()
+        form = await self._load(tenant_id, None, form_id)
+        self._forms.learn(_key(tenant_id, None, form_id), form, as_of)
         return form
+
+    async def _warm(self) -> None:
+        """Compile the forms that are answered most, so that their next submission finds them ready."""
+        async with self._database.unscoped_read() as unit:
+            busy = await most_answered(unit.session, _WARMED)
+        for tenant_id, form_id in busy:
+            with suppress(FormNotFound):
+                await self.get(tenant_id, form_id=form_id)
 
     async def rules(self, unit: UnitOfWork, form_id: str, version: int) -> CompiledForm | None:
         """The rules of a version of a form of the unit's tenant; None when it was never published."""
-        key = (unit.tenant, form_id, version)
-        rules = self._rules.get(key)
+        rules = self._rules.known(Key(unit.tenant, "rules", form_id, version))
         if rules is None:
             row = await PublishedFormRepository(unit.session, unit.tenant).version(form_id, version)
             if row is None:
                 return None
-            rules = compile_form(stored_definition(row.definition))
-            _remember(self._rules, key, rules)
+            rules = self._compile(unit.tenant, form_id, version, row.definition)
         return rules
 
-    async def _load_once(self, name: Name) -> PublishedForm | None:
-        task = self._loading.get(name)
-        if task is None:
-            task = asyncio.create_task(self._load(name))
-            self._loading[name] = task
-            task.add_done_callback(lambda _: self._loading.pop(name, None))
-        return await asyncio.shield(task)
-
-    async def _load(self, name: Name) -> PublishedForm | None:
-        tenant_id, slug, form_id = name
-        # The age counts from before the read: a change committed during it must not be hidden for longer.
-        fresh_until = time.monotonic() + _FRESH_S
+    async def _load(self, tenant_id: str, slug: str | None, form_id: str | None) -> PublishedForm:
         async with self._database.read(tenant_id) as unit:
             snapshot = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug, form_id=form_id)
-        form = None
-        if snapshot is not None and snapshot.tenant_status != "deleted":
-            form = self._compiled(tenant_id, snapshot)
-        _remember(self._entries, name, (fresh_until, form))
-        return form
+        if snapshot is None or snapshot.tenant_status == "deleted":
+            raise FormNotFound
+        return self._compiled(tenant_id, snapshot)
+
+    def _compile(self, tenant_id: str, form_id: str, version: int, definition: dict[str, Any]) -> CompiledForm:
+        rules = compile_form(stored_definition(definition))
+        size = _COMPILED_BYTES * len(orjson.dumps(definition))
+        self._rules.keep(Key(tenant_id, "rules", form_id, version), rules, size)
+        return rules
 
     def _compiled(self, tenant_id: str, snapshot: PublishedSnapshot) -> PublishedForm:
-        key = (tenant_id, snapshot.form_id, snapshot.version)
-        rules = self._rules.get(key)
+        rules = self._rules.known(Key(tenant_id, "rules", snapshot.form_id, snapshot.version))
         if rules is None:
-            rules = compile_form(stored_definition(snapshot.definition))
-            _remember(self._rules, key, rules)
+            rules = self._compile(tenant_id, snapshot.form_id, snapshot.version, snapshot.definition)
         limits = (snapshot.settings.get("max_responses"), snapshot.tenant_settings.get("max_responses_per_form"))
         return PublishedForm(
             form_id=snapshot.form_id,
@@ -137,6 +140,7 @@ class PublishedForms:
             admission=Admission.of(rules, snapshot.settings, snapshot.revision),
             tenant_settings=snapshot.tenant_settings,
             files=file_fields(snapshot.definition),
+            captcha=snapshot.captcha,
         )
 
 
@@ -144,8 +148,5 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _remember(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    cache[key] = value
-    cache.move_to_end(key)
-    if len(cache) > _KEPT:
-        cache.popitem(last=False)
+def _key(tenant_id: str, slug: str | None, form_id: str | None) -> Key:
+    return Key(tenant_id, "answered", slug, form_id)

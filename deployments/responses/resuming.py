@@ -30,6 +30,7 @@ from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import PartialResponse
 from deployments.responses.partials import token_hash
 from deployments.responses.published import PublishedForm, PublishedForms
+from deployments.responses.screening import Screening, Shown
 from deployments.responses.settings import ResponsesSettings
 from deployments.responses.spam import suspicions
 from deployments.responses.submitting import Submitting, key_row, require_visitable
@@ -69,8 +70,10 @@ class Resuming:
         submitting: Submitting,
         settings: ResponsesSettings,
         keys: Keys,
+        screening: Screening,
     ) -> None:
         self._database = database
+        self._screening = screening
         self._forms = forms
         self._submitting = submitting
         self._life = settings.partial_life
@@ -88,9 +91,11 @@ class Resuming:
             raise AlreadyCompleted
         return _shown(row, held.expires_at, definition=version.definition if version is not None else None)
 
-    async def save(self, principal: Principal, token: str, body: bytes, key: str | None) -> PartialResponse:
+    async def save(
+        self, principal: Principal, token: str, body: bytes, key: str | None, *, may_ask: bool = False
+    ) -> PartialResponse:
         """Add to what was saved, or complete it. Raises PartialNotFound, AlreadyCompleted, InvalidAnswers, FormFull,
-        and the failures of the form's window and of the key."""
+        and the failures of the form's window and of the key; CaptchaPending as `Submitting.submit` does."""
         async with self._database.read(principal.tenant_id) as unit:
             response_id = await _response_of(unit, token)
             draft = read_saving(body)
@@ -106,7 +111,7 @@ class Resuming:
         require_visitable(principal, form)
         call = _Call(replace(principal, subject=row.submitted_by), response_id, form, draft, keyed)
         async with self._keys.running(keyed):
-            return await (self._complete(call) if draft.status == COMPLETE else self._add(call))
+            return await (self._complete(call, may_ask) if draft.status == COMPLETE else self._add(call))
 
     async def _form(self, principal: Principal, row: Response) -> PublishedForm:
         try:
@@ -130,9 +135,10 @@ class Resuming:
             await call.keyed.keep(unit, {})
             return _shown(row, held.expires_at)
 
-    async def _complete(self, call: _Call) -> PartialResponse:
+    async def _complete(self, call: _Call, may_ask: bool) -> PartialResponse:
         """The completed response. Read first and written with the others that arrive, so what changes it in between
         has it read again."""
+        screened: tuple[str, ...] | None = None
         for _ in range(_ATTEMPTS):
             async with self._database.read(call.principal.tenant_id) as unit:
                 row, held = await _found(unit, call.response_id)
@@ -145,7 +151,12 @@ class Resuming:
                 raise AlreadyCompleted
             submission = _completion(call, row, saved)
             now, trapped = submission.response["submitted_at"], call.draft.trapped
-            signs = suspicions(call.form.spam, saved.answers, row.started_at, now, trapped=trapped)
+            if screened is None:
+                # The repetition of the call that completes the response is this one, with a key or without.
+                named = fingerprint(call.keyed.scope, call.keyed.fingerprint)
+                shown = Shown(call.draft.captcha_token, named, may_ask)
+                screened = await self._screening.signs(call.principal, call.form, shown)
+            signs = (*suspicions(call.form.spam, saved.answers, row.started_at, now, trapped=trapped), *screened)
             try:
                 receipt = await self._submitting.store(submission, call.form, call.principal, signs)
             except Overtaken:

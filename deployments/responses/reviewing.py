@@ -13,10 +13,11 @@ from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.identity.contracts import scopes_of
 from deployments.kit.principal import Principal
+from deployments.kit.review import ReviewState
 from deployments.responses import commenting
 from deployments.responses.errors import InvalidChange
 from deployments.responses.finding import READ
-from deployments.responses.life_contracts import MAX_TAGS, ChangeTags, PutReview, ReviewState
+from deployments.responses.life_contracts import MAX_TAGS, ChangeTags, PutReview
 from eventing.events.envelope import EventData
 from eventing.events.responses import ResponseAssigned, ResponseReviewed, ResponseTagged
 from eventing.outbox import record

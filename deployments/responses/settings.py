@@ -14,6 +14,7 @@ class ResponsesSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    public_url: str = Field(default="", description="Origin of the platform, for addresses of files.")
     partial_life_days: int = Field(
         default=30, ge=1, le=365, description="Days that a partial response is kept after it was last saved."
     )

@@ -30,9 +30,10 @@ from deployments.responses.attaching import file_faults
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.draft import Draft, clocked, read_draft, timing_faults
 from deployments.responses.errors import FormFull, IdempotencyMismatch, InvalidAnswers, SubmissionConflict
-from deployments.responses.keys import body_fingerprint, submit_scope
+from deployments.responses.keys import body_fingerprint, fingerprint, submit_scope
 from deployments.responses.partials import Partials
 from deployments.responses.published import PublishedForm, PublishedForms
+from deployments.responses.screening import Screening, Shown
 from deployments.responses.spam import DUPLICATE, quarantined, suspicions
 from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import EVENTS_TOPIC, make_event, row_of
@@ -45,15 +46,19 @@ _EVENTS = frozenset({EVENTS_TOPIC})
 class Submitting:
     """Takes submissions of all tenants and commits them in groups."""
 
-    def __init__(self, database: Database, forms: PublishedForms, partials: Partials) -> None:
+    def __init__(self, database: Database, forms: PublishedForms, partials: Partials, screening: Screening) -> None:
         self._database = database
+        self._screening = screening
         self._forms = forms
         self._partials = partials
         self._quotas = QuotaNotices(database)
         self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store)
 
-    async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
-        """The stored response, once it is durable. Raises every fault of the answers at once."""
+    async def submit(
+        self, principal: Principal, command: SubmitResponse, *, may_ask: bool = False
+    ) -> SubmittedResponse:
+        """The stored response, once it is durable. Raises every fault of the answers at once, and CaptchaPending when
+        the provider of captchas has to be asked, unless it `may_ask`."""
         form = await self._forms.get(principal.tenant_id, slug=command.slug, form_id=command.form_id)
         try:
             require_visitable(principal, form)
@@ -69,6 +74,12 @@ class Submitting:
             if (earlier := await self._earlier(principal, command, form)) is not None:
                 return earlier
             raise
+        if form.spam is not None and form.spam.screens and principal.kind == "anonymous":
+            # Neither does a repeated call count once more, nor is its captcha looked at again.
+            if (earlier := await self._earlier(principal, command, form)) is not None:
+                return earlier
+            shown = Shown(draft.captcha_token, _call_of(principal, command, form), may_ask)
+            signs = (*signs, *await self._screening.signs(principal, form, shown))
         return await self.store(submission, form, principal, signs)
 
     async def store(
@@ -107,6 +118,7 @@ class Submitting:
 
     async def _store(self, submissions: Sequence[Submission]) -> Sequence[Outcome | Exception]:
         outcomes = await self._database.transact(partial(store_submissions, submissions=submissions))
+        self._database.pin(submission.tenant_id for submission in submissions)
         self._database.announce(_EVENTS)
         return outcomes
 
@@ -136,6 +148,13 @@ class Submitting:
         if found is None or found.fingerprint != body_fingerprint(command.body):
             return None
         return _replay(found)
+
+
+def _call_of(principal: Principal, command: SubmitResponse, form: PublishedForm) -> str:
+    """What names a call with a key, "" for others: each of those is one of its own."""
+    if command.idempotency_key is None:
+        return ""
+    return fingerprint(submit_scope(principal, form.form_id), command.idempotency_key, body_fingerprint(command.body))
 
 
 def require_visitable(principal: Principal, form: PublishedForm) -> None:

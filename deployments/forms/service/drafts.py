@@ -24,6 +24,7 @@ from deployments.forms.fitting import misfits
 from deployments.forms.settings import FormSettings
 from deployments.kit.engine import Definition, incompatible_changes, parse_definition, stored_definition
 from deployments.kit.errors import Fault
+from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.problems import faults_of
 from deployments.kit.quotas import require_room
@@ -39,6 +40,7 @@ async def create(unit: UnitOfWork, principal: Principal, command: CreateForm) ->
     """A new draft. Raises InvalidDefinition, InvalidSettings, SlugTaken, FormQuotaReached."""
     document = parse_definition(command.definition).document()
     settings = settings_from(command.settings)
+    await require_ai(unit, settings)
     require_fit(settings, document)
     repository = forms_of(unit)
     await require_room(unit, FormQuotaReached, repository.count)
@@ -82,7 +84,10 @@ async def update(unit: UnitOfWork, principal: Principal, form_id: str, command: 
         await require_compatible(unit, form, definition)
         form.definition = definition.document()
     if command.settings is not None:
-        form.settings = settings_from({**form.settings, **command.settings}).model_dump(mode="json")
+        settings = settings_from({**form.settings, **command.settings})
+        if "ai" in command.settings:
+            await require_ai(unit, settings)
+        form.settings = settings.model_dump(mode="json")
     if command.settings is not None or command.definition is not None:
         require_fit(FormSettings.model_validate(form.settings), form.definition)
     if command.title is not None:
@@ -156,6 +161,12 @@ def settings_from(values: Mapping[str, Any]) -> FormSettings:
         return FormSettings.model_validate(values)
     except ValidationError as error:
         raise InvalidSettings(faults=faults_of(error, "/settings")) from error
+
+
+async def require_ai(unit: UnitOfWork, settings: FormSettings) -> None:
+    """Raise FeatureDisabled when models are to look at responses and the tenant has none."""
+    if settings.ai is not None:
+        require_feature(await settings_of(unit), "ai")
 
 
 def require_fit(settings: FormSettings, document: Mapping[str, Any]) -> None:

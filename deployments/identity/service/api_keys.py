@@ -5,18 +5,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from db.models.identity import ApiKey as ApiKeyRow
-from db.repositories.credentials import ApiKeyRepository, CredentialDirectory
+from db.repositories.credentials import ApiKeyRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.identity.contracts import ApiKey, CreateApiKey, CreatedApiKey
 from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, ScopeNotHeld
-from deployments.identity.keys import SHOWN_LENGTH, KeyUsage, new_key
-from deployments.identity.permissions import KNOWN_SCOPES, PLATFORM_ADMIN, scopes_of
+from deployments.identity.keys import SHOWN_LENGTH, new_key
+from deployments.identity.permissions import KNOWN_SCOPES, PLATFORM_ADMIN
 from deployments.identity.service.paging import after, page
-from deployments.identity.service.sessions import require_active
 from deployments.identity.tokens import fingerprint
 from deployments.kit.contract import Page
-from deployments.kit.errors import Fault, Invalid, Unauthenticated
+from deployments.kit.errors import Fault, Invalid
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from eventing.events.identity import ApiKeyCreated, ApiKeyRevoked
 from eventing.outbox import record
@@ -69,24 +68,6 @@ async def revoke(unit: UnitOfWork, principal: Principal, api_key_id: str) -> Non
     if row.revoked_at is None:
         row.revoked_at = utc_now()
         record(unit, ApiKeyRevoked(api_key_id=row.id), actor=principal.subject, origin=principal.origin)
-
-
-async def authenticate(unit: UnitOfWork, usage: KeyUsage, key: str) -> Principal:
-    """The program behind a key, with what its creator may still do. Raises Unauthenticated, TenantSuspended."""
-    holder = await CredentialDirectory(unit.session).find_api_key_in_any_tenant(fingerprint(key))
-    now = utc_now()
-    if holder is None or holder.key.revoked_at is not None:
-        raise Unauthenticated
-    if holder.key.expires_at is not None and holder.key.expires_at <= now:
-        raise Unauthenticated
-    require_active(holder.tenant_status)
-    scopes = frozenset(holder.key.scopes)
-    if holder.creator_role is not None:
-        if holder.creator_status != "active":
-            raise Unauthenticated
-        scopes &= scopes_of(holder.creator_role)
-    usage.note(holder.key, now)
-    return Principal(holder.key.tenant_id, holder.key.id, "api_key", scopes=scopes)
 
 
 def _check(command: CreateApiKey, now: datetime) -> None:

@@ -8,9 +8,8 @@ from db.repositories.grants import FormGrantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import utc_now
-from deployments.identity.contracts import FormGrant, PutFormGrant
 from deployments.identity.errors import FormNotFound, GrantNotFound, TooManyGrants, UserNotFound
-from deployments.identity.permissions import GRANTS
+from deployments.identity.invitation_contracts import FormGrant, PutFormGrant
 from deployments.identity.service.paging import SORT
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.pagination import decode_cursor, encode_cursor
@@ -22,12 +21,6 @@ MAX_GRANTS: Final = 500
 """Most forms that are granted to one person: the grants travel with each of their calls."""
 
 _SHARE: Final = "forms:share"
-
-
-async def granted(unit: UnitOfWork, user_id: str) -> dict[str, frozenset[str]]:
-    """What a person may do with single forms, by form id."""
-    rows = await FormGrantRepository(unit.session, unit.tenant).of_user(user_id)
-    return {row.form_id: GRANTS.get(row.role, frozenset()) for row in rows}
 
 
 async def list_all(

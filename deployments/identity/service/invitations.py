@@ -13,16 +13,7 @@ from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
-from deployments.identity.contracts import (
-    AcceptInvitation,
-    CreateInvitation,
-    FormGrant,
-    FormRole,
-    Invitation,
-    InvitationDetails,
-    PutFormGrant,
-    Session,
-)
+from deployments.identity.contracts import Session
 from deployments.identity.errors import (
     AccountExists,
     AlreadyMember,
@@ -34,12 +25,21 @@ from deployments.identity.errors import (
     TenantRequired,
     TokenInvalid,
 )
+from deployments.identity.invitation_contracts import (
+    AcceptInvitation,
+    CreateInvitation,
+    FormGrant,
+    Invitation,
+    InvitationDetails,
+    PutFormGrant,
+)
 from deployments.identity.letters import Letters
 from deployments.identity.permissions import GRANTS
 from deployments.identity.service import grants, sessions, users, verification
 from deployments.identity.service.link_tokens import new_secret, require_active_tenant
 from deployments.identity.service.paging import after, page
 from deployments.identity.settings import IdentitySettings
+from deployments.identity.terms import FormRole
 from deployments.identity.tokens import AccessTokens, fingerprint
 from deployments.kit.audit import audit
 from deployments.kit.contract import Page

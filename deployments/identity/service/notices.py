@@ -3,6 +3,7 @@
 from typing import Final
 
 from db.models.identity import User
+from db.repositories.tenants import TenantRepository
 from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.identity.codes import LIFE_S
@@ -13,17 +14,18 @@ from eventing.jobs import JobSpec, enqueue
 _ACTOR: Final = "system:identity"
 _MINUTES: Final = LIFE_S // 60
 
-FACTORS: Final = {
-    "totp": "an authenticator app",
-    "sms": "codes by text message",
-    "email": "codes by e-mail",
-}
-"""Factors in the words of letters."""
-
 
 async def tell(unit: UnitOfWork, vault: Vault, user: User, template: str, **values: str) -> None:
-    """Order a letter to the person."""
-    letter = Letter(template=template, recipient=user.email, written_at=utc_now(), values={"name": user.name, **values})
+    """Order a letter to the person, in the language of the tenant. Factors are named by their kinds."""
+    tenant = await TenantRepository(unit.session, unit.tenant).get()
+    locale = tenant.settings.get("locale") if tenant is not None else None
+    letter = Letter(
+        template=template,
+        recipient=user.email,
+        locale=locale or "en",
+        written_at=utc_now(),
+        values={"name": user.name, **values},
+    )
     await enqueue(unit, JobSpec(SEND_LETTER, letter.sealed(vault), created_by=_ACTOR, queue="high"))
 
 

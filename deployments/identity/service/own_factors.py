@@ -153,7 +153,7 @@ async def _forget_phone(unit: UnitOfWork, vault: Vault, origin: Origin, user: Us
         await _remove(unit, vault, origin, user, "sms", actor=actor)
     user.phone = user.phone_verified_at = None
     _record(unit, origin, actor, PhoneChanged(user_id=user.id, present=False))
-    await notices.tell(unit, vault, user, "factor_removed", factor="your telephone number")
+    await notices.tell(unit, vault, user, "factor_removed", factor="phone")
     await challenges.void_of(unit, user.id)
 
 
@@ -162,13 +162,13 @@ async def _remove(unit: UnitOfWork, vault: Vault, origin: Origin, user: User, ki
     if not await second_factors.kinds_of(unit, user):
         await RecoveryCodeRepository(unit.session, unit.tenant).replace(user.id, (), utc_now())
     _record(unit, origin, actor, FactorRemoved(user_id=user.id, kind=kind))
-    await notices.tell(unit, vault, user, "factor_removed", factor=notices.FACTORS[kind])
+    await notices.tell(unit, vault, user, "factor_removed", factor=kind)
     await challenges.void_of(unit, user.id)
 
 
 async def _note_added(unit: UnitOfWork, vault: Vault, origin: Origin, user: User, kind: str) -> None:
     _record(unit, origin, user.id, FactorAdded(user_id=user.id, kind=kind))
-    await notices.tell(unit, vault, user, "factor_added", factor=notices.FACTORS[kind])
+    await notices.tell(unit, vault, user, "factor_added", factor=kind)
 
 
 async def _new_codes(unit: UnitOfWork, user: User) -> list[str]:

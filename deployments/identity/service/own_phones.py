@@ -41,5 +41,5 @@ async def verify(
     # Codes for the earlier number must open nothing any more.
     await challenges.void_of(unit, user.id)
     record(unit, PhoneChanged(user_id=user.id, present=True), actor=user.id, origin=origin)
-    await notices.tell(unit, vault, user, "factor_added", factor=f"the telephone number {masked(user.phone)}")
+    await notices.tell(unit, vault, user, "factor_added", factor=f"phone:{masked(user.phone)}")
     return Phone(phone=user.phone, verified_at=user.phone_verified_at)

@@ -13,8 +13,6 @@ from db.types import new_id, utc_now
 from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
 from deployments.identity.errors import LoginFailed, TenantSuspended
 from deployments.identity.passwords import Passwords
-from deployments.identity.permissions import scopes_of
-from deployments.identity.service.grants import granted
 from deployments.identity.service.users import normalise_email
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
@@ -154,24 +152,6 @@ async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> N
     token = await repository.find_by_hash(fingerprint(command.refresh_token))
     if token is not None and token.user_id == principal.subject:
         await repository.revoke_family(token.family_id, utc_now())
-
-
-async def authenticate(unit: UnitOfWork, claims: Claims) -> Principal:
-    """The person, with the rights of this moment. Raises Unauthenticated, TenantSuspended."""
-    holder = await RefreshTokenRepository(unit.session, unit.tenant).find_holder(claims.user_id, claims.family_id)
-    if holder is None or holder.user_status != "active" or not holder.session_alive:
-        raise Unauthenticated
-    require_active(holder.tenant_status)
-    grants = await granted(unit, claims.user_id)
-    return Principal(
-        unit.tenant,
-        claims.user_id,
-        "user",
-        holder.role,
-        scopes_of(holder.role),
-        grants=grants,
-        session_id=claims.family_id,
-    )
 
 
 def require_active(tenant_status: str) -> None:

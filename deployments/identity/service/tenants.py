@@ -15,7 +15,6 @@ from deployments.identity.contracts import (
     SignedUp,
     SignUp,
     Tenant,
-    TenantProfile,
     TenantSettings,
     UpdateTenant,
 )
@@ -91,18 +90,6 @@ async def get(unit: UnitOfWork, principal: Principal) -> Tenant:
     principal.require("tenant:read")
     row = await TenantRepository(unit.session, unit.tenant).get()
     return _to_tenant(_existing(row))
-
-
-async def profile(unit: UnitOfWork) -> TenantProfile | None:
-    """What is to be known of the unit's tenant before a request is its own."""
-    row = await TenantRepository(unit.session, unit.tenant).get()
-    return None if row is None else _to_profile(row)
-
-
-async def profile_of_host(unit: UnitOfWork, host: str) -> TenantProfile | None:
-    """The profile of the tenant to which the host name was given."""
-    row = await TenantDirectory(unit.session).find_by_host(host)
-    return None if row is None else _to_profile(row)
 
 
 async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) -> Tenant:
@@ -228,12 +215,6 @@ def _existing(row: TenantRow | None) -> TenantRow:
     if row is None or row.status == "deleted":
         raise TenantNotFound
     return row
-
-
-def _to_profile(row: TenantRow) -> TenantProfile:
-    known = TenantProfile.model_fields.keys() & row.settings.keys()
-    settings = {name: row.settings[name] for name in known}
-    return TenantProfile.model_validate({"id": row.id, "status": row.status, **settings})
 
 
 def _to_tenant(row: TenantRow) -> Tenant:

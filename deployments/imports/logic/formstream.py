@@ -30,7 +30,7 @@ _GRAMMAR: Final = r"""
     COMPARE.2: /==|!=|<=|>=|<|>|(in|contains)\b/
     PLUS: "+" | "-"
     TIMES: "*" | "/" | "%"
-    PATH.2: /answers\.[a-z][a-z0-9_]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)?/
+    PATH.2: /(answers|item)\.[a-z][a-z0-9_]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)?/
     CONSTANT.2: /(true|false|null)\b/
     NAME: /[a-z][a-z0-9_]*(?=\s*\()/
     NUMBER: /[0-9]+(\.[0-9]+)?/
@@ -60,8 +60,8 @@ class _Reader(Reader):
         return Not(operand)
 
     def answer(self, path: Token) -> Node:
-        _, field, *part = path.split(".")
-        return Answer(field, part[0] if part else None)
+        place, field, *part = path.split(".")
+        return Answer(field, part[0] if part else None, own=place == "item")
 
     def text(self, text: Token) -> Node:
         return Constant(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
@@ -87,8 +87,8 @@ def write(node: Node) -> str:
 
 def _print(node: Node, binding: int) -> str:
     match node:
-        case Answer(field, part):
-            return f"answers.{field}" if part is None else f"answers.{field}.{part}"
+        case Answer(field, part, of_item):
+            return f"{'item' if of_item else 'answers'}.{field}" + ("" if part is None else f".{part}")
         case Constant(value):
             return _literal(value)
         case Items(values):

@@ -1,7 +1,7 @@
 """The fields that a condition speaks of: their names in the other format and their values there, both ways."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from deployments.imports.logic.tree import (
@@ -25,13 +25,15 @@ _MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">="
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A field. `values` are its values by what the other format says; `parts` its parts likewise."""
+    """A field. `values` are its values by what the other format says; `parts` its parts likewise; `group` is the
+    repeating group that it is in."""
 
     id: str
     kind: str
     values: Mapping[str, Scalar] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     part: str | None = None
+    group: str = ""
 
     @property
     def several(self) -> bool:
@@ -61,19 +63,30 @@ def subjects_of(elements: list[dict[str, Any]]) -> dict[str, Subject]:
     return {element["id"]: Subject(element["id"], element["type"]) for element in elements}
 
 
-def adopt(node: Node, subjects: Subjects) -> Node:
-    """The tree in Formstream's names and values, with what an unanswered field means in other formats kept.
+def in_group(subject: Subject, group: str) -> Subject:
+    """The field as one of a repeating group."""
+    return replace(subject, group=group)
+
+
+def name_in(group: str, name: str) -> str:
+    """The name that only conditions inside of a group know a field by."""
+    return f"{group}/{name}"
+
+
+def adopt(node: Node, subjects: Subjects, within: str = "") -> Node:
+    """The tree in Formstream's names and values, with what an unanswered field means in other formats kept. `within` is
+    the repeating group whose items it is about.
 
     Elsewhere an absent answer is the empty text: equal to '' and different from anything else. Raises Untranslatable
     for a name that is no field.
     """
-    return rewritten(node, lambda inner: _adopted(inner, subjects))
+    # Names first: what they stand for decides over what is around them.
+    named = rewritten(node, lambda n: _answer(n.field, n.part, subjects, within) if isinstance(n, Answer) else n)
+    return rewritten(named, lambda inner: _adopted(inner, subjects))
 
 
 def _adopted(node: Node, subjects: Subjects) -> Node:
     match node:
-        case Answer(name, part):
-            return _answer(name, part, subjects)
         case Not(Not((Operation() | Call()) as inner)):
             return inner
         case Operation(sign, left, Answer() as right) if sign in _MIRRORED and isinstance(left, Constant | Items):
@@ -104,15 +117,29 @@ def _subject(answer: Answer, subjects: Subjects) -> Subject:
     return found if answer.part == found.part else Subject(found.id, "short_text", found.values, part=answer.part)
 
 
-def _answer(name: str, part: str | None, subjects: Subjects) -> Node:
-    subject = subjects.get(name)
+def _answer(name: str, part: str | None, subjects: Subjects, within: str) -> Node:
+    subject = subjects.get(name_in(within, name)) or subjects.get(name)
     if subject is None:
         raise Untranslatable(f"There is no field '{name}'.")
+    if subject.group:
+        return _of_item(subject, part, within)
     if part is None:
         return Answer(subject.id, subject.part)
     if part not in subject.parts:
         raise Untranslatable(f"The field '{name}' has no part '{part}'.")
     return Answer(subject.id, subject.parts[part])
+
+
+def _of_item(subject: Subject, part: str | None, within: str) -> Node:
+    if part is not None and part not in subject.parts:
+        raise Untranslatable(f"The field '{subject.id}' has no part '{part}'.")
+    inner = subject.part if part is None else subject.parts[part]
+    if subject.group == within:
+        return Answer(subject.id, inner, own=True)
+    if inner is not None:
+        raise Untranslatable(f"'{subject.id}' is asked several times, and has parts.")
+    # Elsewhere it is all that the items say.
+    return Answer(subject.group, subject.id)
 
 
 def _compared(sign: str, answer: Answer, value: Scalar, subject: Subject) -> Node:

@@ -103,7 +103,7 @@ class _Reader(Reader):
             return Answer(name.removesuffix(COMMENT), "other")
         if name.endswith(".length"):
             return Call("count", (Answer(name.removesuffix(".length")),))
-        if "[" in name or name.startswith(("panel.", "row.", "item", "choice", "parentPanel.", "prevPanel.")):
+        if "[" in name or name.startswith(("item", "choice", "parentPanel.", "prevPanel.", "nextPanel.", "prevRow.")):
             raise Untranslatable(f"{{{name}}} speaks of one of several panels, rows or options.")
         return Answer(name)
 
@@ -208,8 +208,8 @@ class Writer:
         match call:
             case Call("empty", (Answer() as answer,)):
                 return f"{self._name(answer)} empty"
-            case Call("count", (Answer(field, None),)) if self._kind(field) == "multi_choice":
-                return f"{{{field}.length}}"
+            case Call("count", (Answer(field, None) as counted,)) if self._kind(field) == "multi_choice":
+                return f"{self._name(counted)[:-1]}.length}}"
             case Call(name, arguments) if name in _BACK:
                 return f"{_BACK[name]}({', '.join(self._print(argument, 8) for argument in arguments)})"
         raise Untranslatable(f"SurveyJS has no counterpart of {call.name}().")
@@ -232,12 +232,13 @@ class Writer:
     def _name(self, answer: Answer) -> str:
         if answer.field not in self._subjects:
             raise Untranslatable(f"There is no question '{answer.field}'.")
+        name = f"panel.{answer.field}" if answer.own else answer.field
         if answer.part is None:
-            return f"{{{answer.field}}}"
+            return f"{{{name}}}"
         if answer.part == "other" and self._kind(answer.field) in ("choice", "dropdown", "multi_choice"):
-            return f"{{{answer.field}{COMMENT}}}"
+            return f"{{{name}{COMMENT}}}"
         if self._kind(answer.field) == "matrix":
-            return f"{{{answer.field}.{answer.part}}}"
+            return f"{{{name}.{answer.part}}}"
         raise Untranslatable(f"SurveyJS has no name for answers.{answer.field}.{answer.part}.")
 
 

@@ -23,10 +23,11 @@ class Untranslatable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a field, or a part of it."""
+    """The answer of a field, or a part of it. `own` is one of the same item of a repeating group."""
 
     field: str
     part: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """From SurveyJS JSON to a definition, and its results to rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -9,14 +10,15 @@ from deployments.imports.errors import FileUnreadable
 from deployments.imports.json_answers import AnsweredForm, Misfit, Records, Taken, moment, text_of
 from deployments.imports.json_values import read_values
 from deployments.imports.logic import surveyjs
-from deployments.imports.logic.subjects import Subject
+from deployments.imports.logic.subjects import Subject, in_group, name_in
 from deployments.imports.logic.surveyjs import COMMENT
 from deployments.imports.marks import NAME, apply_mark, marked_type
 from deployments.imports.surveyjs.intake import OTHER, Intake
 from deployments.imports.surveyjs.questions import Questions, listed
 from deployments.imports.surveyjs.texts import Texts
 from deployments.imports.target import FORMULA, TYPES
-from deployments.kit.engine import CompiledForm
+from deployments.imports.translating import MOST_OTHERS, is_language, translate_into
+from deployments.kit.engine.fields.group import MAX_INSIDE, MAX_ITEMS
 
 SOURCE: Final = "surveyjs_json"
 FREE: Final = frozenset(("title", "description"))
@@ -31,6 +33,15 @@ _SURVEY: Final = frozenset(
 )
 _CONDITIONS: Final = {"visibleIf": "visible_if", "requiredIf": "required_if"}
 _DEEPEST: Final = 30
+INSIDE: Final = "templateElements"
+"""Where the questions of a panel that repeats are."""
+_REPEATED: Final = frozenset(
+    (
+        *("type", "name", "title", "description", "visibleIf", "templateElements", "columns", "choices", "cellType"),
+        *("minPanelCount", "maxPanelCount", "minRowCount", "maxRowCount", "templateTitle", NAME),
+        *("isRequired", "requiredIf"),
+    )
+)
 
 
 def read_surveyjs(file: IO[bytes], folder: Path) -> AnsweredForm:
@@ -48,7 +59,12 @@ def read_surveyjs(file: IO[bytes], folder: Path) -> AnsweredForm:
     if survey is None:
         raise FileUnreadable("There is no survey in the file: an object with pages or elements.")
     reading = _Reading(survey)
-    form = reading.read()
+    reading.read()
+    for language in reading.others():
+        other = _Reading(survey, language)
+        other.read()
+        translate_into(reading.draft, language, other.draft)
+    form = reading.draft.settled()
     if records.total and any(field.type == "datetime" for field in form.definition.fields):
         reading.draft.notices.add("", "answers.utc", "Moments without an offset are taken to be in UTC.")
     return AnsweredForm(form, records, reading.take, reading.draft.notices, SOURCE)
@@ -70,20 +86,33 @@ def _is_wrapper(value: Mapping[str, Any]) -> bool:
 
 
 class _Reading:
-    def __init__(self, survey: Mapping[str, Any]) -> None:
+    """One language of a survey, by default its own."""
+
+    def __init__(self, survey: Mapping[str, Any], language: str = "") -> None:
         self.draft = Draft()
         self._survey = survey
-        language = survey.get("locale") if isinstance(survey.get("locale"), str) else ""
-        self._language = language or "en"
-        self._texts = Texts(self._language, self.draft.notices)
+        own = survey.get("locale") if isinstance(survey.get("locale"), str) else ""
+        self._language = language or own or "en"
+        self._texts = Texts(self._language)
         self._questions = Questions(self.draft, self._texts)
         self._subjects: dict[str, Subject] = {}
         self._takes: dict[str, Intake] = {}
         self._others: dict[str, str] = {}
         self._marks: list[tuple[dict[str, Any], Mapping[str, Any], str]] = []
         self._shown_by: dict[str, list[Clause]] = {}
+        self._sectioned = False
 
-    def read(self) -> CompiledForm:
+    def others(self) -> list[str]:
+        """The languages that there are besides, once the survey is read; of what is none a notice is left."""
+        known = [each for each in self._texts.others if is_language(each)][:MOST_OTHERS]
+        for each in self._texts.others:
+            if each not in known:
+                detail = f"The texts in {each[:50]} are left out: it is no language, or there are too many."
+                self.draft.notices.add("", "language.left_out", detail)
+        return known
+
+    def read(self) -> None:
+        """Fill the draft."""
         survey, draft = self._survey, self.draft
         draft.properties["languages"] = [self._language]
         for name in ("title", "description"):
@@ -106,16 +135,15 @@ class _Reading:
             self._retype(element, raw)
         draft.translate(surveyjs.read, self._subjects)
         for element, raw, where in self._marks:
-            apply_mark(element, raw, FREE, draft.notices, where)
+            apply_mark(element, said(raw), FREE, draft.notices, where)
         apply_mark(draft.properties, survey_said(survey), FREE, draft.notices, "")
-        return draft.settled()
 
     def _retype(self, element: dict[str, Any], raw: Mapping[str, Any]) -> None:
         """Let conditions know what a field really is before they are translated."""
-        kind = marked_type(raw, FREE)
+        kind = marked_type(said(raw), FREE)
         for name, subject in self._subjects.items() if kind is not None else ():
             if subject.id == element["id"] and subject.part is None and kind is not None:
-                self._subjects[name] = Subject(subject.id, kind, subject.values, subject.parts)
+                self._subjects[name] = replace(subject, kind=kind)
 
     # Structure
 
@@ -123,10 +151,13 @@ class _Reading:
         page = self.draft.page(str(raw.get("name", "")), self._texts.pick(raw.get("title")), where)
         if description := self._texts.pick(raw.get("description")):
             page["description"] = self.draft.prose(description, where)
-        clauses = self._clauses(raw, where)
-        page["elements"] += self._elements(raw.get("elements") or raw.get("questions"), clauses, where, 0)
+        clauses, joined = self._clauses(raw, where), bool(page["elements"])
+        given = raw.get("elements") or raw.get("questions")
+        page["elements"] += self._elements(given, clauses if joined else [], where, 0)
+        if not joined:
+            self.draft.page_condition(page, clauses)
         self._tell_unused(raw, {"name", "title", "description", "elements", "questions", "visibleIf", NAME}, where)
-        self._marks.append((page, page_said(raw), where))
+        self._marks.append((page, raw, where))
 
     def _elements(self, given: Any, clauses: list[Clause], where: str, depth: int) -> list[dict[str, Any]]:
         if depth > _DEEPEST:
@@ -147,6 +178,8 @@ class _Reading:
     def _panel(self, raw: Mapping[str, Any], clauses: list[Clause], where: str, depth: int) -> list[dict[str, Any]]:
         own = [*clauses, *self._clauses(raw, where)]
         found = []
+        if self._texts.pick(raw.get("title")) and not (self.draft.within or self._sectioned):
+            return [self._section(raw, own, where, depth)]
         if title := self._texts.pick(raw.get("title")):
             description = self._texts.pick(raw.get("description"))
             heading = self.draft.element("statement", str(raw.get("name", "")), title, where, description=description)
@@ -155,40 +188,53 @@ class _Reading:
         self._tell_unused(raw, {"type", "name", "title", "description", "elements", "visibleIf"}, where)
         return found + self._elements(raw.get("elements"), own, where, depth + 1)
 
+    def _section(self, raw: Mapping[str, Any], clauses: list[Clause], where: str, depth: int) -> dict[str, Any]:
+        title, description = self._texts.pick(raw.get("title")), self._texts.pick(raw.get("description"))
+        section = self.draft.element("section", str(raw.get("name", "")), title, where, description=description)
+        self.draft.condition(section, "visible_if", clauses)
+        self._sectioned = True
+        section["elements"] = self._elements(raw.get("elements"), [], where, depth + 1)
+        self._sectioned = False
+        self._tell_unused(raw, {"type", "name", "title", "description", "elements", "visibleIf", NAME}, where)
+        self._marks.append((section, raw, where))
+        return section
+
     def _repeated(self, raw: Mapping[str, Any], clauses: list[Clause], where: str, depth: int) -> list[dict[str, Any]]:
-        """The questions of a panel or row that may come several times, asked once."""
-        detail = "Repetitions are not supported: the questions are asked once; further answers are kept in the meta."
-        self.draft.notices.add(where, "type.repeat", detail)
+        """The repeating group of a panel or of rows; none without questions."""
+        if self.draft.within:
+            detail = "Repetitions inside of others are not supported: the questions are asked once."
+            self.draft.notices.add(where, "type.repeat", detail)
+            return self._panel({**raw, "type": "panel", "elements": _asked(raw)}, clauses, where, depth)
         name = str(raw.get("name", ""))
-        inner = raw.get("templateElements")
-        if raw.get("type") == "matrixdynamic":
-            usual = raw.get("cellType", "dropdown")
-            choices = raw.get("choices", [])
-            inner = [
-                {"choices": choices, **column, "type": column.get("cellType", usual)}
-                for column in listed(raw.get("columns"))
-                if isinstance(column, dict)
-            ]
-        known = set(self._takes)
-        shell = {**raw, "type": "panel", "elements": inner}
-        for unsaid in ("templateElements", "columns", "choices", "cellType"):
-            shell.pop(unsaid, None)
-        found = self._panel(shell, clauses, where, depth)
-        takes = {inside: self._takes.pop(inside) for inside in list(self._takes) if inside not in known}
-
-        def take(value: Any) -> dict[str, Any]:
-            items = value if isinstance(value, list) else []
-            if len(items) != 1 or not isinstance(items[0], dict):
-                raise _Several
-            answers: dict[str, Any] = {}
-            for inside, given in items[0].items():
-                if inside not in takes:
-                    raise _Several
-                answers |= takes[inside](given)
-            return answers
-
-        self._takes[name] = take
-        return found
+        title = self._texts.pick(raw.get("title")) or name
+        described: dict[str, Any] = {"description": self._texts.pick(raw.get("description")), **_times(raw)}
+        described |= {"item_title": self._texts.pick(raw.get("templateTitle")) or None}
+        described |= {"required": raw.get("isRequired") is True}
+        group = self.draft.element("group", name, title, where, **described)
+        self.draft.condition(group, "visible_if", [*clauses, *self._clauses(raw, where)])
+        if isinstance(raw.get("requiredIf"), str):
+            self.draft.condition(group, "required_if", [Clause(raw["requiredIf"], where)])
+        outside = self._subjects, self._takes, self._others
+        self._subjects, self._takes, self._others = {}, {}, {}
+        self.draft.within = group["id"]
+        asked = self._elements(_asked(raw), [], where, depth + 1)
+        self.draft.within = ""
+        inside, takes, others = self._subjects, self._takes, self._others
+        self._subjects, self._takes, self._others = outside
+        for prefix in ("panel", "row"):
+            self._subjects |= {
+                name_in(group["id"], f"{prefix}.{each}"): in_group(subject, group["id"])
+                for each, subject in inside.items()
+            }
+        self._subjects[name] = Subject(group["id"], "group")
+        self._takes[name] = lambda value: {group["id"]: [_item(each, takes, others) for each in _items(value)]}
+        self._tell_unused(raw, _REPEATED, where)
+        self._marks.append((group, raw, where))
+        group["elements"] = asked[:MAX_INSIDE]
+        if len(asked) > MAX_INSIDE:
+            detail = f"A group has at most {MAX_INSIDE} questions; the others are left out."
+            self.draft.notices.add(where, "type.repeat", detail)
+        return [group] if asked else []
 
     def _question(self, raw: Mapping[str, Any], clauses: list[Clause], where: str) -> list[dict[str, Any]]:
         name = str(raw.get("name", ""))
@@ -259,11 +305,11 @@ class _Reading:
             self._subjects[name] = Subject(element["id"], "calculated")
             self.draft.pages[-1]["elements"].append(element)
 
-    def _tell_unused(self, raw: Mapping[str, Any], used: set[str], where: str) -> None:
+    def _tell_unused(self, raw: Mapping[str, Any], used: Collection[str], where: str) -> None:
         for name in ("enableIf", "setValueIf", "resetValueIf", "setValueExpression", "defaultValueExpression"):
             if isinstance(raw.get(name), str):
                 self.draft.untranslated(Clause(raw[name], where), name, "It has no counterpart.")
-                used = used | {name}
+                used = {*used, name}
         unused = sorted(name for name in raw if name not in used)
         if unused:
             said = ", ".join(f"{name}: {str(raw[name])[:100]}" for name in unused)
@@ -283,7 +329,7 @@ class _Reading:
             if name in self._takes:
                 try:
                     taken.answers |= self._takes[name](value)
-                except _Several:
+                except _Unmapped:
                     taken.unmapped[name] = value
             elif name in self._others:
                 others[self._others[name]] = text_of(value)
@@ -298,8 +344,52 @@ class _Reading:
         return taken
 
 
-class _Several(Exception):
-    """The answers are those of several repetitions."""
+def _asked(raw: Mapping[str, Any]) -> list[Any]:
+    """The questions of each panel, or of each row."""
+    if raw.get("type") == "paneldynamic":
+        return listed(raw.get(INSIDE))
+    usual, choices = raw.get("cellType", "dropdown"), raw.get("choices", [])
+    columns = [column for column in listed(raw.get("columns")) if isinstance(column, dict)]
+    return [{"choices": choices, **column, "type": column.get("cellType", usual)} for column in columns]
+
+
+def _times(raw: Mapping[str, Any]) -> dict[str, int]:
+    """How often the questions are asked."""
+    found = {"max_items": MAX_ITEMS}
+    for foreign, own in (("min", "min_items"), ("max", "max_items")):
+        for name in (f"{foreign}PanelCount", f"{foreign}RowCount"):
+            count = raw.get(name)
+            if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= MAX_ITEMS:
+                found[own] = count
+    return found
+
+
+def _items(value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise _Unmapped
+    return value
+
+
+def _item(given: Mapping[str, Any], takes: Mapping[str, Intake], others: Mapping[str, str]) -> dict[str, Any]:
+    """The answers of an item. Raises Misfit, _Unmapped."""
+    answers: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    for name, value in given.items():
+        if value is None or value == "":
+            continue
+        if name in takes:
+            answers |= takes[name](value)
+        elif name in others:
+            written[others[name]] = text_of(value)
+        else:
+            raise _Unmapped
+    for field_id, text in written.items():
+        answers[field_id] = _with_other(answers.get(field_id), text)
+    return answers
+
+
+class _Unmapped(Exception):
+    """The items say what the group does not ask."""
 
 
 def _with_other(answer: Any, text: str) -> Any:
@@ -311,9 +401,9 @@ def _with_other(answer: Any, text: str) -> Any:
     return {OTHER: text} if answer is None else {"option": answer, OTHER: text}
 
 
-def page_said(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What a page says without its elements."""
-    return {name: value for name, value in raw.items() if name not in ("elements", "questions")}
+def said(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page, panel or question says without its elements."""
+    return {name: value for name, value in raw.items() if name not in ("elements", "questions", INSIDE)}
 
 
 def survey_said(raw: Mapping[str, Any]) -> dict[str, Any]:

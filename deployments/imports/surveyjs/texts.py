@@ -4,8 +4,6 @@ import html
 from html.parser import HTMLParser
 from typing import Any, Final
 
-from deployments.imports.notices import Notices
-
 _BLOCKS: Final = frozenset(
     ("p", "div", "br", "li", "ul", "ol", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "table")
 )
@@ -14,19 +12,16 @@ _UNSHOWN: Final = frozenset(("script", "style", "template"))
 
 
 class Texts:
-    """Picks the text of one language; that there are others is a notice, once for each."""
+    """Picks the texts of one language. `others` are the languages that there are besides, in their order."""
 
-    def __init__(self, language: str, notices: Notices) -> None:
+    def __init__(self, language: str) -> None:
         self._language = language
-        self._notices = notices
+        self.others: dict[str, None] = {}
 
     def pick(self, value: Any) -> str:
         """The text of a value; '' when it has none."""
         if isinstance(value, dict):
-            for language in value:
-                if language not in ("default", self._language):
-                    detail = f"One language is brought in: the texts in {str(language)[:50]} are left out."
-                    self._notices.add("", "language.left_out", detail)
+            self.others |= {str(each): None for each in value if each not in ("default", self._language)}
             found = value.get(self._language) or value.get("default") or next(iter(value.values()), "")
             return found.strip() if isinstance(found, str) else ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):

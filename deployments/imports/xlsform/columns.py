@@ -2,7 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
+
+from babel import Locale
+from babel.localedata import locale_identifiers
 
 ALIASES: Final = {
     "relevance": "relevant",
@@ -113,8 +117,22 @@ _BARE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 
 
 def language_code(text: str) -> str | None:
-    """The code in the name of a language, as `Deutsch (de)` has it."""
+    """The tag of a language that a column names: `Deutsch (de)`, `de`, `German` or `Deutsch`."""
     match = _CODE.search(text)
     if match is not None:
         return match[1]
-    return text if _BARE.fullmatch(text) and len(text.partition("-")[0]) == 2 else None
+    if _BARE.fullmatch(text) and len(text.partition("-")[0]) == 2:
+        return text
+    name = " ".join(text.split()).casefold()
+    return _english_names().get(name) or _own_names().get(name)
+
+
+@cache
+def _english_names() -> dict[str, str]:
+    return {name.casefold(): tag for tag, name in Locale("en").languages.items() if len(tag) == 2}
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    tags = (tag for tag in locale_identifiers() if len(tag) == 2)
+    return {(Locale(tag).get_language_name() or tag).casefold(): tag for tag in tags}

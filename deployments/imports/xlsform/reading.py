@@ -7,17 +7,18 @@ from typing import IO, Any, Final
 
 from deployments.imports.draft import Clause, Draft
 from deployments.imports.logic import formstream, xpath
-from deployments.imports.logic.subjects import Subject, adopt
+from deployments.imports.logic.subjects import Subject, adopt, in_group
 from deployments.imports.logic.tree import Answer, Call, Node, Operation, Untranslatable, both, conjuncts, rewritten
 from deployments.imports.marks import apply_mark, marked_type
 from deployments.imports.naming import option_ids
 from deployments.imports.source import DefinitionOnly
 from deployments.imports.target import FORMULA, TYPES, has_rules
+from deployments.imports.translating import MOST_OTHERS, translate_into
 from deployments.imports.xlsform.columns import FREE, METADATA, Kind, language_code, truth
 from deployments.imports.xlsform.constraints import absorb
 from deployments.imports.xlsform.rows import Item, named, read_items
 from deployments.imports.xlsform.workbook import SheetRow, Workbook, read_workbook
-from deployments.kit.engine import CompiledForm
+from deployments.kit.engine.fields.group import MAX_INSIDE, MAX_ITEMS
 
 _PLAIN: Final = {
     "text": "short_text",
@@ -51,24 +52,39 @@ class _List:
 
 def read_xlsform(file: IO[bytes], _: Path) -> DefinitionOnly:
     """The form of a workbook. Raises FileUnreadable."""
-    reading = _Reading(read_workbook(file))
-    form = reading.read()
+    workbook = read_workbook(file)
+    reading = _Reading(workbook)
+    reading.read()
+    for language, code in reading.others():
+        other = _Reading(workbook, language)
+        other.read()
+        translate_into(reading.draft, code, other.draft)
+    form = reading.draft.settled()
     return DefinitionOnly(form, tuple(reading.draft.notices))
 
 
 class _Reading:
-    def __init__(self, workbook: Workbook) -> None:
+    """One language of a workbook, named as its columns name it; by default its own."""
+
+    def __init__(self, workbook: Workbook, language: str | None = None) -> None:
         self.draft = Draft()
         self._workbook = workbook
         self._subjects: dict[str, Subject] = {}
         self._marks: list[tuple[dict[str, Any], SheetRow]] = []
         self._constraints: list[tuple[dict[str, Any], Item]] = []
+        self._sectioned = False
         settings = named(workbook.rows.get("settings", []))
         self._settings = settings[0] if settings else SheetRow(2, {})
-        self._language = self._default_language()
+        headers = [*workbook.headers.get("survey", ()), *workbook.headers.get("choices", ())]
+        named_there = dict.fromkeys(h.partition("::")[2] for h in headers if h.startswith(("label::", "hint::")))
+        self._languages = [name for name in named_there if name]
+        self._wanted = " ".join(self._settings.get("default_language").split())
+        self._own = self._own_language("label" in headers)
+        self._language = self._own if language is None else language
         self._lists = self._read_lists()
 
-    def read(self) -> CompiledForm:
+    def read(self) -> None:
+        """Fill the draft."""
         items = read_items(self._workbook, self.draft.notices)
         self._properties()
         self._pages(items)
@@ -82,29 +98,39 @@ class _Reading:
             apply_mark(element, row.cells, FREE, self.draft.notices, f"survey row {row.number}")
         apply_mark(self.draft.properties, self._settings.cells, FREE, self.draft.notices, "settings")
         self._drop_fillers()
-        return self.draft.settled()
 
     # Texts and languages
 
-    def _default_language(self) -> str:
+    def _own_language(self, has_plain: bool) -> str:
         """The language of the columns to read: the default one, else the first that there is; '' for none."""
-        headers = [*self._workbook.headers.get("survey", ()), *self._workbook.headers.get("choices", ())]
-        languages = list(dict.fromkeys(h.partition("::")[2] for h in headers if h.startswith(("label::", "hint::"))))
-        wanted = " ".join(self._settings.get("default_language").split())
-        plain = "label" in headers
-        language = wanted if wanted in languages or (wanted and plain) else "" if plain else (languages or [""])[0]
-        for other in languages:
-            if other != language:
-                detail = f"One language is brought in: the texts in {other[:100]} are left out."
+        if self._wanted in self._languages or (self._wanted and has_plain):
+            return self._wanted
+        return "" if has_plain else (self._languages or [""])[0]
+
+    def others(self) -> list[tuple[str, str]]:
+        """The other languages as the columns name them, with their tags; what is no language leaves a notice."""
+        found: dict[str, str] = {}
+        taken = {self.draft.properties["languages"][0]}
+        for name in self._languages:
+            if name == self._language:
+                continue
+            tag = language_code(name)
+            if tag is None or tag in taken or len(found) == MOST_OTHERS:
+                detail = f"The texts in {name[:100]} are left out: it is no language, there twice, or one too many."
                 self.draft.notices.add("", "language.left_out", detail)
-        code = language_code(language or wanted) if language or wanted else None
-        self.draft.properties["languages"] = [code or "en"]
-        return language
+            else:
+                taken.add(tag)
+                found[name] = tag
+        return list(found.items())
 
     def _label(self, row: SheetRow, name: str = "label") -> str:
-        return row.get(f"{name}::{self._language}", name) if self._language else row.get(name)
+        """The text in the language that is read; where there is none, in the form's own."""
+        named = dict.fromkeys(f"{name}::{each}" for each in (self._language, self._own) if each)
+        return row.get(*list(named)[:1], name, *list(named)[1:])
 
     def _properties(self) -> None:
+        own = self._language or self._wanted
+        self.draft.properties["languages"] = [(language_code(own) if own else None) or "en"]
         title = self._settings.get("form_title")
         if title:
             self.draft.properties["title"] = self.draft.label(title, "settings")
@@ -158,7 +184,10 @@ class _Reading:
                 if (hint := self._label(item.row, "hint")) and "description" not in page:
                     page["description"] = self.draft.prose(hint, item.where)
                 self._marks.append((page, item.row))
-                page["elements"] += self._elements(item.items, _relevant(item, []))
+                joined = bool(page["elements"])
+                page["elements"] += self._elements(item.items, _relevant(item, []) if joined else [])
+                if not joined:
+                    self.draft.page_condition(page, _relevant(item, []))
             else:
                 elements = self._elements([item], [])
                 if elements and implicit is None:
@@ -172,9 +201,13 @@ class _Reading:
             own = _relevant(item, clauses)
             if _is_table(item) and (table := self._table(item, own)) is not None:
                 found.append(table)
+            elif item.kind.name == "begin_repeat" and not self.draft.within:
+                found += self._repeated(item, own)
+            elif self._is_section(item):
+                found.append(self._section(item, own))
             elif item.kind.name in ("begin_group", "begin_repeat"):
                 if item.kind.name == "begin_repeat":
-                    detail = "Repetitions are not supported: the questions are asked once."
+                    detail = "Repetitions inside of others are not supported: the questions are asked once."
                     self.draft.notices.add(item.where, "type.repeat", detail)
                 self._tell_appearance(item)
                 found += self._heading(item, own)
@@ -182,6 +215,54 @@ class _Reading:
             else:
                 found += self._question(item, own)
         return found
+
+    def _is_section(self, item: Item) -> bool:
+        return (
+            item.kind.name == "begin_group"
+            and not (self.draft.within or self._sectioned)
+            and bool(self._label(item.row))
+        )
+
+    def _section(self, item: Item, clauses: list[Clause]) -> dict[str, Any]:
+        label, hint = self._label(item.row), self._label(item.row, "hint")
+        section = self.draft.element("section", item.name, label, item.where, description=hint)
+        self.draft.condition(section, "visible_if", clauses)
+        self._sectioned = True
+        section["elements"] = self._elements(item.items, [])
+        self._sectioned = False
+        self._tell_appearance(item)
+        self._marks.append((section, item.row))
+        return section
+
+    def _repeated(self, item: Item, clauses: list[Clause]) -> list[dict[str, Any]]:
+        """The repeating group; none without questions."""
+        label, hint = self._label(item.row), self._label(item.row, "hint")
+        group = self.draft.element("group", item.name, label, item.where, description=hint, **self._times(item))
+        self.draft.condition(group, "visible_if", clauses)
+        before = dict(self._subjects)
+        self.draft.within = group["id"]
+        group["elements"] = self._elements(item.items, [])
+        self.draft.within = ""
+        for name, subject in self._subjects.items():
+            if before.get(name) is not subject:
+                self._subjects[name] = in_group(subject, group["id"])
+        self._tell_appearance(item)
+        self._marks.append((group, item.row))
+        if len(group["elements"]) > MAX_INSIDE:
+            detail = f"A group has at most {MAX_INSIDE} questions; the others are asked once."
+            self.draft.notices.add(item.where, "type.repeat", detail)
+        group["elements"], rest = group["elements"][:MAX_INSIDE], group["elements"][MAX_INSIDE:]
+        return [group, *rest] if group["elements"] else []
+
+    def _times(self, item: Item) -> dict[str, Any]:
+        """How often the questions of a repetition are asked."""
+        count = item.row.get("repeat_count")
+        if count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_ITEMS:
+            return {"max_items": int(count)}
+        if count:
+            detail = f"The number of repetitions is left out. It was: {count[:200]}"
+            self.draft.notices.add(item.where, "property.repeat_count", detail)
+        return {"max_items": MAX_ITEMS}
 
     def _heading(self, item: Item, clauses: list[Clause]) -> list[dict[str, Any]]:
         label, hint = self._label(item.row), self._label(item.row, "hint")
@@ -344,6 +425,7 @@ class _Reading:
     def _constrain(self, element: dict[str, Any], item: Item) -> None:
         """Make the constraint part of the field's validation; what does not fit there becomes a rule of the form."""
         clause = Clause(item.row.get("constraint"), item.where)
+        subject = self._subjects.get(item.name)
         rest: Node | None = None
         try:
             for part in conjuncts(xpath.read(clause.text)):
@@ -353,6 +435,8 @@ class _Reading:
                 return
             if not has_rules():
                 raise Untranslatable("It is more than a bound or a pattern.")
+            if subject is not None and subject.group:
+                raise Untranslatable("A rule cannot speak of the items of a group.")
             own = Answer(item.name)
             check = rewritten(rest, lambda node: own if node == Answer(xpath.SELF) else node)
             # A constraint does not speak of a question that is not answered.
@@ -374,11 +458,12 @@ class _Reading:
         for name, subject in list(self._subjects.items()):
             if subject.id == element["id"] and subject.part is None:
                 values = {"yes": True, "no": False} if kind == "yes_no" else subject.values
-                self._subjects[name] = Subject(subject.id, kind, values)
+                self._subjects[name] = Subject(subject.id, kind, values, group=subject.group)
 
     def _drop_fillers(self) -> None:
-        for page in self.draft.pages:
-            page["elements"] = [element for element in page["elements"] if not element.get("omit")]
+        for whole in (each for page in self.draft.pages for each in (page, *page["elements"])):
+            if "elements" in whole:
+                whole["elements"] = [element for element in whole["elements"] if not element.get("omit")]
 
     def _tell_appearance(self, item: Item) -> None:
         left_out = [word for word in item.appearances if word not in _UNDERSTOOD]

@@ -25,7 +25,6 @@ _UNSAID: Final = {
     "guidance_hint": "There is one description only.",
     "constraint_message": "Messages of their own are not supported for constraints.",
     "required_message": "Messages of their own are not supported for required questions.",
-    "repeat_count": "The number of repetitions cannot be given.",
 }
 
 

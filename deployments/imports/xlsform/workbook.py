@@ -9,8 +9,6 @@ from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped]
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
 from deployments.imports.errors import FileUnreadable
 
@@ -50,6 +48,10 @@ class Workbook:
 
 def read_workbook(file: IO[bytes]) -> Workbook:
     """The sheets that an XLSForm has. Raises FileUnreadable."""
+    # Some two hundred modules, which hardly any process needs.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     _require_small(file)
     file.seek(0)
     found = Workbook()

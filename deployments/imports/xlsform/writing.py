@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from openpyxl import Workbook as Book
-from openpyxl.worksheet.worksheet import Worksheet
+from babel import Locale
 
+from deployments.imports.draft import inside
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.logic import formstream, xpath
 from deployments.imports.logic.patterns import searching_pattern
@@ -20,9 +20,14 @@ from deployments.imports.marks import NAME, mark_of
 from deployments.imports.naming import Names
 from deployments.imports.notices import Notices
 from deployments.imports.target import FORMULA
+from deployments.imports.translating import unsaid
 from deployments.imports.xlsform.columns import FREE
 from deployments.imports.xlsform.reading import read_xlsform
 from deployments.kit.engine import parse_definition
+from deployments.kit.engine.fields.group import MOST_ITEMS
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
 
 _YES_NO: Final = "yes-no"
 _NATIVE: Final = {
@@ -46,7 +51,6 @@ _NATIVE: Final = {
     "location": "geopoint",
     "country": "text",
     "address": "text",
-    "section": "note",
 }
 _APPEARANCES: Final = {
     "long_text": "multiline",
@@ -58,7 +62,7 @@ _EXACT: Final = frozenset(
     (
         *("short_text", "long_text", "hidden", "number", "integer", "date", "time", "datetime", "consent"),
         *("statement", "choice", "dropdown", "multi_choice", "ranking", "rating", "scale", "matrix"),
-        *("matrix_multi", "file", "image", "signature", "location", "calculated"),
+        *("matrix_multi", "file", "image", "signature", "location", "calculated", "section", "group"),
     )
 )
 _ILLEGAL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -66,9 +70,10 @@ _LONGEST: Final = 32_000
 MAX_MARK: Final = 30_000
 """The most characters of a mark: a cell takes 32,767."""
 
+_TEXTS: Final = ("label", "hint")
 _COLUMNS: Final = (
     *("type", "name", "label", "hint", "required", "relevant", "constraint", "calculation", "appearance"),
-    *("parameters", NAME),
+    *("parameters", "repeat_count", NAME),
 )
 
 
@@ -89,10 +94,38 @@ class _Sheets:
 
 def write_xlsform(definition: dict[str, Any], title: str, notices: Notices) -> bytes:
     """The workbook. What other tools do not see of it becomes a notice, also listed in its sheet `formstream`."""
-    document = parse_definition(definition).document()
+    parsed = parse_definition(definition)
+    document = parsed.document()
     sheets = _Writing(document, title, notices).sheets()
+    first, *others = document["languages"]
+    if others:
+        translated = [_Writing(parsed.localized(each).document(), title, Notices()).sheets() for each in others]
+        _join(sheets, [_heading(each) for each in (first, *others)], translated)
     _add_marks(document, sheets, notices)
     return _workbook(sheets, notices)
+
+
+def _heading(language: str) -> str:
+    """A language as the columns name it: `German (de)`."""
+    name = Locale("en").languages.get(language.partition("-")[0].lower(), language)
+    return f"{name} ({language})"
+
+
+def _join(sheets: _Sheets, headings: list[str], translated: list[_Sheets]) -> None:
+    """Let the texts have a column for each language, where the others say them differently."""
+    for own, others in (
+        ([line.cells for line in sheets.lines], [[line.cells for line in each.lines] for each in translated]),
+        (sheets.choices, [each.choices for each in translated]),
+    ):
+        for number, cells in enumerate(own):
+            for name in _TEXTS:
+                texts = [cells.pop(name, ""), *(other[number].get(name, "") for other in others)]
+                cells |= {
+                    f"{name}::{heading}": text
+                    for place, (heading, text) in enumerate(zip(headings, texts, strict=True))
+                    if text and (place == 0 or text != texts[0])
+                }
+    sheets.settings["default_language"] = headings[0]
 
 
 class _Writing:
@@ -100,7 +133,7 @@ class _Writing:
         self._document = document
         self._notices = notices
         self._sheets = _Sheets()
-        elements = [element for page in document["pages"] for element in page["elements"]]
+        elements = [element for page in document["pages"] for element in inside(page)]
         self._names = Counter(name for element in elements for name in _names(element))
         subjects = {element["id"]: Subject(element["id"], element["type"], _values(element)) for element in elements}
         self._kinds = {element["id"]: element["type"] for element in elements}
@@ -114,25 +147,49 @@ class _Writing:
     def sheets(self) -> _Sheets:
         taken = Names(frozenset(self._names) | {"meta"})
         for index, page in enumerate(self._document["pages"]):
-            cells = {"type": "begin_group", "name": taken.keep(page["id"], "page"), "appearance": "field-list"}
+            # Screens of ODK with several questions have no repetitions.
+            repeats = any(element["type"] == "group" for element in inside(page))
+            cells = {"type": "begin_group", "name": taken.keep(page["id"], "page")}
             cells |= {"label": _said(page.get("title", "")), "hint": _said(page.get("description", ""))}
-            self._sheets.lines.append(_Line(cells, (index,)))
-            for number, element in enumerate(page["elements"]):
-                self._element(element, (index, number))
-            if not page["elements"]:
-                filler = {"type": "note", "name": f"{cells['name']}_empty", "label": "-"}
-                mark = _text(mark_of(filler, {"omit": True}, {}, FREE))
-                self._sheets.lines.append(_Line({**filler, NAME: mark}))
-            self._sheets.lines.append(_Line({"type": "end_group"}))
+            cells |= {"relevant": self._expression(page, "visible_if")}
+            cells |= {} if repeats else {"appearance": "field-list"}
+            self._within(page, cells, (index,))
         return self._sheets
 
-    def _element(self, element: dict[str, Any], place: tuple[int, int]) -> None:
+    def _within(self, whole: dict[str, Any], cells: dict[str, str], place: tuple[int, ...]) -> None:
+        """The rows of what holds elements, from its beginning to its end."""
+        if "required_if" in whole:
+            self._notices.add(whole["id"], "property.required_if", "Other tools do not see required_if as it is.")
+        self._sheets.lines.append(_Line(cells, place))
+        for number, element in enumerate(whole["elements"]):
+            self._element(element, (*place, number))
+        if not whole["elements"]:
+            filler = {"type": "note", "name": f"{cells['name']}_empty", "label": "-"}
+            mark = _text(mark_of(filler, {"omit": True}, {}, FREE))
+            self._sheets.lines.append(_Line({**filler, NAME: mark}))
+        self._sheets.lines.append(_Line({"type": cells["type"].replace("begin", "end")}))
+
+    def _element(self, element: dict[str, Any], place: tuple[int, ...]) -> None:
         kind, name = element["type"], element["id"]
         cells = {"name": name, "label": _said(element["title"]), "hint": _said(element.get("description", ""))}
         cells |= {"relevant": self._expression(element, "visible_if"), "appearance": _APPEARANCES.get(kind, "")}
         if kind in ("matrix", "matrix_multi"):
             self._table(element, cells, place)
-            return
+        elif "elements" in element:
+            self._holding(element, cells, place)
+        else:
+            self._question(element, cells, place)
+
+    def _holding(self, element: dict[str, Any], cells: dict[str, str], place: tuple[int, ...]) -> None:
+        # Without a label it would be a mere bracket.
+        cells |= {"type": f"begin_{'group' if element['type'] == 'section' else 'repeat'}"}
+        cells |= {"label": cells["label"] or "-"}
+        if element["type"] == "group" and element.get("min_items") == element.get("max_items", MOST_ITEMS):
+            cells["repeat_count"] = str(element["min_items"])
+        self._within(element, cells, place)
+
+    def _question(self, element: dict[str, Any], cells: dict[str, str], place: tuple[int, ...]) -> None:
+        kind, name = element["type"], element["id"]
         cells["required"] = "yes" if element.get("required") else self._expression(element, "required_if")
         match kind:
             case "choice" | "dropdown" | "multi_choice":
@@ -163,7 +220,7 @@ class _Writing:
         cells["constraint"] = self._constraint(element)
         self._sheets.lines.append(_Line(cells, place))
 
-    def _table(self, element: dict[str, Any], cells: dict[str, str], place: tuple[int, int]) -> None:
+    def _table(self, element: dict[str, Any], cells: dict[str, str], place: tuple[int, ...]) -> None:
         name = element["id"]
         self._sheets.lines.append(_Line({**cells, "type": "begin_group", "appearance": "table-list"}, place))
         native = "select_one" if element["type"] == "matrix" else "select_multiple"
@@ -257,21 +314,24 @@ def _decimal(number: float) -> str:
 def _add_marks(document: dict[str, Any], sheets: _Sheets, notices: Notices) -> None:
     """Read back what other tools would see, and keep the difference in marks."""
     found = _read_back(sheets)
-    wanted = {key: value for key, value in document.items() if key != "pages"}
+    wanted = {key: value for key, value in document.items() if key not in ("pages", "translations")}
     read = {key: value for key, value in found.items() if key != "pages"}
+    read.pop("translations", None)
+    wanted |= {"translations": texts} if (texts := unsaid(document, found)) else {}
     sheets.settings[NAME] = _kept(sheets.settings, wanted, read, "", notices)
     pages = found.get("pages", [])
     for line in sheets.lines:
         if not line.place:
             continue
-        page, *number = line.place
+        page, *numbers = line.place
         own = document["pages"][page]
-        seen = pages[page] if page < len(pages) else {"elements": []}
-        if number:
-            own = own["elements"][number[0]]
-            seen = seen["elements"][number[0]] if number[0] < len(seen["elements"]) else {}
-        wanted = {key: value for key, value in own.items() if key != "elements" or number}
-        read = {key: value for key, value in seen.items() if key != "elements" or number}
+        seen = pages[page] if page < len(pages) else {}
+        for number in numbers:
+            own = own["elements"][number]
+            others = seen.get("elements", [])
+            seen = others[number] if number < len(others) else {}
+        wanted = {key: value for key, value in own.items() if key != "elements"}
+        read = {key: value for key, value in seen.items() if key != "elements"}
         line.cells[NAME] = _kept(line.cells, wanted, read, own["id"], notices)
 
 
@@ -306,11 +366,15 @@ def _kept(cells: dict[str, str], wanted: dict[str, Any], read: dict[str, Any], w
 
 
 def _workbook(sheets: _Sheets, notices: Notices) -> bytes:
+    # Some two hundred modules, which hardly any process needs.
+    from openpyxl import Workbook as Book
+
     book = Book()
     for sheet in book.worksheets:
         book.remove(sheet)
-    _fill(book.create_sheet("survey"), _COLUMNS, [line.cells for line in sheets.lines])
-    _fill(book.create_sheet("choices"), ("list_name", "name", "label"), sheets.choices)
+    lines = [line.cells for line in sheets.lines]
+    _fill(book.create_sheet("survey"), _columns(_COLUMNS, lines), lines)
+    _fill(book.create_sheet("choices"), _columns(("list_name", "name", "label"), sheets.choices), sheets.choices)
     _fill(book.create_sheet("settings"), tuple(sheets.settings), [sheets.settings])
     if notices.total:
         _fill(book.create_sheet("formstream"), ("where", "code", "detail"), [n.document() for n in notices])
@@ -319,7 +383,15 @@ def _workbook(sheets: _Sheets, notices: Notices) -> bytes:
     return stream.getvalue()
 
 
-def _fill(sheet: Worksheet, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+def _columns(names: tuple[str, ...], rows: list[dict[str, str]]) -> tuple[str, ...]:
+    """The names, each text with a column for each language that has it."""
+    languages: dict[str, dict[str, None]] = {}
+    for name in (name for row in rows for name in row if "::" in name):
+        languages.setdefault(name.partition("::")[0], {})[name] = None
+    return tuple(column for name in names for column in languages.get(name, (name,)))
+
+
+def _fill(sheet: "Worksheet", columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
     for column, name in enumerate(columns, 1):
         sheet.cell(1, column, name)
     for number, cells in enumerate(rows, 2):

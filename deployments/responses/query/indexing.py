@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from db.repositories.answer_index import AnswerIndexDirectory, AnswerIndexRepository, Entry, Piece
+from db.repositories.answer_values import moment_of
 from db.repositories.responses import QUARANTINED
 from db.session import Database
 from deployments.responses.errors import FormNotFound
@@ -38,12 +39,13 @@ class AnswerIndexer:
         self, database: Database, *, at_least: int = AT_LEAST, piece: int | None = None, rest: bool = True
     ) -> None:
         """`piece`: responses in one transaction, by default few on SQLite, where submissions wait for it. `rest`:
-        leave half of the time to others."""
+        leave half of the time to others while a form is being answered."""
         self._database = database
         self._forms = SearchedForms()
         self._at_least = at_least
-        self._piece = piece or (40 if database.is_sqlite else 500)
+        self._piece = piece or (200 if database.is_sqlite else 1_000)
         self._rest = rest
+        self._changes: dict[tuple[str, str], int] = {}
         self._leadership = Leadership(database, INDEXER)
         self._pace = Pace(_POLL_S)
         self._finished = asyncio.Event()
@@ -81,13 +83,18 @@ class AnswerIndexer:
         """One piece of each form that is behind; whether there was any."""
         after = ("", "")
         progress = False
+        # Whose last change is what it was in the round before is not being answered now.
+        before, self._changes = self._changes, {}
         while not self._pace.is_stopped:
             async with self._database.unscoped_read() as unit:
                 forms = await AnswerIndexDirectory(unit.session).behind(self._at_least, _FORMS, after)
-            for tenant_id, form_id in forms:
+            for form in forms:
                 began = time.monotonic()
-                progress |= await self._advance(tenant_id, form_id)
-                if self._rest:
+                changes = await self._advance(*form)
+                if changes is not None:
+                    progress = True
+                    self._changes[form] = changes
+                if self._rest and before.get(form) != changes:
                     await asyncio.sleep(time.monotonic() - began)
                 if self._pace.is_stopped or not await self._leadership.acquire():
                     return progress
@@ -96,31 +103,32 @@ class AnswerIndexer:
             after = forms[-1]
         return progress
 
-    async def _advance(self, tenant_id: str, form_id: str) -> bool:
-        """Bring one piece of a form to the index; whether that was possible."""
+    async def _advance(self, tenant_id: str, form_id: str) -> int | None:
+        """Bring one piece of a form to the index; the number of the form's last change, None when nothing was done."""
         try:
             async with self._database.read(tenant_id) as unit:
                 form = await self._forms.get(unit, form_id)
                 repository = AnswerIndexRepository(unit.session, tenant_id, form_id, form.rules)
                 piece = await repository.read(self._piece, up_to_version=form.version)
             if not piece.is_needed:
-                return False
+                return None
             piece, entries = await asyncio.to_thread(_entries, form, piece)
             async with self._database.write(tenant_id) as unit:
                 repository = AnswerIndexRepository(unit.session, tenant_id, form_id, form.rules)
-                return await repository.write(piece, entries)
+                return piece.changes if await repository.write(piece, entries) else None
         except (FormNotFound, IntegrityError):
-            return False  # the form or one of the responses was deleted meanwhile
+            return None  # the form was deleted meanwhile
 
 
-def _entries(form: SearchedForm, piece: Piece) -> tuple[Piece, dict[str, set[Entry]]]:
+def _entries(form: SearchedForm, piece: Piece) -> tuple[Piece, list[Entry]]:
     """The entries of a piece, which ends earlier when they become very many: long texts have thousands of words."""
-    entries: dict[str, set[Entry]] = {}
-    total = 0
+    entries: list[Entry] = []
     for place, row in enumerate(piece.responses, 1):
         if row.deleted_at is None and row.status != QUARANTINED:
-            entries[row.id] = form.entries(row.answers)
-            total += len(entries[row.id])
-        if total >= _ENTRIES and place < len(piece.responses):
-            return replace(piece, ends=row.change, responses=piece.responses[:place]), entries
+            moment, response_id = moment_of(row.submitted_at), row.id
+            entries += [(series, value, moment, response_id) for series, value in form.entries(row)]
+        if len(entries) >= _ENTRIES and place < len(piece.responses):
+            piece = replace(piece, ends=row.change, responses=piece.responses[:place])
+            break
+    entries.sort()
     return piece, entries

@@ -1,7 +1,7 @@
 """Lists of responses: what is asked becomes a search, the rows a page."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,21 +11,24 @@ import orjson
 
 from db.errors import QueryTimeout
 from db.repositories.answer_index import AnswerIndexRepository
-from db.repositories.response_filters import Column, Condition, Either, Every, Search, Test, Unless
+from db.repositories.response_filters import Column, Condition, Either, Every, Mark, Search, Test, Unless
 from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
-from db.repositories.responses import QUARANTINED
-from db.session import Database
+from db.repositories.responses import QUARANTINED, ResponseRepository
+from db.session import Database, UnitOfWork
+from deployments.kit.cache import Cache, Caches, Key
 from deployments.kit.contract import Page, PageMeta
+from deployments.kit.engine import Style
+from deployments.kit.enrichment import VERDICTS
 from deployments.kit.errors import DeadlineExceeded, Fault, Invalid
+from deployments.kit.filtering.filters import condition_of, conditions_of
+from deployments.kit.filtering.where import condition_of_text
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import Change, Changes, ListResponses, Response, Selection
+from deployments.responses.contracts import Change, Changes, ExportResponses, ListResponses, Response, Selection
 from deployments.responses.errors import SearchBehind
 from deployments.responses.masking import PersonalFields
 from deployments.responses.presenting import to_responses
-from deployments.responses.query.filters import condition_of, conditions_of
 from deployments.responses.query.forms import SearchedForm, SearchedForms
-from deployments.responses.query.where import condition_of_text
 from deployments.responses.query.words import MAX_WORDS
 
 MAX_QUERY: Final = 500
@@ -34,32 +37,53 @@ MAX_QUERY: Final = 500
 class Listing:
     """Answers queries over one database."""
 
-    def __init__(self, database: Database, forms: SearchedForms, personal: PersonalFields) -> None:
+    def __init__(
+        self, database: Database, forms: SearchedForms, personal: PersonalFields, caches: Caches | None = None
+    ) -> None:
         self._database = database
         self._forms = forms
         self._personal = personal
+        self._totals: Cache[int] | None = None if caches is None else Cache("response_counts", caches, shape=int)
 
     async def page(self, principal: Principal, query: ListResponses) -> Page[Response]:
         """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
         with searching():
-            async with self._database.snapshot(principal.tenant_id) as unit:
+            async with self._database.snapshot(principal.tenant_id, tolerant=True) as unit:
                 principal.require("responses:read", query.form_id)
                 form = await self._forms.get(unit, query.form_id)
                 hidden = await self._personal.hidden(unit, principal, query.form_id)
                 search, order, chosen = _read(form, query, hidden)
                 binding = _binding(query)
-                after = None if query.cursor is None else _position(query.cursor, binding)
+                after = None if query.cursor is None else position_in(query.cursor, binding)
                 repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
                 rows = await repository.page(search, order, after, query.limit + 1)
-                total = await repository.count(search) if query.include_total else None
+                total, number = None, ""
+                if query.include_total and self._totals is not None:
+                    number = await _version(unit, form)
+                elif query.include_total:
+                    total = await repository.count(search)
                 data = await to_responses(unit, [row for row, _ in rows[: query.limit]], hidden)
+            if number and self._totals is not None:
+                key = Key(principal.tenant_id, "count", _binding(query))
+                total = await self._totals.at(key, number, lambda: self._count(principal.tenant_id, form, search))
         if repository.is_outdated:
             await self._renew(principal, form)
         next_cursor = None
         if len(rows) > query.limit:
-            next_cursor = encode_cursor(binding, _values(rows[query.limit - 1][1]))
+            next_cursor = encode_cursor(binding, values_of(rows[query.limit - 1][1]))
         shown = [_with_answers(response, chosen) for response in data]
         return Page[Response](data=shown, meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total))
+
+    async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
+        """Those of these that are meant. Raises Invalid with every fault of the selection, FormNotFound."""
+        with searching():
+            async with self._database.snapshot(principal.tenant_id) as unit:
+                principal.require("responses:read", form_id)
+                form = await self._forms.get(unit, form_id)
+                hidden = await self._personal.hidden(unit, principal, form_id)
+                search = search_of(form, selection, hidden)
+                repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, form.rules)
+                return await to_responses(unit, await repository.among(search, ids), hidden)
 
     async def changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
         """The next changes. Raises Invalid when the cursor is not this form's, FormNotFound."""
@@ -80,6 +104,11 @@ class Listing:
             for row in rows[:limit]
         ]
         return Changes(data=data, next_cursor=encode_cursor(binding, [str(last)]), has_more=len(rows) > limit)
+
+    async def _count(self, tenant_id: str, form: SearchedForm, search: Search) -> int:
+        # Over a connection of its own: whoever waits for the answer may leave with theirs.
+        async with self._database.snapshot(tenant_id, tolerant=True) as unit:
+            return await ResponseQueryRepository(unit.session, unit.tenant, form.form_id, form.rules).count(search)
 
     async def _renew(self, principal: Principal, form: SearchedForm) -> None:
         async with self._database.write(principal.tenant_id) as unit:
@@ -109,16 +138,10 @@ def _read(
     form: SearchedForm, query: ListResponses, hidden: Collection[str]
 ) -> tuple[Search, Order, frozenset[str] | None]:
     search, faults = _search(form, query, hidden)
-    name = query.sort.removeprefix("-")
-    field = form.fields.for_reader(hidden).find(name)
-    order = Order(descending=query.sort.startswith("-"))
-    if field is None or not field.is_sortable:
-        code, detail = ("sort.unknown_field", "The form has no such field.")
-        if field is not None:
-            code, detail = ("sort.not_one_value", "Only a field with a single value can be sorted by.")
-        faults.append(Fault("/sort", code, detail))
-    else:
-        order = Order(field.target, order.descending)
+    order = _order(form, query.sort, hidden)
+    if isinstance(order, Fault):
+        faults.append(order)
+        order = Order()
     chosen = None
     if query.fields is not None:
         chosen = frozenset(name.removeprefix("answers.") for name in query.fields)
@@ -129,6 +152,40 @@ def _read(
     if faults:
         raise Invalid(faults=tuple(faults))
     return search, order, chosen
+
+
+def read_export(form: SearchedForm, wanted: ExportResponses, hidden: Collection[str]) -> tuple[Search, Order]:
+    """What an export asks for, by a reader who does not see the `hidden` fields. Raises Invalid with every fault."""
+    search, faults = _search(form, wanted, hidden)
+    order = _order(form, wanted.sort, hidden)
+    if isinstance(order, Fault):
+        faults.append(order)
+        order = Order()
+    known = {name for column in form.columns(style_of(wanted)) for name in (column.key, column.field_id)}
+    known |= {VERDICTS.rstrip(".")} if form.inferred else set()
+    faults += [
+        Fault("/columns", "columns.unknown", "The form has no such column.")
+        for name in wanted.columns or ()
+        if name not in known
+    ][:1]
+    if faults:
+        raise Invalid(faults=tuple(faults))
+    return search, order
+
+
+def style_of(wanted: ExportResponses, public_url: str = "") -> Style:
+    """How the answers become columns."""
+    address = f"{public_url}/api/v1/files/{{}}/content" if wanted.file_links else "{}"
+    return Style(wanted.labels, wanted.lists, address)
+
+
+def _order(form: SearchedForm, sort: str, hidden: Collection[str]) -> Order | Fault:
+    field = form.fields.for_reader(hidden).find(sort.removeprefix("-"))
+    if field is None:
+        return Fault("/sort", "sort.unknown_field", "The form has no such field.")
+    if not field.is_sortable:
+        return Fault("/sort", "sort.not_one_value", "Only a field with a single value can be sorted by.")
+    return Order(field.target, sort.startswith("-"))
 
 
 def _search(form: SearchedForm, selection: Selection, hidden: Collection[str]) -> tuple[Search, list[Fault]]:
@@ -166,6 +223,8 @@ def _asks_for_suspects(condition: Condition) -> bool:
             return _asks_for_suspects(part)
         case Test(Column("status"), _, values):
             return QUARANTINED in values
+        case Test(Mark("suspicion"), _, _):
+            return True
     return False
 
 
@@ -188,9 +247,15 @@ def _change(cursor: str, binding: str) -> int:
 def _with_answers(response: Response, chosen: frozenset[str] | None) -> Response:
     if chosen is None:
         return response
-    return response.model_copy(
-        update={"answers": {key: response.answers[key] for key in response.answers if key in chosen}}
-    )
+    answers = {key: response.answers[key] for key in response.answers if key in chosen}
+    inference = {key: response.inference[key] for key in response.inference if key in chosen}
+    return response.model_copy(update={"answers": answers, "inference": inference})
+
+
+async def _version(unit: UnitOfWork, form: SearchedForm) -> str:
+    """What has to be the same for a count to be: the responses, and the rules that filters are read by."""
+    number = await ResponseRepository(unit.session, unit.tenant).last_change(form.form_id)
+    return f"{number}.{form.version}"
 
 
 def _binding(query: ListResponses) -> str:
@@ -199,16 +264,24 @@ def _binding(query: ListResponses) -> str:
     return hashlib.blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
 
 
-def _values(position: Position) -> list[str]:
+def values_of(position: Position) -> list[str]:
+    """A position as the values of a cursor."""
     value = position.value
     text = "" if value is None else f"t{value}" if isinstance(value, str) else f"n{float(value)!r}"
     return [text, position.submitted_at.isoformat(), position.id]
 
 
-def _position(cursor: str, binding: str) -> Position:
-    text, at, last_id = decode_cursor(cursor, binding, 3)
+def position_in(cursor: str, binding: str) -> Position:
+    """The position of a cursor. Raises Invalid."""
+    return position_of(decode_cursor(cursor, binding, 3))
+
+
+def position_of(values: Sequence[str]) -> Position:
+    """The position that `values_of` told. Raises Invalid."""
+    text, at, last_id = values
     try:
         value: Any = None if not text else float(text[1:]) if text[0] == "n" else text[1:]
-        return Position(value, datetime.fromisoformat(at), last_id)
+        moment = datetime.fromisoformat(at)
     except ValueError as error:
         raise Invalid.at("/cursor", "cursor.invalid", "the cursor does not belong to this list and sort") from error
+    return Position(value, moment, last_id)

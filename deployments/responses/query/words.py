@@ -57,6 +57,7 @@ _LANGUAGES: Final = {
 # Vowel signs and accents belong to the letter before them, but are no letters themselves.
 _MARKS: Final = "".join(mark for mark in map(chr, range(0x300, 0x20000)) if unicodedata.category(mark)[0] == "M")
 _WORD: Final = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+_ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
 # Thai, Lao, Burmese, Khmer, kana, Han with its extensions, and Hangul is written with spaces, so it is not here.
 _WITHOUT_SPACES: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+"
@@ -73,7 +74,7 @@ class Words:
 
     def forms(self, text: str) -> set[str]:
         """Every form under which a word of the text can be found."""
-        return {form for word in _words(text, letters=True) for form in self._forms(word)}
+        return set().union(*map(self._forms, _words(text, letters=True)))
 
     def search(self, query: str) -> tuple[Word, ...]:
         """The words of a search, each once. A word that ends in `*` stands for all that begin so."""
@@ -101,7 +102,9 @@ class Words:
 
     def _forms_of(self, word: str) -> frozenset[str]:
         plain = _plain(word)
-        stems = {_plain(stem(each)) for stem in self._stemmers for each in (word, plain)}
+        if word.isalnum() and not word.isalpha():
+            return frozenset((plain,))  # what has digits has no endings
+        stems = {_plain(stem(each)) for stem in self._stemmers for each in {word, plain}}
         return frozenset(form[:LONGEST] for form in {plain, *stems} if form)
 
 
@@ -113,6 +116,9 @@ def _is_among(word: Word, forms: set[str]) -> bool:
 
 def _words(text: str, *, letters: bool = False) -> Iterable[str]:
     """`letters`: of scripts without spaces each character, too."""
+    if text.isascii():
+        yield from _ASCII_WORD.findall(text.lower())
+        return
     for match in _WORD.finditer(unicodedata.normalize("NFKC", text).casefold()):
         word = match.group()
         place = 0

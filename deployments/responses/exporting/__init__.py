@@ -1,0 +1,1 @@
+"""A form's responses as tables and documents, in pieces, with columns that stay the same over versions."""
