@@ -1,4 +1,5 @@
-"""What the edges hear and tell over NATS: whose rights changed, and how much of the rate limits is used up."""
+"""What the edges hear and tell over NATS: whose rights changed, whose events were published, and how much of
+the rate limits is used up."""
 
 import asyncio
 import secrets
@@ -14,7 +15,7 @@ from nats.errors import Error as NatsError
 
 from eventing.events import identity, tenancy
 from eventing.settings import EventingSettings
-from eventing.subjects import EDGE_TALLY, event_filter
+from eventing.subjects import EDGE_TALLY, NUDGE_PUBLISHED, event_filter
 from serve_app.edge.deployment import Edge
 from serve_app.edge.limits import TELL_S
 from serve_app.link import Link, Loop
@@ -53,6 +54,7 @@ class EdgeLink:
         for fact in _CHANGES_RIGHTS:
             await client.subscribe(event_filter(fact.type), cb=self._on_change)
         await client.subscribe(EDGE_TALLY, cb=self._on_tally)
+        await client.subscribe(NUDGE_PUBLISHED, cb=self._on_published)
 
         async def tell() -> None:
             await self._tell(client)
@@ -60,7 +62,15 @@ class EdgeLink:
         yield (tell,)
 
     async def _on_change(self, message: Msg) -> None:
-        self._edge.changes.note(message.subject.split(".")[1])
+        tenant_id = message.subject.split(".")[1]
+        self._edge.changes.note(tenant_id)
+        self._edge.live.recheck(tenant_id)
+
+    async def _on_published(self, message: Msg) -> None:
+        try:
+            self._edge.live.wake(str(tenant_id) for tenant_id in orjson.loads(message.data))
+        except (ValueError, TypeError):
+            log.warning("nudge is not readable")
 
     async def _on_tally(self, message: Msg) -> None:
         try:

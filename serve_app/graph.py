@@ -1,23 +1,39 @@
-"""The applications of the platform, as builders that a Serve configuration names and gives arguments."""
+"""The applications of the platform, as builders that a Serve configuration names and gives arguments.
+
+Serve calls each builder in a process of its own, which ends then. A builder imports what it hosts, and no more.
+"""
 
 import ray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ray import serve
 from ray.serve import Application
 
+from deployments.models.contracts import FACULTIES, Faculty
+from eventing.job_policy import QUEUES
+from serve_app.consumers import CONSUMERS
 from serve_app.contexts import CONTEXTS
-from serve_app.edge_host import EdgeHost
-from serve_app.host import ContextHost
 from serve_app.settings import Settings
-from serve_app.subscriptions import QUEUES, SUBSCRIPTIONS
-from serve_app.worker import Worker
 
 
 class _Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ContextArgs(_Args):
+class _AskingArgs(_Args):
+    """`models` names the application whose deployment of the same name hosts each faculty; without it the models run
+    in the processes that ask them."""
+
+    models: dict[Faculty, str] = Field(default_factory=dict)
+
+    @field_validator("models")
+    @classmethod
+    def _whole(cls, value: dict[Faculty, str]) -> dict[Faculty, str]:
+        if value and (missing := FACULTIES.keys() - value.keys()):
+            raise ValueError(f"nobody is told where these faculties are: {', '.join(sorted(missing))}")
+        return value
+
+
+class ContextArgs(_AskingArgs):
     """A deployment `name` that hosts these contexts."""
 
     name: str
@@ -29,7 +45,14 @@ class ContextArgs(_Args):
         return _known("context", value, CONTEXTS)
 
 
-class WorkerArgs(_Args):
+class ModelsArgs(_Args):
+    """A deployment `name` that hosts these faculties."""
+
+    name: str
+    faculties: tuple[Faculty, ...] = Field(min_length=1)
+
+
+class WorkerArgs(_AskingArgs):
     """A deployment `name` that runs these subscriptions, and jobs of these queues (jobs at once for each)."""
 
     name: str
@@ -39,12 +62,12 @@ class WorkerArgs(_Args):
     @field_validator("subscriptions")
     @classmethod
     def _subscriptions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("subscription", value, SUBSCRIPTIONS)
+        return _known("subscription", value, frozenset(CONSUMERS))
 
     @field_validator("queues")
     @classmethod
     def _queues(cls, value: dict[str, int]) -> dict[str, int]:
-        _known("queue", tuple(value), QUEUES)
+        _known("queue", tuple(value), frozenset(QUEUES))
         return value
 
 
@@ -64,16 +87,35 @@ class EdgeArgs(_Args):
 
 def context(args: ContextArgs) -> Application:
     """One deployment with one context or several."""
-    return serve.deployment(name=args.name)(ContextHost).bind(_settings(), args.contexts)
+    from serve_app.host import ContextHost
+
+    return serve.deployment(name=args.name)(ContextHost).bind(_settings(), args.contexts, args.models)
+
+
+def models(args: ModelsArgs) -> Application:
+    """One deployment of models."""
+    from serve_app.models_host import ModelsHost
+
+    return serve.deployment(name=args.name)(ModelsHost).bind(_settings(), args.faculties)
 
 
 def worker(args: WorkerArgs) -> Application:
     """One deployment of event consumers and job runners."""
-    return serve.deployment(name=args.name)(Worker).bind(_settings(), args.subscriptions, args.queues)
+    from serve_app.worker import Worker
+
+    settings = _settings()
+    if settings.job_policy.kinds:
+        # Every kind of job is loaded for that.
+        from serve_app.subscriptions import check_job_policy
+
+        check_job_policy(settings)
+    return serve.deployment(name=args.name)(Worker).bind(settings, args.subscriptions, args.queues, args.models)
 
 
 def edge(args: EdgeArgs) -> Application:
     """The HTTP edge."""
+    from serve_app.edge_host import EdgeHost
+
     return serve.deployment(name="edge")(EdgeHost).bind(_settings(), args.contexts)
 
 

@@ -1,14 +1,26 @@
-"""The Serve deployment that hosts one context or several: which ones is configuration."""
+"""The Serve deployment that hosts one context or several: which ones is configuration.
 
-from typing import Any
+Serve imports this once more to build the application, in a process that ends then: what only a replica needs is
+imported by the replica.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from db.errors import DatabaseUnavailable
+from deployments.kit.cache import CacheNumbers
 from deployments.kit.calls import answer
 from deployments.kit.errors import DomainError, Unavailable
+from deployments.models.contracts import Faculty
+from deployments.models.errors import ModelDamaged
 from serve_app.contexts import build_contexts
 from serve_app.logging import configure
-from serve_app.runtime import Runtime
 from serve_app.settings import Settings
+from serve_app.starting import without_collections
+
+if TYPE_CHECKING:
+    from serve_app.runtime import Runtime
 
 
 class Calls:
@@ -28,18 +40,27 @@ def translate(error: Exception) -> DomainError | None:
     """What a failure of the data room means to a caller."""
     if isinstance(error, DatabaseUnavailable):
         return Unavailable("the database is not available at the moment", retry_after=1.0)
+    if isinstance(error, ModelDamaged):
+        return Unavailable(f"the model {error.name} is damaged", retry_after=60.0)
     return None
 
 
 class ContextHost:
     """Answers coalesced calls for its contexts; commits are announced to the workers, which publish what they hold."""
 
-    async def __init__(self, settings: Settings, contexts: tuple[str, ...]) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, contexts: tuple[str, ...], models: Mapping[Faculty, str] | None = None
+    ) -> None:
         configure(settings.log_level, "+".join(contexts))
-        self._runtime = Runtime(settings, "+".join(contexts))
-        self._targets = build_contexts(contexts, self._runtime.database, settings)
+        with without_collections():
+            from serve_app.runtime import Runtime
+
+            self._runtime = Runtime(settings, "+".join(contexts))
+            self._targets = build_contexts(contexts, self._runtime.database, settings, models, self._runtime.caches)
         self._targets["probe"] = Probe(self._runtime)
         self._calls = Calls()
+        # Nobody waits for it: the process is ready as it is.
+        self._warming = asyncio.create_task(self._runtime.caches.warm())
 
     async def call(self, batch: bytes) -> bytes:
         """Run a batch of calls; see `deployments.kit.calls`."""
@@ -54,6 +75,8 @@ class ContextHost:
         return {"calls": self._calls.running}
 
     async def __del__(self) -> None:
+        self._warming.cancel()
+        await asyncio.wait({self._warming})
         for target in self._targets.values():
             close: Any = getattr(target, "close", None)
             if close is not None:
@@ -62,11 +85,15 @@ class ContextHost:
 
 
 class Probe:
-    """Tells whether the process can do its work."""
+    """Tells whether the process can do its work, and what it remembers."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
     async def ready(self, _tenant: str) -> None:
         """Raise Unavailable when the database does not answer."""
         await self._runtime.database.ping()
+
+    async def caches(self, _tenant: str) -> list[CacheNumbers]:
+        """What the caches of the process did since its start."""
+        return self._runtime.caches.numbers()

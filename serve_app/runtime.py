@@ -1,4 +1,4 @@
-"""What every process with data holds: the database, and the event transport when it can be reached."""
+"""What every process with data holds: the database, its caches, and the event transport when it can be reached."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from nats.aio.client import Client as NatsClient
 
 from db.session import Database
+from deployments.kit.cache import Caches
 from eventing.nudges import Nudges
 from eventing.settings import EventingSettings
+from eventing.shared_cache import SharedCache
+from eventing.subjects import change_in
 from serve_app.link import Link, Loop
 from serve_app.settings import Settings
 
@@ -35,6 +38,8 @@ class Runtime:
         attach: Callable[[Transport], Awaitable[Sequence[Loop]]] | None = None,
     ) -> None:
         self.database = Database(settings.database())
+        self.caches = Caches()
+        self.database.listen(self._changed)
         self._settings = settings.eventing()
         self._attach = attach
         self._link = Link(self._settings, name, self._attached)
@@ -48,12 +53,21 @@ class Runtime:
         await self._link.stop()
         await self.database.close()
 
+    def _changed(self, topics: frozenset[str]) -> None:
+        # What is forgotten is asked for again: no replica may answer that lacks it.
+        self.database.pin(change[1] for topic in topics if (change := change_in(topic)) is not None)
+        self.caches.changes.heard(topics)
+
     @asynccontextmanager
     async def _attached(self, client: NatsClient) -> AsyncIterator[Sequence[Loop]]:
-        nudges = Nudges(self.database, client)
+        nudges = Nudges(self.database, client, self._changed)
+        shared = SharedCache(client, self._settings)
         loops = await self._attach(Transport(client, nudges, self._settings)) if self._attach else ()
         await nudges.start()
+        self.caches.shared = shared
         try:
             yield loops
         finally:
+            self.caches.shared = None
+            await shared.stop()
             await nudges.stop()

@@ -1,19 +1,31 @@
-"""Every setting of the platform, described once. The only place that reads the environment."""
+"""Every setting of the platform, described once. The only place that reads the environment.
 
+Every process reads them first, and some do nothing else: no database and no transport is loaded for that.
+"""
+
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.engine import normalise_url
 from db.settings import DatabaseSettings
+from deployments.analytics.warehouse.settings import WarehouseSettings
+from deployments.events.retention import Retention
+from deployments.exports.settings import ExportsSettings
 from deployments.federation.settings import FederationSettings
 from deployments.files.settings import FilesSettings
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
+from deployments.jobs.settings import JobsSettings
 from deployments.kit.vault import derive_key
+from deployments.models.settings import ModelsSettings
+from deployments.notifications.settings import NotificationsSettings
+from deployments.reports.settings import ReportsSettings
 from deployments.responses.settings import ResponsesSettings
+from deployments.webhooks.policy import Policy as WebhookPolicy
+from eventing.job_policy import JobPolicy
 from eventing.settings import EventingSettings
 from serve_app.edge.settings import EdgeSettings
 
@@ -36,15 +48,37 @@ class Settings(BaseSettings):
         default="", description="PostgreSQL or SQLite URL; empty for a SQLite file in the data folder."
     )
     database_pool_size: int = Field(default=8, ge=1, le=200, description="Database connections of one process.")
+    database_replica_urls: str = Field(
+        default="",
+        description="PostgreSQL URLs of read replicas, comma separated; they answer lists and figures while they are "
+        "less than half a second behind.",
+    )
     nats_url: SecretStr = Field(
         default=SecretStr(""), description="NATS servers, comma separated; empty for an embedded server."
     )
     nats_replicas: int = Field(default=1, ge=1, le=5, description="Copies of the event stream: 3 on a NATS cluster.")
+    event_retention_days: int = Field(
+        default=365,
+        ge=30,
+        le=3650,
+        description="Days that a published event stays in the database, to be replayed or to rebuild a lost stream.",
+    )
+    dead_letter_retention_days: int = Field(
+        default=90, ge=1, le=3650, description="Days that a dead letter is kept, and its event with it."
+    )
     smtp_url: SecretStr = Field(
         default=SecretStr(""),
         description="Mail server, smtp://user:password@host:port; empty for a folder of .eml files.",
     )
     mail_from: str = Field(default="Formstream <formstream@localhost>", description="Sender of the platform's mail.")
+    mail_bounces: str = Field(
+        default="",
+        pattern=r"^([^@\s<>]{1,64}@[^@\s<>]{1,190})?$",
+        description="Mailbox that mail comes back to, with its id behind a plus; empty for the sender's.",
+    )
+    mailings_per_minute: int = Field(
+        default=600, ge=1, le=1_000_000, description="Mails of mailings that each tenant sends in a minute."
+    )
     sms_url: SecretStr = Field(
         default=SecretStr(""),
         description="Provider of text messages, twilio://sid:token@host?from=+15550100; empty for a folder of files.",
@@ -80,6 +114,24 @@ class Settings(BaseSettings):
         description="Private networks that webhooks and login providers may be in, comma separated CIDR; "
         "none by default.",
     )
+    egress_ports: str = Field(
+        default="80,443,8080,8443",
+        pattern=r"^([0-9]{1,5}(,[0-9]{1,5})*)?$",
+        description="Ports at public addresses that webhooks may be sent to, comma separated; empty for all. "
+        "Networks of `FORMSTREAM_EGRESS_ALLOW` may be reached at any.",
+    )
+    webhook_disable_after_days: float = Field(
+        default=5.0, gt=0, le=90, description="An endpoint that no delivery reached for so long is disabled."
+    )
+    webhook_retention_days: int = Field(
+        default=90, ge=1, le=3650, description="Days that webhook deliveries are kept after they ended."
+    )
+    mail_retention_days: int = Field(
+        default=365,
+        ge=30,
+        le=3650,
+        description="Days that it is known to whom which mail was sent; mailings are forgotten with their mails.",
+    )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
         description="At least 32 characters. Signs tokens and encrypts stored secrets; `formstream up` makes one.",
@@ -97,6 +149,54 @@ class Settings(BaseSettings):
     )
     partial_life_days: int = Field(
         default=30, ge=1, le=365, description="Days that a partial response is kept after it was last saved."
+    )
+    export_life_days: int = Field(default=7, ge=1, le=365, description="Days that an export of responses is kept.")
+    lake: bool = Field(
+        default=True, description="Write responses to the lake in the object store each day, as Parquet files."
+    )
+    sql_seconds: float = Field(default=20.0, gt=0, le=300, description="Time for one statement of SQL, in seconds.")
+    sql_memory_mb: int = Field(default=512, ge=64, description="Memory of the engine for one statement of SQL, in MiB.")
+    sql_max_rows: int = Field(default=100_000, ge=1, description="Most rows that a statement of SQL answers.")
+    sql_processes: int = Field(
+        default=4, ge=1, le=64, description="Statements of SQL that run at once beside one process of analytics."
+    )
+    sql_per_tenant: int = Field(
+        default=2, ge=1, description="Of these, most for one tenant; beyond that it is told 429."
+    )
+    warehouse_cache_mb: int = Field(
+        default=4_096, ge=64, description="Disk for local copies of tables beside one process of analytics, in MiB."
+    )
+    report_life_days: int = Field(default=30, ge=1, le=365, description="Days that a report is kept.")
+    report_attachment_bytes: int = Field(
+        default=5_000_000, ge=0, description="Largest report that a mail carries; a larger one is linked to."
+    )
+    report_fonts: Path | None = Field(
+        default=None, description="Folder with fonts for scripts that the platform's own lack, as Chinese and emoji."
+    )
+    job_policy: JobPolicy = Field(
+        default=JobPolicy(),
+        description="What is different for kinds of jobs and queues, as JSON: attempts, pauses, limits, how many at "
+        "once; see docs/guides/jobs.md.",
+    )
+    jobs_kept_days: int = Field(
+        default=30, ge=1, le=3650, description="How long finished jobs and their results are kept."
+    )
+    failed_jobs_kept_days: int = Field(default=90, ge=1, le=3650, description="How long failed jobs are kept.")
+    models_dir: Path | None = Field(
+        default=None, description="Folder of the AI models; empty for `models` in the data folder."
+    )
+    model_precision: Literal["int8", "fp32"] = Field(
+        default="int8", description="Weights of the text encoder: eight bits, or single precision at half the speed."
+    )
+    model_threads: int = Field(default=1, ge=1, le=64, description="Threads of one model in one process.")
+    search_memory_mb: int = Field(
+        default=1_024, ge=16, description="Memory of the indexes of answers by meaning in one process, in MiB."
+    )
+    generation_model: Path | None = Field(
+        default=None, description="Folder of a generating model for ONNX Runtime GenAI; empty for none."
+    )
+    generation_deadline_s: float = Field(
+        default=30.0, gt=0, le=300, description="Time for one text of the generating model, in seconds."
     )
     access_token_life_s: int = Field(default=900, ge=60, le=86_400, description="Life of an access token in seconds.")
     signing_algorithm: Literal["HS256", "ES256", "EdDSA"] = Field(
@@ -117,6 +217,9 @@ class Settings(BaseSettings):
     rate_limits: dict[RouteClass, RateLimit | None] = Field(
         default={"auth": RateLimit(caller_per_minute=1_000)},
         description="Calls a minute by class of routes, as JSON, where a tenant's settings say nothing.",
+    )
+    max_listeners: int = Field(
+        default=1_000, ge=0, description="Streams of events that one tenant may hold open at one edge."
     )
     tenant_isolation: bool = Field(
         default=True,
@@ -142,12 +245,27 @@ class Settings(BaseSettings):
 
     def database(self) -> DatabaseSettings:
         """The data room's part."""
+        from db.engine import normalise_url
+
         url = self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'formstream.db'}"
-        return DatabaseSettings(url=normalise_url(url), pool_size=self.database_pool_size)
+        replicas = () if url.startswith("sqlite") else self.database_replica_urls.split(",")
+        return DatabaseSettings(
+            url=normalise_url(url),
+            pool_size=self.database_pool_size,
+            replica_urls=tuple(normalise_url(each.strip()) for each in replicas if each.strip()),
+        )
 
     def eventing(self) -> EventingSettings:
         """The event transport's part."""
         return EventingSettings(nats_url=self.nats_url.get_secret_value(), replicas=self.nats_replicas)
+
+    def events_kept(self) -> Retention:
+        """How long events and what was made of them are kept."""
+        return Retention(
+            stream=timedelta(seconds=EventingSettings.model_fields["max_age_s"].default),
+            log=timedelta(days=self.event_retention_days),
+            dead_letters=timedelta(days=self.dead_letter_retention_days),
+        )
 
     def identity(self) -> IdentitySettings:
         """Identity's part."""
@@ -160,9 +278,26 @@ class Settings(BaseSettings):
             public_url=self.origin(),
         )
 
+    def notifications(self) -> NotificationsSettings:
+        """Notifications' part."""
+        from deployments.notifications.sms import token_of
+
+        return NotificationsSettings(
+            signing_key=SecretStr(derive_key(self.secret(), "mail").hex()),
+            public_url=self.origin(),
+            sender=self.mail_from,
+            bounces=self.mail_bounces,
+            sms_token=SecretStr(token_of(self.sms_url.get_secret_value())),
+            mailings_per_minute=self.mailings_per_minute,
+        )
+
+    def jobs(self) -> JobsSettings:
+        """Jobs' part."""
+        return JobsSettings(kept_days=self.jobs_kept_days, failed_kept_days=self.failed_jobs_kept_days)
+
     def responses(self) -> ResponsesSettings:
         """Responses' part."""
-        return ResponsesSettings(partial_life_days=self.partial_life_days)
+        return ResponsesSettings(partial_life_days=self.partial_life_days, public_url=self.origin())
 
     def edge(self) -> EdgeSettings:
         """The edge's part."""
@@ -179,6 +314,9 @@ class Settings(BaseSettings):
             default_tenant=self.default_tenant,
             tenant_domain=self.tenant_domain,
             rate_limits=self.rate_limits,
+            max_listeners=self.max_listeners,
+            # It may have to wait for its turn, and its answer is large.
+            sql_deadline_s=self.sql_seconds + 10.0,
             tenant_isolation=self.tenant_isolation,
             session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
         )
@@ -216,6 +354,58 @@ class Settings(BaseSettings):
             uploads_per_hour=self.uploads_per_hour,
             clamav_url=self.clamav_url,
             clamav_down=self.clamav_down,
+        )
+
+    def egress_port_numbers(self) -> tuple[int, ...]:
+        """Ports at public addresses that may be dialled; none named means all."""
+        return tuple(int(part) for part in self.egress_ports.split(",") if part)
+
+    def webhooks(self) -> WebhookPolicy:
+        """How deliveries are paced and when an endpoint is disabled."""
+        return WebhookPolicy(
+            disable_after=timedelta(days=self.webhook_disable_after_days),
+            keep=timedelta(days=self.webhook_retention_days),
+        )
+
+    def warehouse(self) -> WarehouseSettings:
+        """The warehouse's part."""
+        return WarehouseSettings(
+            folder=self.data_dir / "warehouse",
+            cache_bytes=self.warehouse_cache_mb << 20,
+            memory=self.sql_memory_mb << 20,
+            processes=self.sql_processes,
+            per_tenant=self.sql_per_tenant,
+            seconds=self.sql_seconds,
+            rows=self.sql_max_rows,
+        )
+
+    def exports(self) -> ExportsSettings:
+        """The exports' part."""
+        return ExportsSettings(
+            signing_key=SecretStr(derive_key(self.secret(), "exports").hex()),
+            public_url=self.origin(),
+            life_days=self.export_life_days,
+            lake=self.lake,
+        )
+
+    def reports(self) -> ReportsSettings:
+        """The reports' part."""
+        return ReportsSettings(
+            signing_key=SecretStr(derive_key(self.secret(), "reports").hex()),
+            public_url=self.origin(),
+            life_days=self.report_life_days,
+            attachment_bytes=self.report_attachment_bytes,
+            fonts=self.report_fonts,
+        )
+
+    def models(self) -> ModelsSettings:
+        """The models' part."""
+        return ModelsSettings(
+            folder=self.models_dir or self.data_dir / "models",
+            precision=self.model_precision,
+            threads=self.model_threads,
+            generation_model=self.generation_model,
+            generation_deadline_s=self.generation_deadline_s,
         )
 
     def egress_networks(self) -> tuple[str, ...]:

@@ -1,59 +1,93 @@
-"""The Serve deployment without a route whose replicas publish and consume events and run jobs (architecture D5)."""
+"""The Serve deployment without a route whose replicas publish and consume events and run jobs (architecture D5).
+
+Serve imports this once more to build the application, in a process that ends then: what the jobs and reactions need,
+which is most of the platform, is imported by the replica.
+"""
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
 
-from db.repositories.job_queue import JobQueueRepository
+from db.repositories.job_claims import depths_of
 from db.types import utc_now
+from deployments.jobs.scheduler import Scheduler
 from deployments.kit.egress import Egress
-from deployments.responses.query.indexing import AnswerIndexer
+from deployments.models.contracts import Faculty
 from eventing.consumer import Consumer
 from eventing.errors import ConnectFailed
 from eventing.jobs import JobRunner, jobs_topic
 from eventing.outbox import EVENTS_TOPIC
 from eventing.relay import Relay
-from eventing.streams import EVENTS, purge_tenant
+from eventing.streams import EVENTS, forget_events, is_consumed, last_message, purge_tenant
+from serve_app.consumers import CONSUMERS
+from serve_app.contexts import models_at
 from serve_app.logging import configure
+from serve_app.monitor import Monitor
 from serve_app.runtime import Runtime, Transport
 from serve_app.settings import Settings
-from serve_app.subscriptions import job_kinds, subscriptions
+from serve_app.starting import without_collections
 
 log = structlog.get_logger(__name__)
 
 _STALE_S = 120.0
+_KEPT_S = 15.0
 _NICENESS = 10
 _LAG_S = 2.0
+# A job can wait; it is tried again when that is not enough.
+_MODELS_DEADLINE_S = 60.0
 
 
 class Worker:
     """Runs the named subscriptions, and jobs of the named queues with so many at once."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, subscription_names: tuple[str, ...], queues: dict[str, int]
+        self,
+        settings: Settings,
+        subscription_names: tuple[str, ...],
+        queues: dict[str, int],
+        models: Mapping[Faculty, str] | None = None,
     ) -> None:
+        with without_collections():
+            from deployments.analytics.metrics.keeping import MetricKeeper
+            from deployments.responses.query.indexing import AnswerIndexer
+            from serve_app.schedulable import SCHEDULABLE
+            from serve_app.subscriptions import job_kinds
+
         configure(settings.log_level, "worker")
         # Effects may lag behind when the processors are busy; whoever waits for an answer goes first.
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         self._settings = settings
         self._subscription_names = subscription_names
         self._queues = queues
-        self._egress = Egress(settings.egress_networks())
+        # Waiting for a turn counts as time of a request: more than all lanes of this process have at once.
+        self._egress = Egress(
+            settings.egress_networks(), ports=settings.egress_port_numbers(), max_connections=500, keep_s=_KEPT_S
+        )
         self._consumers: list[Consumer] = []
         self._transport: Transport | None = None
         self._relay: Relay | None = None
         self._lag = 0.0
         self._runtime = Runtime(settings, "worker", self._attach)
-        kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge)
-        self._jobs = JobRunner(self._runtime.database, queues, kinds) if queues else None
+        self._models = models_at(models, settings, _MODELS_DEADLINE_S)
+        kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge, _Stream(self), self._models)
+        places = settings.job_policy.places(queues)
+        self._jobs = JobRunner(self._runtime.database, places, kinds) if queues else None
         self._running = asyncio.create_task(self._jobs.run()) if self._jobs else None
         # Where the batch work is done; several make no trouble.
         self._indexer = AnswerIndexer(self._runtime.database) if "batch" in queues else None
         self._indexing = asyncio.create_task(self._indexer.run()) if self._indexer else None
+        # Beside the consumer of its events, for what none tells of.
+        self._keeper = MetricKeeper(self._runtime.database) if "analytics" in subscription_names else None
+        self._keeping = asyncio.create_task(self._keeper.run()) if self._keeper else None
+        # One leads, and the next one when that is gone.
+        self._monitor = Monitor(self._runtime.database, settings, tuple(CONSUMERS), lambda: self._transport)
+        self._monitoring = asyncio.create_task(self._monitor.run())
+        self._scheduler = Scheduler(self._runtime.database, SCHEDULABLE) if queues else None
+        self._scheduling = asyncio.create_task(self._scheduler.run()) if self._scheduler else None
 
     def check_health(self) -> None:
         """Raise when a loop has stopped turning, so that the controller replaces this replica."""
@@ -62,6 +96,12 @@ class Worker:
             raise RuntimeError("the job runner has stopped")
         if self._indexing is not None and self._indexing.done():
             raise RuntimeError("the indexer of answers has stopped")
+        if self._keeping is not None and self._keeping.done():
+            raise RuntimeError("the keeper of metrics has stopped")
+        if self._monitoring.done():
+            raise RuntimeError("the monitor has stopped")
+        if self._scheduling is not None and self._scheduling.done():
+            raise RuntimeError("the scheduler has stopped")
         if any(time.monotonic() - consumer.last_progress > _STALE_S for consumer in self._consumers):
             raise RuntimeError("a consumer has stopped turning")
 
@@ -78,18 +118,28 @@ class Worker:
         return {"lag": self._lag}
 
     async def __del__(self) -> None:
-        for consumer in self._consumers:
-            await consumer.stop()
+        await self._monitor.stop()
+        self._monitoring.cancel()
+        await asyncio.wait({self._monitoring})
+        # Each first waits for the events that it asked for last.
+        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+        if self._scheduler is not None:
+            await self._scheduler.stop()
         if self._jobs is not None:
             await self._jobs.stop()
         if self._indexer is not None:
             await self._indexer.stop()
+        if self._keeper is not None:
+            await self._keeper.stop()
         if self._relay is not None:
             await self._relay.stop()
         await self._runtime.stop()
         await self._egress.aclose()
+        await self._models.close()
 
     async def _attach(self, transport: Transport) -> list[Callable[[], Awaitable[None]]]:
+        from serve_app.subscriptions import subscriptions
+
         database = self._runtime.database
         self._transport = transport
         relay = self._relay = Relay(database, transport.client, transport.settings)
@@ -106,16 +156,18 @@ class Worker:
 
     async def _purge(self, tenant_id: str) -> int:
         """Remove a tenant's messages from the event stream; how many. Raises EventingError."""
+        transport = self.connected()
+        return await purge_tenant(transport.client, tenant_id, transport.settings.publish_timeout_s)
+
+    def connected(self) -> Transport:
+        """The way to NATS. Raises ConnectFailed while there is none."""
         if self._transport is None:
             raise ConnectFailed("NATS is away")
-        client, settings = self._transport.client, self._transport.settings
-        return await purge_tenant(client, tenant_id, settings.publish_timeout_s)
+        return self._transport
 
     async def _due_jobs(self) -> int:
-        if not self._queues:
-            return 0
-        async with self._runtime.database.unscoped_read() as unit:
-            return await JobQueueRepository(unit.session).count_due(list(self._queues), utc_now())
+        view = partial(depths_of, queues=self._queues, now=utc_now())
+        return sum(depth.waiting for depth in (await self._runtime.database.view(view)).values())
 
     async def _pending_events(self) -> int:
         if self._transport is None:
@@ -123,3 +175,22 @@ class Worker:
         stream = self._transport.client.jetstream(timeout=_LAG_S)
         waiting = [await stream.consumer_info(EVENTS, name) for name in self._subscription_names]
         return sum(info.num_pending or 0 for info in waiting)
+
+
+class _Stream:
+    """The event stream as the erasure of a person needs it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def last(self) -> int:
+        transport = self._worker.connected()
+        return await last_message(transport.client, transport.settings.publish_timeout_s)
+
+    async def is_consumed(self, number: int) -> bool:
+        transport = self._worker.connected()
+        return await is_consumed(transport.client, number, transport.settings.publish_timeout_s)
+
+    async def forget(self, tenant_id: str, types: Sequence[str], number: int) -> int:
+        transport = self._worker.connected()
+        return await forget_events(transport.client, tenant_id, types, number, transport.settings.publish_timeout_s)

@@ -57,7 +57,10 @@ def up(
     ] = None,
 ) -> None:
     """Start the whole platform on this machine and keep it running until Ctrl-C or SIGTERM."""
-    from serve_app.cli.up import run
+    from serve_app.starting import without_collections
+
+    with without_collections():
+        from serve_app.cli.up import run
 
     _override(FORMSTREAM_DATA_DIR=data_dir, FORMSTREAM_HOST=host, FORMSTREAM_PORT=port)
     # Bound to the real one: what Ray prints meanwhile goes elsewhere.
@@ -66,7 +69,9 @@ def up(
 
 @app.command()
 def demo(
-    url: Annotated[str, typer.Option(help="Address of the running platform.")] = "http://127.0.0.1:8000",
+    url: Annotated[
+        str | None, typer.Option(help="Address of the running platform, else what the settings say.")
+    ] = None,
     email: Annotated[
         str | None, typer.Option(help="A platform administrator, needed only where sign-up is switched off.")
     ] = None,
@@ -78,12 +83,13 @@ def demo(
 ) -> None:
     """Import a real survey into a running platform and watch events, mail and signed webhooks arrive."""
     from serve_app.cli.demo.story import Administrator, tell
+    from serve_app.cli.preflight import load_settings
 
     if (email is None) != (password is None):
         raise CommandFailed("--email and --password belong together.")
     _override(FORMSTREAM_DATA_DIR=data_dir)
     administrator = Administrator(email, password) if email is not None and password is not None else None
-    tell(Console(), url.rstrip("/"), file, administrator)
+    tell(Console(), (url or load_settings().origin()).rstrip("/"), file, administrator)
 
 
 @app.command()
@@ -169,6 +175,40 @@ def keys_revoke(
     revoke(load_settings(), key, Console(highlight=False))
 
 
+models = typer.Typer(help="The AI models of this installation.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+@models.command("build")
+def models_build(data_dir: DataDir = None) -> None:
+    """Build the models whose weights are installed; what is built already stays."""
+    from serve_app.cli.models import build
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    build(load_settings(), Console(highlight=False))
+
+
+@models.command("list")
+def models_list(data_dir: DataDir = None) -> None:
+    """Show every version that is installed."""
+    from serve_app.cli.models import show
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    show(load_settings(), Console(highlight=False))
+
+
+@models.command("verify")
+def models_verify(data_dir: DataDir = None) -> None:
+    """Compare every file with its checksum."""
+    from serve_app.cli.models import verify
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    verify(load_settings(), Console(highlight=False))
+
+
 @app.command("verify-receipt")
 def verify_receipt(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A receipt as the API answers it.")],
@@ -185,6 +225,173 @@ def verify_receipt(
     verify(file, public_key or platform_key(load_settings()), Console())
 
 
+dlq = typer.Typer(help="Dead letters: the events that a consumer gave up.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
+
+Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="Id of the tenant.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Consumer = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this consumer.")]
+EventType = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only events of this type.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before, as in 2026-03-01T00:00:00Z.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before, as in 2026-03-01T00:00:00Z.")]
+Letters = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the letters.")]
+
+
+@dlq.command("list")
+def dlq_list(
+    tenant: Tenant,
+    consumer: Consumer = None,
+    event_type: EventType = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most letters that are shown.")] = 50,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the newest dead letters of a tenant."""
+    from serve_app.cli.events import list_letters
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
+    list_letters(load_settings(), tenant, filters, limit, as_json=as_json)
+
+
+@dlq.command("show")
+def dlq_show(
+    tenant: Tenant,
+    letter: Annotated[str, typer.Argument(metavar="ID", help="Id of the letter.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show a dead letter with its event."""
+    from serve_app.cli.events import show_letter
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    show_letter(load_settings(), tenant, letter, as_json=as_json)
+
+
+@dlq.command("redrive")
+def dlq_redrive(
+    tenant: Tenant,
+    letters: Letters = None,
+    consumer: Consumer = None,
+    event_type: EventType = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Put events before their consumers again: those of some letters at once, or many by a job."""
+    from serve_app.cli.events import act
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
+    act(load_settings(), tenant, "redrive", letters or [], filters, as_json=as_json)
+
+
+@dlq.command("discard")
+def dlq_discard(
+    tenant: Tenant,
+    letters: Letters = None,
+    consumer: Consumer = None,
+    event_type: EventType = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Forget dead letters: some at once, or many by a job."""
+    from serve_app.cli.events import act
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
+    act(load_settings(), tenant, "discard", letters or [], filters, as_json=as_json)
+
+
+@app.command()
+def replay(
+    tenant: Tenant,
+    webhook: Annotated[str | None, typer.Option(metavar="ID", help="The webhook that is told.")] = None,
+    consumer: Annotated[str | None, typer.Option(metavar="NAME", help="The consumer that is told.")] = None,
+    form: Annotated[str | None, typer.Option(metavar="ID", help="Only events of this form.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type; again for more.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    after: Annotated[str | None, typer.Option(metavar="ID", help="Only events after this one.")] = None,
+    per_second: Annotated[int, typer.Option(min=1, max=1000, help="Events a second at most.")] = 50,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and show the first ones.")] = False,
+    wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Tell one webhook or one consumer of events again, by a job of the running platform."""
+    from serve_app.cli.events import replay as order
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    asked = {
+        "webhook_id": webhook,
+        "consumer": consumer,
+        "form_id": form,
+        "types": types,
+        "since": since,
+        "until": until,
+        "after_id": after,
+        "per_second": per_second,
+        "dry_run": dry_run,
+    }
+    order(load_settings(), tenant, asked, wait=wait, as_json=as_json)
+
+
+@app.command("rebuild-stream")
+def rebuild_stream(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every event in the database, not only what a consumer may need.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Publish events again after NATS lost its store; consumers recognise what they have had."""
+    from serve_app.cli.events import rebuild_stream as rebuild
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    rebuild(load_settings(), everything=everything, as_json=as_json)
+
+
+analytics = typer.Typer(help="Live figures of forms.", no_args_is_help=True)
+app.add_typer(analytics, name="analytics")
+
+OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only forms of this tenant.")]
+OfForm = Annotated[str | None, typer.Option("--form", metavar="ID", help="Only this form; needs --tenant.")]
+
+
+@analytics.command("rebuild")
+def analytics_rebuild(tenant: OfTenant = None, form: OfForm = None, data_dir: DataDir = None) -> None:
+    """Count the live figures anew from the responses; those of before are shown until each form is done."""
+    from serve_app.cli.analytics import rebuild
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    rebuild(load_settings(), tenant, form, Console(soft_wrap=True))
+
+
+@analytics.command("verify")
+def analytics_verify(tenant: OfTenant = None, form: OfForm = None, data_dir: DataDir = None) -> None:
+    """Compare the live figures with a recount; exits with 1 when any differ."""
+    from serve_app.cli.analytics import verify
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    verify(load_settings(), tenant, form, Console(soft_wrap=True))
+
+
 @app.command()
 def permissions() -> None:
     """Print the reference of all permissions as Markdown."""
@@ -197,6 +404,14 @@ def permissions() -> None:
 def features() -> None:
     """Print the reference of all switches of tenants as Markdown."""
     from serve_app.cli.features_reference import reference
+
+    sys.stdout.write(reference())
+
+
+@app.command()
+def events() -> None:
+    """Print the reference of all events as Markdown."""
+    from serve_app.cli.events_reference import reference
 
     sys.stdout.write(reference())
 

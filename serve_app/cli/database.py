@@ -12,15 +12,13 @@ from db.errors import DatabaseError
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
-from deployments.files.removal import ensure_sweep
-from deployments.forms import purging
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
-from deployments.identity.service import pruning
-from deployments.responses import pruning as response_pruning
-from deployments.tenancy.erasing import ensure_search
+from deployments.jobs.schedules import ensure_standing
+from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
 from serve_app.cli.private_file import write_private
+from serve_app.schedulable import SCHEDULABLE
 from serve_app.settings import Settings
 
 
@@ -35,7 +33,18 @@ def migrate(settings: DatabaseSettings) -> None:
 
 
 def prepare(settings: Settings) -> GeneratedAdministrator | None:
-    """Migrate and see to it that there is an administrator; the one who was made up, kept in `admin.json`."""
+    """Migrate and see to it that there is an administrator; the one who was made up, kept in `admin.json`.
+
+    Raises CommandFailed, also for a policy of jobs that does not fit the jobs.
+    """
+    if settings.job_policy.kinds:
+        # Every kind of job is loaded for that.
+        from serve_app.subscriptions import check_job_policy
+
+        try:
+            check_job_policy(settings)
+        except ValueError as error:
+            raise CommandFailed(f"FORMSTREAM_JOB_POLICY: {error}.") from None
     migrate(settings.database())
     generated = asyncio.run(_administrator(settings))
     if generated is not None:
@@ -56,11 +65,8 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         generated = await ensure_administrator(database, settings.admin_email or None, password or None)
         if settings.signing_algorithm != "HS256":
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
-        await ensure_search(database)
-        await pruning.order(database)
-        await purging.order(database)
-        await response_pruning.order(database)
-        await ensure_sweep(database)
+        async with database.write(PLATFORM_TENANT) as unit:
+            await ensure_standing(unit, {each.kind: each for each in SCHEDULABLE})
         return generated
     finally:
         await database.close()

@@ -1,12 +1,13 @@
 """The applications on the local Serve: placed, waited for, drained."""
 
+import ssl
 import time
 from pathlib import Path
 from typing import Final
 
 import httpx
 from ray import serve
-from ray.serve.schema import ApplicationStatus, ServeDeploySchema, ServeStatus
+from ray.serve.schema import ApplicationStatus, ServeApplicationSchema, ServeDeploySchema, ServeStatus
 
 from serve_app.cli.cluster import Cluster
 from serve_app.cli.failure import CommandFailed
@@ -14,8 +15,11 @@ from serve_app.cli.signals import Signals
 from serve_app.cli.steps import Steps
 from serve_app.placement import InvalidPlacement, deploy_config, load_config
 
+_MODELS: Final = "serve_app.graph:models"
 _READY_S: Final = 90.0
 _POLL_S: Final = 0.2
+_STATUS_EVERY_S: Final = 2.0
+"""Serve's account of itself takes a twentieth of a second here and in its controller, while replicas want to start."""
 _LEAVE_S: Final = 10.0
 """What an application may need beyond the time its replicas have to finish."""
 _DEFAULT_GRACE_S: Final = 20.0
@@ -38,9 +42,17 @@ class Placed:
         self._cluster = cluster
 
     def place(self) -> None:
-        """Start Serve and submit the applications."""
+        """Start Serve and submit the applications that somebody waits for."""
+        self._deploy([each for each in self._config.applications if each.import_path != _MODELS])
+
+    def place_models(self) -> None:
+        """Submit the models too: nobody waits for them, and meanwhile they would take the processors from the rest."""
+        if any(each.import_path == _MODELS for each in self._config.applications):
+            self._deploy(self._config.applications)
+
+    def _deploy(self, applications: list[ServeApplicationSchema]) -> None:
         try:
-            deploy_config(self._config)
+            deploy_config(self._config.model_copy(update={"applications": applications}))
         except Exception as error:
             raise CommandFailed(f"Serve refused the applications: {' '.join(str(error).split())}") from error
 
@@ -49,18 +61,25 @@ class Placed:
 
         Raises CommandFailed with the state of what is not running, at the deadline or as soon as Serve gives up.
         """
-        deadline = time.monotonic() + _READY_S
-        while True:
-            if _answers(url):
-                return
-            if failure := self._cluster.failure():
-                raise CommandFailed(failure)
-            status = serve.status()
-            failed = any(app.status == ApplicationStatus.DEPLOY_FAILED for app in status.applications.values())
-            if failed or time.monotonic() > deadline:
-                first = "Serve could not start the platform." if failed else f"Not ready within {_READY_S:g} s."
-                raise CommandFailed(first, *_complaints(status), f"The logs are in {self._cluster.log_dir}.")
-            time.sleep(_POLL_S)
+        began = looked = time.monotonic()
+        # Plain http on this machine: to load the certificates that others are trusted by takes as long as to ask.
+        with httpx.Client(timeout=5.0, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
+            while not _answers(client, url):
+                if failure := self._cluster.failure():
+                    raise CommandFailed(failure)
+                now = time.monotonic()
+                if now - looked > _STATUS_EVERY_S:
+                    looked = now
+                    self._require_progress(late=now - began > _READY_S)
+                time.sleep(_POLL_S)
+
+    def _require_progress(self, *, late: bool) -> None:
+        """Raise CommandFailed with the state of what is not running when Serve has given up, or the time is over."""
+        status = serve.status()
+        failed = any(app.status == ApplicationStatus.DEPLOY_FAILED for app in status.applications.values())
+        if failed or late:
+            first = "Serve could not start the platform." if failed else f"Not ready within {_READY_S:g} s."
+            raise CommandFailed(first, *_complaints(status), f"The logs are in {self._cluster.log_dir}.")
 
     def stop(self, steps: Steps, signals: Signals) -> None:
         """Let the applications finish what they do, last in the configuration first, then end Serve."""
@@ -89,9 +108,9 @@ def _leave(name: str, timeout_s: float, signals: Signals) -> None:
     signals.bounded(leave, timeout_s)
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/ready", timeout=5.0, trust_env=False).status_code == httpx.codes.OK
+        return client.get(f"{url}/health/ready").status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

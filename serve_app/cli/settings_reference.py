@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
@@ -34,6 +34,8 @@ def _shown(default: Any) -> str:
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, BaseModel):
+        return f"`{value.model_dump_json(exclude_defaults=True)}`"
     if isinstance(value, dict):
         return f"`{to_json(value, exclude_none=True).decode()}`"
     if isinstance(value, Path):

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deployments.identity.bootstrap import GeneratedAdministrator
 from eventing.server import EmbeddedServer
-from serve_app.cli import database
+from serve_app.cli import database, models
 from serve_app.cli.environment import export, ray_token_file
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.instance import InstanceLock
@@ -23,6 +23,7 @@ from serve_app.cli.signals import Signals, Stopped
 from serve_app.cli.steps import Steps
 from serve_app.ray_environment import prepare_ray_environment
 from serve_app.settings import Settings
+from serve_app.starting import without_collections
 
 _TICK_S: Final = 0.25
 _NOTE_EVERY_S: Final = 5.0
@@ -58,6 +59,7 @@ class Platform:
         self._signals = signals
         self._tree = ProcessTree(settings.data_dir / "processes.json")
         self._generated: GeneratedAdministrator | None = None
+        self._without_models: str | None = None
 
     def start(self, *, dashboard: bool, config_file: Path | None) -> None:
         """Return when the platform takes requests. Raises CommandFailed."""
@@ -70,6 +72,7 @@ class Platform:
             export(settings, self.port)
         with step("Prepare the database"):
             self._generated = database.prepare(settings)
+        self._without_models = models.prepare(settings, self._steps)
         self._divert_output(settings.data_dir / "launcher.log")
         self._stack.callback(self._tree.stop)
         if not settings.nats_url.get_secret_value():
@@ -84,9 +87,10 @@ class Platform:
         prepare_ray_environment()
         with self._steps.step("Read the configuration"):
             # Ray reads its environment when it is imported, so not before now.
-            from serve_app.cli.cluster import Cluster
-            from serve_app.cli.placed import Placed, read_config
-            from serve_app.placement import EMBEDDED_CONFIG
+            with without_collections():
+                from serve_app.cli.cluster import Cluster
+                from serve_app.cli.placed import Placed, read_config
+                from serve_app.placement import EMBEDDED_CONFIG
 
             config = read_config(config_file or EMBEDDED_CONFIG)
         self.cluster = Cluster()
@@ -100,6 +104,7 @@ class Platform:
             placed.place()
         with self._steps.step("Wait until every part is ready"):
             placed.wait_ready(self.url)
+        placed.place_models()
         self._tree.note()
 
     @property
@@ -138,6 +143,8 @@ class Platform:
             )
         elif kept.exists():
             rows.append(("Administrator", f"see {kept}"))
+        if self._without_models is not None:
+            rows.append(("AI", self._without_models))
         console.print()
         for name, value in rows:
             console.print(Text.assemble((f"  {name:<15}", "bold"), value), soft_wrap=True)

@@ -9,20 +9,23 @@ from sanic import Sanic
 from sanic.config import Config
 from sanic.http import Http
 
+from deployments.kit.cache import Caches
 from serve_app.edge.account_pages import ACCOUNT_PAGES
+from serve_app.edge.addresses import Address, Handler, router
 from serve_app.edge.apis import Apis
 from serve_app.edge.connections import Admission
 from serve_app.edge.errors import ProblemHandler
 from serve_app.edge.form_pages.assets import FORM_ASSETS
 from serve_app.edge.form_pages.hosted import HostedForms
 from serve_app.edge.limits import RateLimits
+from serve_app.edge.live import LiveEvents
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Operation
 from serve_app.edge.pipeline import Pipeline
-from serve_app.edge.recent import Changes
 from serve_app.edge.routes import OPERATIONS
 from serve_app.edge.routes.platform import platform_operations
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge.unsubscribe_pages import UNSUBSCRIBE_PAGES
 
 SanicApp: TypeAlias = Sanic[Config, SimpleNamespace]
 
@@ -32,53 +35,53 @@ _numbers = itertools.count(1)
 _REFUSED_BODY = 16 * 1024 * 1024
 
 
-def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, changes: Changes) -> SanicApp:
-    """The application for one event loop; see Pipeline for `limits` and `changes`.
+def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, caches: Caches, live: LiveEvents) -> SanicApp:
+    """The application for one event loop; see Pipeline for `limits`, `caches` and `live`.
 
     Unregister it (`Sanic.unregister_app`) when it is no longer needed.
     """
-    # Sanic keeps applications by name, for the whole process.
-    name = f"formstream-edge-{next(_numbers)}"
-    app = Sanic(name, config=_config(settings), error_handler=ProblemHandler(), configure_logging=False)
-    app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
-    # For refused methods: the framework names the permitted ones only where an address has no parameters.
-    app.ctx.addresses = []
-    metrics = Metrics(apis.lanes)
-    pipeline = Pipeline(apis, settings, metrics, limits, changes)
-    addresses: dict[str, list[Operation]] = {}
-    pages = (*ACCOUNT_PAGES, *FORM_ASSETS, *HostedForms().operations())
+    metrics = Metrics(apis.lanes, lambda: live.listeners, caches)
+    pipeline = Pipeline(apis, settings, metrics, limits, caches, live)
+    handlers: dict[str, Handler] = {}
+    addresses: list[Address] = []
+    permitted: list[tuple[re.Pattern[str], str]] = []
+    shared: dict[str, list[Operation]] = {}
+    pages = (*ACCOUNT_PAGES, *UNSUBSCRIBE_PAGES, *FORM_ASSETS, *HostedForms().operations())
     for operation in (*OPERATIONS, *pages, *platform_operations(OPERATIONS, settings, metrics)):
-        _register(app, pipeline, operation)
-        addresses.setdefault(operation.path, []).append(operation)
-    for number, (path, operations) in enumerate(addresses.items()):
+        addresses.append(Address(_template(operation.path), _methods(operation), operation.id, reads_body=True))
+        handlers[operation.id] = pipeline.handler(operation)
+        shared.setdefault(operation.path, []).append(operation)
+    for number, (path, operations) in enumerate(shared.items()):
         methods = {"OPTIONS", *(method for operation in operations for method in _methods(operation))}
         allow = ", ".join(sorted(methods))
-        app.ctx.addresses.append((re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), allow))
-        preflight = pipeline.preflight(operations, allow)
-        app.route(_template(path), methods=("OPTIONS",), name=f"options_{number}", error_format="json")(preflight)
+        permitted.append((re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), allow))
+        name = f"options_{number}"
+        addresses.append(Address(_template(path), ("OPTIONS",), name, reads_body=False))
+        handlers[name] = pipeline.preflight(operations, allow)
+    app = Sanic(
+        f"formstream-edge-{next(_numbers)}",  # Sanic keeps applications by name, for the whole process
+        config=_config(settings),
+        error_handler=ProblemHandler(),
+        router=router(tuple(addresses)),
+        configure_logging=False,
+    )
+    app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
+    # For refused methods: the framework names the permitted ones only where an address has no parameters.
+    app.ctx.addresses = permitted
+    app.ctx.handlers = handlers
     return app
-
-
-def _register(app: SanicApp, pipeline: Pipeline, operation: Operation) -> None:
-    app.route(
-        _template(operation.path),
-        methods=_methods(operation),
-        name=operation.id,
-        # The pipeline reads bodies itself: after the credential, and up to the operation's own limit.
-        ignore_body=True,
-        # Said here, or Sanic reads the handler's source code to find out.
-        error_format="json",
-    )(pipeline.handler(operation))
 
 
 def _methods(operation: Operation) -> tuple[str, ...]:
     # A streamed answer is not made only to be thrown away, and a redirect is a step of a login that is taken once.
-    if operation.method == "GET" and operation.response_media_type != "text/csv" and operation.status != 302:
+    streamed = operation.response_media_type in ("text/csv", "text/event-stream")
+    if operation.method == "GET" and not streamed and operation.status != 302:
         return ("GET", "HEAD")
     return (operation.method,)
 
 
 def _template(path: str) -> str:
+    path = re.sub(r"\{(\w+)\}\.(\w+)", r"<\1:ext=\2>", path)
     return path.replace("{", "<").replace("}", ":str>")
 
 

@@ -1,5 +1,6 @@
 """A context that runs elsewhere, behind its own Protocol: `await forms.get(principal, form_id)` crosses the wire."""
 
+import inspect
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar, cast
@@ -30,8 +31,8 @@ def remote(
     own = deadlines_s or {}
     methods = {
         name: _method(dispatcher_for(name), context, name, own.get(name, deadline_s))
-        for name, member in vars(protocol).items()
-        if callable(member) and not name.startswith("_")
+        for name, _ in inspect.getmembers(protocol, inspect.isfunction)
+        if not name.startswith("_")
     }
     return cast(Api, SimpleNamespace(**methods))
 

@@ -10,7 +10,7 @@ from serve_app.edge.settings import EdgeSettings
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 _ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
     "X-Tenant-ID, X-Correlation-ID, X-CSRF-Token, X-Session, "
     "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Checksum"
 )

@@ -10,12 +10,13 @@ from sanic import Sanic
 from sanic.http import Stage
 from sanic.server import AsyncioServer, HttpProtocol
 
+from deployments.kit.cache import Caches
 from serve_app.edge.apis import Apis
 from serve_app.edge.app import SanicApp, create_app
 from serve_app.edge.connections import GuardedProtocol
 from serve_app.edge.limits import RateLimits
 from serve_app.edge.listener import BACKLOG, leave, open_listener
-from serve_app.edge.recent import Changes
+from serve_app.edge.live import LiveEvents
 from serve_app.edge.settings import EdgeSettings
 
 log = structlog.get_logger(__name__)
@@ -25,14 +26,12 @@ log = structlog.get_logger(__name__)
 _QUIET_S = 1.0
 _TICK_S = 0.05
 
-# Longer than anything is remembered of a tenant.
-_REMEMBERED_S = 60.0
-
 
 class Edge:
     """One replica of the HTTP edge. `start`, `stop` and `check_health` are called in its event loop.
 
-    Whoever owns it carries `limits` between the edges and notes in `changes` what is heard of tenants.
+    Whoever owns it carries `limits` between the edges, notes in `changes` what is heard of tenants, and wakes `live`
+    when something was published.
     """
 
     def __init__(self, settings: EdgeSettings, apis: Apis) -> None:
@@ -42,13 +41,16 @@ class Edge:
         self._server: AsyncioServer | None = None
         self._listener: socket | None = None
         self._stopping = False
+        self._telling: asyncio.Task[None] | None = None
         self.limits = RateLimits(settings.rate_limits)
-        self.changes = Changes(_REMEMBERED_S)
+        self.caches = Caches()
+        self.changes = self.caches.changes
+        self.live = LiveEvents(apis.events, self.changes, settings.max_listeners)
 
     async def start(self) -> int:
         """Listen and serve; returns the port. Raises OSError when the address cannot be had."""
         listener = open_listener(self._settings.host, self._settings.port)
-        app = create_app(self._apis, self._settings, self.limits, self.changes)
+        app = create_app(self._apis, self._settings, self.limits, self.caches, self.live)
         try:
             server: Any = await app.create_server(
                 sock=listener,
@@ -66,6 +68,7 @@ class Edge:
             Sanic.unregister_app(app)
             raise
         self._app, self._server, self._listener = app, server, listener
+        self._telling = asyncio.create_task(self._apis.views.run(self._apis.analytics))
         port: int = listener.getsockname()[1]
         log.info("edge listens", host=self._settings.host, port=port)
         if not self._settings.tenant_isolation:
@@ -77,6 +80,7 @@ class Edge:
         if self._server is None or self._app is None or self._listener is None or self._stopping:
             return
         self._stopping = True
+        self.live.close()
         server, app = self._server, self._app
         protocol = partial(GuardedProtocol, loop=asyncio.get_running_loop(), app=app, connections=server.connections)
         # Answers from now on end their connection, those that are being made included.
@@ -91,6 +95,10 @@ class Edge:
             connection.abort()
         await server.after_stop()  # type: ignore[no-untyped-call]
         Sanic.unregister_app(app)
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.wait({self._telling})
+            await self._apis.views.hand_over(self._apis.analytics)
         log.info("edge stopped")
 
     def check_health(self) -> None:
@@ -100,8 +108,10 @@ class Edge:
 
     @property
     def running(self) -> int:
-        """How many requests are being received or answered."""
-        return sum(not _is_idle(connection) for connection in self._server.connections) if self._server else 0
+        """How many requests are being received or answered; who only listens makes no work."""
+        if self._server is None:
+            return 0
+        return max(0, sum(not _is_idle(connection) for connection in self._server.connections) - self.live.listeners)
 
     async def _drain(self, server: AsyncioServer) -> None:
         loop = asyncio.get_running_loop()

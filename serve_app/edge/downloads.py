@@ -6,7 +6,14 @@ from urllib.parse import quote
 
 from deployments.files.contracts import OpenedFile
 from deployments.files.errors import FileNotFound
-from serve_app.edge.operations import Exchange, Headers, Reply
+from serve_app.edge.operations import IF_NONE_MATCH, Exchange, HeaderParameter, Headers, Reply
+
+READ_HEADERS = (
+    IF_NONE_MATCH,
+    HeaderParameter("Range", "One range of bytes, as in RFC 9110; several are answered with the whole file."),
+    HeaderParameter("If-Range", "Entity tag that the range belongs to; the whole file is sent when it is another."),
+)
+"""What the request for a download may say."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _PLAIN = re.compile(r"[^A-Za-z0-9 ._()-]")

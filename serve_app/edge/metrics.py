@@ -5,7 +5,7 @@ replicas, scrape each by its own address, or read `formstream_edge_replica` to t
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,7 +14,11 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from deployments.kit.cache import Caches
+from serve_app.edge.cache_numbers import CacheFigures
 from serve_app.edge.dispatch import Dispatcher
+from serve_app.edge.event_numbers import EventNumbers
+from serve_app.edge.job_numbers import JobNumbers
 
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -22,7 +26,7 @@ _BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 class Metrics:
     """Counters of one edge replica. `observe` is on the path of every request, so its label look-ups are kept."""
 
-    def __init__(self, lanes: Mapping[str, Dispatcher]) -> None:
+    def __init__(self, lanes: Mapping[str, Dispatcher], listeners: Callable[[], int], caches: Caches) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "formstream_http_requests", "Answered requests.", ("operation", "status"), registry=self._registry
@@ -40,7 +44,13 @@ class Metrics:
         Gauge("formstream_edge_replica", "One, labelled with the process.", ("pid",), registry=self._registry).labels(
             str(os.getpid())
         ).set(1)
-        self._registry.register(_Live(self, lanes))
+        self._registry.register(_Live(self, lanes, listeners))
+        self.events = EventNumbers()
+        self._registry.register(self.events)
+        self.jobs = JobNumbers()
+        self._registry.register(self.jobs)
+        self.caches = CacheFigures(caches)
+        self._registry.register(self.caches)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -63,13 +73,17 @@ class Metrics:
 class _Live(Collector):
     """What is read when asked, so that it costs nothing before."""
 
-    def __init__(self, metrics: Metrics, lanes: Mapping[str, Dispatcher]) -> None:
+    def __init__(self, metrics: Metrics, lanes: Mapping[str, Dispatcher], listeners: Callable[[], int]) -> None:
         self._metrics = metrics
+        self._listeners = listeners
         self._lanes = lanes
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "formstream_http_requests_in_flight", "Requests that are being answered.", value=self._metrics.in_flight
+        )
+        yield GaugeMetricFamily(
+            "formstream_live_listeners", "Streams of events that are open.", value=self._listeners()
         )
         waiting = GaugeMetricFamily("formstream_dispatch_waiting_calls", "Calls in the queue.", labels=["lane"])
         calls = CounterMetricFamily("formstream_dispatch_calls", "Calls sent.", labels=["lane"])

@@ -186,9 +186,12 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         for name in _PARAMETER.findall(operation.path)
     ]
     if operation.query is not None:
-        for name, schema in operation.query.model_json_schema()["properties"].items():
+        described = operation.query.model_json_schema()
+        for name, schema in described["properties"].items():
             description = schema.pop("description", "")
             parameter = {"name": name, "in": "query", "schema": schema, "description": description}
+            if name in described.get("required", ()):
+                parameter["required"] = True
             if schema.get("type") == "object":
                 parameter |= {"style": "deepObject", "explode": True}
             parameters.append(parameter)

@@ -18,6 +18,7 @@ from serve_app.edge.answer import Answer
 from serve_app.edge.apis import Apis
 from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.errors import problem
+from serve_app.edge.live import LiveEvents
 from serve_app.edge.settings import EdgeSettings
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -51,6 +52,9 @@ class Exchange:
     principal: Principal
     path: Mapping[str, str]
     cookies: CookieSessions
+    renewed: Callable[[], Awaitable[Principal]]
+    """The caller as they are now, asked again; raises when they may not use the operation any more."""
+    live: LiveEvents
     allowed_origins: Sequence[str] = ()
     query: Any = None
     body: Any = None

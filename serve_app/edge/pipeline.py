@@ -3,8 +3,8 @@ credential, permission, rate limit, address, headers, body, handler, answer, cou
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
@@ -15,6 +15,7 @@ from sanic import Request
 from sanic.exceptions import SanicException
 
 from deployments.identity.contracts import TenantProfile
+from deployments.kit.cache import Caches
 from deployments.kit.calls import CALLER
 from deployments.kit.errors import DomainError, NotFound, Unauthenticated
 from deployments.kit.objects import ObjectStore
@@ -28,10 +29,10 @@ from serve_app.edge.correlation import correlation_id, origin
 from serve_app.edge.cors import Cors
 from serve_app.edge.errors import framework_problem
 from serve_app.edge.limits import RateLimited, RateLimits
+from serve_app.edge.live import LiveEvents
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
 from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
-from serve_app.edge.recent import Changes
 from serve_app.edge.resolution import Resolution
 from serve_app.edge.settings import EdgeSettings
 from serve_app.edge.tenants import Tenants
@@ -56,11 +57,17 @@ class _Visit:
 
 
 class Pipeline:
-    """Turns operations into the framework's handlers. `limits` are shared with the other edges, and `changes` are
-    what is heard of tenants, by whoever owns the pipeline."""
+    """Turns operations into the framework's handlers. `limits` are shared with the other edges, `caches` hear
+    of changes of tenants, and `live` hears of events, by whoever owns the pipeline."""
 
     def __init__(
-        self, apis: Apis, settings: EdgeSettings, metrics: Metrics, limits: RateLimits, changes: Changes
+        self,
+        apis: Apis,
+        settings: EdgeSettings,
+        metrics: Metrics,
+        limits: RateLimits,
+        caches: Caches,
+        live: LiveEvents,
     ) -> None:
         self._apis = apis
         self._settings = settings
@@ -70,9 +77,10 @@ class Pipeline:
         self._cors = Cors(settings)
         self._transport = _STRICT if settings.secure else ()
         self._limits = limits
-        self._tenants = Tenants(apis.identity, changes, domain=settings.tenant_domain)
+        self._tenants = Tenants(apis.credentials, caches, domain=settings.tenant_domain)
+        self._live = live
         self._resolution = Resolution(self._tenants, settings)
-        self._authenticator = Authenticator(apis.identity, self._resolution, self._cookies, changes)
+        self._authenticator = Authenticator(apis.credentials, apis.identity, self._resolution, self._cookies, caches)
 
     def handler(self, operation: Operation) -> Callable[..., Coroutine[Any, Any, Answer | None]]:
         """The framework's handler for an operation. It raises nothing but cancellation."""
@@ -162,8 +170,7 @@ class Pipeline:
             if principal.tenant_id != PLATFORM_TENANT:
                 visit.profile = await self._profile(operation, principal.tenant_id)
             self._require_room(visit, self._limits.charge(operation.rate, principal, visit.profile))
-        if isinstance(scope, str) and not (operation.per_form and principal.forms_granted(scope)):
-            principal.require(scope, path.get("form_id"))
+        _permit(operation, principal, path)
         CALLER.set(principal)
         return principal
 
@@ -194,19 +201,20 @@ class Pipeline:
         for segment in path.values():
             if not _SEGMENT.fullmatch(segment):
                 raise NotFound
-        exchange = Exchange(request, self._apis, self._settings, self._objects, principal, path, self._cookies)
+
+        async def renewed() -> Principal:
+            found = await self._authenticator.principal(request, principal.origin)
+            _permit(operation, found, path)
+            return found
+
+        exchange = Exchange(
+            request, self._apis, self._settings, self._objects, principal, path, self._cookies, renewed, self._live
+        )
         exchange.allowed_origins = visit.profile.allowed_origins if visit.profile is not None else ()
         if operation.query is not None:
             exchange.query = parse_query(request, operation.query)
         if operation.body is not Body.STREAM:
-            if operation.request is not None and not operation.optional_body:
-                require_json(request)
-            body = await read_body(request, limit, self._settings.deadline_s)
-            if operation.optional_body and body:
-                require_json(request)
-            elif operation.optional_body:
-                body = b"{}"
-            exchange.body = body if operation.adapter is None else parse_json(body, operation.adapter)
+            exchange.body = await self._body(operation, request, limit)
         reply = await operation.handler(exchange)
         if reply.stream is not None:
             reply.headers = (*reply.headers, *self._outward(operation, request, visit))
@@ -217,6 +225,16 @@ class Pipeline:
         if reply.length is not None:  # of what a GET would bring
             answer.headers["content-length"] = reply.length
         return answer
+
+    async def _body(self, operation: Operation, request: Request, limit: int) -> Any:
+        if operation.request is not None and not operation.optional_body:
+            require_json(request)
+        body = await read_body(request, limit, self._settings.deadline_s)
+        if operation.optional_body and body:
+            require_json(request)
+        elif operation.optional_body:
+            body = b"{}"
+        return body if operation.adapter is None else parse_json(body, operation.adapter)
 
     def _log(
         self,
@@ -243,6 +261,13 @@ class Pipeline:
         (log.error if status >= 500 else log.info)("request", **fields)
 
 
+def _permit(operation: Operation, principal: Principal, path: Mapping[str, str]) -> None:
+    """Raise Forbidden unless the principal has the permission that the operation needs."""
+    scope = operation.scope
+    if isinstance(scope, str) and not (operation.per_form and principal.forms_granted(scope)):
+        principal.require(scope, path.get("form_id"))
+
+
 def _named(path: Mapping[str, str]) -> str | None:
     """The tenant that the address of a public operation names."""
     return tenant_in(path["resume_token"]) if "resume_token" in path else path.get("tenant")
@@ -258,7 +283,21 @@ def _encoded(reply: Reply) -> bytes:
 async def _stream(request: Request, reply: Reply, stream: AsyncIterator[bytes]) -> Answer | None:
     """Send a stream. Failing before its first piece is an ordinary failure; after it, the connection is broken,
     so that nobody takes what came for the whole."""
-    pieces = aiter(stream)
+    async with _closing(stream) as pieces:
+        return await _send(request, reply, pieces)
+
+
+@asynccontextmanager
+async def _closing(stream: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The stream; what it holds is given back at once, and not when somebody gets around to it."""
+    try:
+        yield stream
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+async def _send(request: Request, reply: Reply, pieces: AsyncIterator[bytes]) -> Answer | None:
     try:
         first = await anext(pieces)
     except StopAsyncIteration:

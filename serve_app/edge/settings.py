@@ -26,6 +26,8 @@ class EdgeSettings(BaseModel):
     deadline_s: float = Field(default=10.0, gt=0, description="Time for a call to a context, and for a body to arrive.")
     submit_deadline_s: float = Field(default=5.0, gt=0, description="Time for the call that stores a submission.")
     examine_deadline_s: float = Field(default=90.0, gt=0, description="Time for looking into an uploaded file.")
+    generate_deadline_s: float = Field(default=60.0, gt=0, description="Time for a text that a model writes.")
+    sql_deadline_s: float = Field(default=30.0, gt=0, description="Time for one statement of SQL, with its answer.")
     upload_deadline_s: float = Field(default=900.0, gt=0, description="Time for an upload to arrive.")
     drain_s: float = Field(default=15.0, ge=0, description="Time for requests in flight when the edge stops.")
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
@@ -50,6 +52,8 @@ class EdgeSettings(BaseModel):
     write_timeout_s: float = Field(default=30.0, gt=0, description="How long a client may leave an answer untaken.")
     max_connections: int = Field(default=10_000, ge=1, description="Connections of one replica.")
     max_connections_per_address: int = Field(default=0, ge=0, description="Of one address; 0 for any number.")
+
+    max_listeners: int = Field(default=1_000, ge=0, description="Streams of events that one tenant may hold open.")
 
     @property
     def secure(self) -> bool:

@@ -109,7 +109,7 @@ def _plain(character: str) -> str:
         return "."
     if character in "\u2212\ufe63\uff0d":
         return "-"
-    digit = unicodedata.digit(character, None) if not character.isascii() else None
+    digit = unicodedata.decimal(character, None) if not character.isascii() else None
     return character if digit is None else str(digit)
 
 

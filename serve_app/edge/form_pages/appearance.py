@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.forms.contracts import PublishedForm
+from deployments.kit.captcha import PROVIDERS, CaptchaWidget, Provider
 from serve_app.edge.form_pages.policy import page_policy, web_address
 from serve_app.edge.form_pages.theme import style_of
 
@@ -20,6 +21,7 @@ class Appearance:
     target: str
     progress: bool
     ancestors: tuple[str, ...]
+    captcha: CaptchaWidget | None = None
 
     @classmethod
     def of(cls, published: PublishedForm, allowed_origins: Sequence[str], language: str) -> "Appearance":
@@ -36,11 +38,19 @@ class Appearance:
             target=web_address(confirmation.get("redirect_url")),
             progress=settings.get("show_progress") is not False,
             ancestors=tuple(allowed_origins),
+            captcha=published.captcha,
         )
 
     def policy(self) -> str:
         """The Content-Security-Policy of the form's pages."""
-        return page_policy(style=self.style, image=self.logo, target=self.target, ancestors=self.ancestors)
+        return page_policy(
+            style=self.style, image=self.logo, target=self.target, ancestors=self.ancestors, captcha=self.provider
+        )
+
+    @property
+    def provider(self) -> Provider | None:
+        """Who tells people from programs here, if somebody does."""
+        return None if self.captcha is None else PROVIDERS[self.captcha.provider]
 
 
 def text_in(text: object, language: str) -> str:

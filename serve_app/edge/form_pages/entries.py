@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from python_multipart import parse_form
@@ -46,7 +46,7 @@ def _urlencoded(body: bytes) -> Entries:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_ENTRIES)
     except (ValueError, UnicodeDecodeError):
         raise MalformedForm from None
-    return _gathered(pairs)
+    return gathered(pairs)
 
 
 def _multipart(content_type: str, body: bytes) -> Entries:
@@ -55,21 +55,26 @@ def _multipart(content_type: str, body: bytes) -> Entries:
     def take(field: object) -> None:
         if len(pairs) == MAX_ENTRIES:
             raise MalformedForm
-        name, value = getattr(field, "field_name", None), getattr(field, "value", None)
-        try:
-            pairs.append(((name or b"").decode(), (value or b"").decode()))
-        except UnicodeDecodeError:
-            raise MalformedForm from None
+        pairs.append(pair_of(field))
 
     try:
         # A file that came without its upload has no place here: only its name is known, and it is left out.
         parse_form({"Content-Type": content_type.encode()}, io.BytesIO(body), take, lambda _: None)
     except FormParserError:
         raise MalformedForm from None
-    return _gathered(pairs)
+    return gathered(pairs)
 
 
-def _gathered(pairs: Iterable[tuple[str, str]]) -> Entries:
+def pair_of(field: Any) -> tuple[str, str]:
+    """The name and the value of a part. Raises MalformedForm for what is not UTF-8."""
+    try:
+        return (field.field_name or b"").decode(), (field.value or b"").decode()
+    except UnicodeDecodeError:
+        raise MalformedForm from None
+
+
+def gathered(pairs: Iterable[tuple[str, str]]) -> Entries:
+    """The values of each name, in order."""
     entries: dict[str, list[str]] = {}
     for name, value in pairs:
         entries.setdefault(name, []).append(value)

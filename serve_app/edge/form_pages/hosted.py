@@ -1,12 +1,13 @@
 """GET and POST of the hosted form page: show it, turn its pages, send its answers."""
 
 import asyncio
+import gzip
 import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,21 +18,24 @@ from deployments.forms.contracts import PublishedForm
 from deployments.kit.errors import Conflict, DomainError, Fault, NotFound
 from deployments.responses.contracts import SubmitResponse
 from serve_app.edge.answer import Answer
-from serve_app.edge.errors import problem
-from serve_app.edge.form_pages import assets, notices, saving
+from serve_app.edge.errors import RequestTimeout, problem
+from serve_app.edge.form_pages import assets, attaching, notices, saving
 from serve_app.edge.form_pages.addresses import Visit
 from serve_app.edge.form_pages.appearance import Appearance
 from serve_app.edge.form_pages.entries import Entries, read_entries
 from serve_app.edge.form_pages.form_page import FormPage, FormPages
 from serve_app.edge.form_pages.questions import Faults, questions_of, renumbered
 from serve_app.edge.form_pages.rendering import render
+from serve_app.edge.form_pages.spent import SHOWN, TIMINGS, spent
 from serve_app.edge.form_pages.texts import Texts, language_name, negotiated, texts_in
-from serve_app.edge.operations import Access, Exchange, Headers, Operation, Reply
+from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
 from serve_app.edge.routes import OPERATIONS
+from serve_app.edge.screening import submitted
 
 HTML: Final = "text/html; charset=utf-8"
 
 _KEPT: Final = 256
+_PACKED_LEVEL: Final = 3
 _WAITS_S: Final = (0.05, 0.2, 0.5)
 _AT_WORK: Final = ("response.conflict", "idempotency.running")
 _UPLOADS: Final = "/api/v1/public/{tenant}/{slug}/files"
@@ -83,6 +87,11 @@ class HostedForms:
         return (
             _page("show_form_page", "GET", address, self.show),
             _page("post_form_page", "POST", address, self.post),
+            replace(
+                _page("attach_to_form_page", "POST", address + "/files", self.attach),
+                body=Body.STREAM,
+                max_body="max_upload",
+            ),
             _page("show_form_confirmation", "GET", address + "/sent", self.confirm),
         )
 
@@ -91,11 +100,12 @@ class HostedForms:
         asked = await self._asked(x)
         if not asked.published.open:
             return notices.closed(asked.published, asked.texts, asked.look, embedded=asked.visit.embedded)
+        x.apis.views.count(x.request, x.principal.tenant_id, asked.published.id)
         key = secrets.token_urlsafe(18)
         begun = {name: asked.visit.prefilled[name] for name in asked.visit.prefilled if _is_answer(asked.page, name)}
         shown = _Shown(asked.page.pages[0]["id"], begun)
         if begun:
-            return _html(asked.look, self._render(x, asked, shown, key))
+            return _packed(x, _html(asked.look, self._render(x, asked, shown, key)))
         place = (x.principal.tenant_id, asked.published.id, asked.published.version, asked.published.title)
         seen = (asked.look, asked.offered, asked.texts.language, asked.visit.language, asked.visit.embedded)
         name = (*place, *seen, x.path["slug"])
@@ -106,7 +116,7 @@ class HostedForms:
                 self._rendered.popitem(last=False)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         body = kept.replace(_KEY_PLACE.encode(), key.encode()).replace(_STARTED_PLACE.encode(), started.encode())
-        return _html(asked.look, body)
+        return _packed(x, _html(asked.look, body))
 
     async def post(self, x: Exchange) -> Reply:
         """The next state of the page; with `submit`, the answers are stored."""
@@ -120,6 +130,7 @@ class HostedForms:
         entries = renumbered(
             entries, page.groups, add=what if step == "add" else "", remove=what if step == "remove" else ""
         )
+        entries = _timed(page, current, attaching.without(entries, what) if step == "drop" else entries)
         token = _first(entries, "_resume")
         if step == "save":
             kept, until = await saving.save(x, page, entries, token)
@@ -127,6 +138,10 @@ class HostedForms:
         if step == "resume":
             return await self._resume(x, asked, token)
         following = page.neighbour(current, 1, page.standing(entries).pages)
+        left = attaching.left_behind(page, entries) if step in ("", "submit", "next") else ()
+        if left and "_page" in entries:
+            shown = _Shown(page.first_page(left) or current, entries, left, step or "submit")
+            return _html(asked.look, self._render(x, asked, shown, _key_of(entries)), 422)
         if step in ("", "submit", "next") and (following is None or (step != "next" and "_page" not in entries)):
             return await self._submit(x, asked, current, entries)
         forward = step in ("", "submit", "next")
@@ -139,6 +154,20 @@ class HostedForms:
             current = page.neighbour(current, -1, page.standing(entries).pages) or current
         body = self._render(x, asked, _Shown(current, entries, faults, step or "submit"), _key_of(entries))
         return _html(asked.look, body, 422 if faults else 200)
+
+    async def attach(self, x: Exchange) -> Reply:
+        """The page again, with the files that came with it. It is for browsers without scripts."""
+        asked = await self._asked(x)
+        page = asked.page
+        try:
+            async with asyncio.timeout(x.settings.upload_deadline_s), attaching.posted(x, page) as (entries, files):
+                entries, faults = await attaching.attached(x, page, asked.texts, entries, files)
+        except TimeoutError:
+            raise RequestTimeout(f"The files did not arrive within {x.settings.upload_deadline_s:g} s.") from None
+        current = _first(entries, "_page")
+        current = current if current in page.page_ids else page.page_ids[0]
+        shown = _Shown(current, _timed(page, current, entries), faults, "attach")
+        return _html(asked.look, self._render(x, asked, shown, _key_of(entries)), 422 if faults else 200)
 
     async def confirm(self, x: Exchange) -> Reply:
         """What is shown when everything is sent."""
@@ -210,7 +239,11 @@ class HostedForms:
             title=document.get("title") or asked.published.title,
             description=document.get("description"),
             problems=_problems(page, faults, texts),
+            captcha=asked.look.captcha,
+            provider=asked.look.provider,
             action=asked.visit.address(x.path),
+            attaching=asked.visit.address(x.path, "/files"),
+            chosen=attaching.CHOSEN,
             posted=shown.posted,
             current=shown.current,
             number=number,
@@ -221,6 +254,8 @@ class HostedForms:
             key=key,
             started=_first(shown.entries, "_started") if shown.posted else _STARTED_PLACE,
             resume=_first(shown.entries, "_resume") if shown.posted else "",
+            timings=_first(shown.entries, TIMINGS) if shown.posted else "",
+            shown=datetime.now(UTC).isoformat(timespec="milliseconds") if shown.posted else _STARTED_PLACE,
             languages=[(tag, language_name(tag)) for tag in asked.offered],
             progress=asked.look.progress,
             required=any(element.get("required") or element.get("required_if") for element in page.elements.values()),
@@ -271,8 +306,13 @@ async def _stored(x: Exchange, asked: _Asked, entries: Entries, key: str | None)
 
 async def _store(x: Exchange, asked: _Asked, entries: Entries, key: str | None) -> None:
     document: dict[str, Any] = {"answers": asked.page.answers(entries), "meta": {"language": asked.texts.language}}
+    if timings := orjson.loads(_first(entries, TIMINGS) or "{}"):
+        document["timings"] = timings
     if trap := _first(entries, "_website"):
         document["honeypot"] = trap[:1_000]
+    provider = asked.look.provider
+    if provider is not None and (solved := _first(entries, provider.field)):
+        document["captcha_token"] = solved[:4_096]
     token = _first(entries, "_resume")
     if token:
         # One that has expired meanwhile becomes a response like any other.
@@ -282,7 +322,7 @@ async def _store(x: Exchange, asked: _Asked, entries: Entries, key: str | None) 
     if started := _moment(_first(entries, "_started")):
         document["started_at"] = started
     command = SubmitResponse(body=orjson.dumps(document), slug=x.path["slug"], idempotency_key=key)
-    await x.apis.responses.submit(x.principal, command)
+    await submitted(x, command)
 
 
 def _page(name: str, method: Any, path: str, handler: Any) -> Operation:
@@ -304,6 +344,15 @@ def _page(name: str, method: Any, path: str, handler: Any) -> Operation:
 
 def _html(look: Appearance, body: bytes, status: int = 200, headers: Headers = ()) -> Reply:
     return Reply(body, status=status, media_type=HTML, headers=(*notices.headers(look), *headers))
+
+
+def _packed(x: Exchange, reply: Reply) -> Reply:
+    """The page compressed, where the browser takes it so. Only what answers a GET: what answers a post may hold the
+    token of saved answers beside what was posted, and its length would tell of it."""
+    if not isinstance(reply.value, bytes) or "gzip" not in (x.header("accept-encoding") or ""):
+        return reply
+    body = gzip.compress(reply.value, _PACKED_LEVEL, mtime=0)
+    return replace(reply, value=body, headers=(*reply.headers, ("content-encoding", "gzip")))
 
 
 def _led(x: Exchange, asked: _Asked) -> Reply:
@@ -331,6 +380,11 @@ def _problems(page: FormPage, faults: Faults, texts: Sequence[str]) -> list[dict
         text = " ".join(faults.by_name[name])
         problems.append({"place": name, "title": title, "text": text, "page": page.page_of[element]})
     return problems
+
+
+def _timed(page: FormPage, current: str, entries: Entries) -> Entries:
+    """The entries with the time on each page so far: measured once, whatever becomes of the request."""
+    return {**entries, TIMINGS: [orjson.dumps(spent(entries, current, page.page_ids)).decode()], SHOWN: [""]}
 
 
 def _first(entries: Entries, name: str) -> str:

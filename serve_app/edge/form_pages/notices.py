@@ -25,7 +25,7 @@ def headers(look: Appearance) -> Headers:
         ("content-security-policy", look.policy()),
         # Every view has a key of its own, under which its answers are stored once.
         ("cache-control", "private, no-cache"),
-        ("vary", "Accept-Language, Accept"),
+        ("vary", "Accept-Language, Accept, Accept-Encoding"),
     )
 
 

@@ -6,11 +6,20 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from deployments.kit.captcha import Provider
+
 _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]{1,253}(:\d{1,5})?|https?://\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?")
 
 
-def page_policy(*, style: str = "", image: str = "", target: str = "", ancestors: Iterable[str] = ()) -> str:
-    """The policy of a page: only files of the platform, and what it says itself.
+def page_policy(
+    *,
+    style: str = "",
+    image: str = "",
+    target: str = "",
+    ancestors: Iterable[str] = (),
+    captcha: Provider | None = None,
+) -> str:
+    """The policy of a page: only files of the platform, what it says itself, and what a captcha needs.
 
     `style` is the text of its one style element, `image` the address of its logo, `target` where its form may lead
     beside the platform, `ancestors` the origins that may frame it, `*` among them for any.
@@ -20,8 +29,11 @@ def page_policy(*, style: str = "", image: str = "", target: str = "", ancestors
     targets = " ".join(("'self'", *_origins((target,))))
     frames = tuple(ancestors)
     framed = "*" if "*" in frames else " ".join(_origins(frames)) or "'none'"
+    scripts = " ".join(("'self'", *(captcha.scripts if captcha else ())))
+    asked = " ".join(("'self'", *(captcha.frames if captcha else ())))
+    inner = f"frame-src {' '.join(captcha.frames)}; " if captcha else ""
     return (
-        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src {images}; connect-src 'self'; "
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src {images}; connect-src {asked}; {inner}"
         f"form-action {targets}; base-uri 'none'; frame-ancestors {framed}"
     )
 

@@ -7,14 +7,12 @@ from pydantic import Field
 
 from deployments.files.contracts import CreateLink, FileInfo, FileLink, StoredFile
 from deployments.kit.contract import Contract, Page
-from serve_app.edge.downloads import download
+from serve_app.edge.downloads import READ_HEADERS, download
 from serve_app.edge.errors import RequestTimeout
 from serve_app.edge.operations import (
-    IF_NONE_MATCH,
     Access,
     Body,
     Exchange,
-    HeaderParameter,
     Operation,
     PageQuery,
     Reply,
@@ -70,11 +68,6 @@ async def follow_link(x: Exchange) -> Reply:
     return download(x, await x.apis.files.open_link(x.principal, x.path["link"]))
 
 
-_READ_HEADERS = (
-    IF_NONE_MATCH,
-    HeaderParameter("Range", "One range of bytes, as in RFC 9110; several are answered with the whole file."),
-    HeaderParameter("If-Range", "Entity tag that the range belongs to; the whole file is sent when it is another."),
-)
 _REFUSALS = (403, 404, 408, 413, 415, 422)
 _STORED = (
     "Answered when the file is checked: its type is found out from the content and compared with its name, images lose "
@@ -151,7 +144,7 @@ OPERATIONS = (
         handler=get_file_content,
         response=bytes,
         response_media_type="application/octet-stream",
-        headers=_READ_HEADERS,
+        headers=READ_HEADERS,
         errors=(206, 304, 416),
     ),
     Operation(
@@ -180,7 +173,7 @@ OPERATIONS = (
         handler=follow_link,
         response=bytes,
         response_media_type="application/octet-stream",
-        headers=_READ_HEADERS,
+        headers=READ_HEADERS,
         errors=(206, 304, 404, 416),
     ),
 )

@@ -24,9 +24,11 @@ from deployments.forms.contracts import (
     UpdateForm,
     ValidateDefinition,
 )
+from deployments.inference.generate_contracts import GeneratedForm, GenerateForm
 from deployments.kit.contract import Contract, Page
 from deployments.kit.engine import definition_schema
 from deployments.kit.errors import NotFound
+from serve_app.edge.localised import LocalisedForms
 from serve_app.edge.operations import IF_MATCH, IF_NONE_MATCH, Access, Exchange, Operation, PageQuery, Reply
 from serve_app.edge.revisions import entity_tag, matches, revision_of
 
@@ -55,6 +57,15 @@ class DiffQuery(Contract):
     base: int | None = Field(
         default=None, alias="from", ge=1, le=2**31 - 1, description="The older version, if not the one before."
     )
+
+
+class LanguageQuery(Contract):
+    """In which language."""
+
+    lang: str | None = Field(default=None, max_length=35, description="A language tag (RFC 5646); the best is taken.")
+
+
+_localised = LocalisedForms()
 
 
 async def create_form(x: Exchange) -> Reply:
@@ -164,6 +175,10 @@ async def validate_definition(x: Exchange) -> Reply:
     return Reply(await x.apis.forms.validate(x.principal, x.body))
 
 
+async def generate_form(x: Exchange) -> Reply:
+    return Reply(await x.apis.inference.generate_form(x.principal, x.body))
+
+
 async def get_definition_schema(x: Exchange) -> Reply:
     content, tag = _definition_schema()
     headers = (("etag", tag), ("cache-control", "public, max-age=3600"))
@@ -179,10 +194,15 @@ def _definition_schema() -> tuple[bytes, str]:
 
 
 async def get_public_form(x: Exchange) -> Reply:
-    form = await x.apis.forms.get_published(x.principal, x.path["slug"])
+    query: LanguageQuery = x.query
+    published = await x.apis.forms.get_published(x.principal, x.path["slug"])
+    if published.open:
+        x.apis.views.count(x.request, x.principal.tenant_id, published.id)
+    form, language = _localised.in_language(published, query.lang, x.header("accept-language"))
     # Settings change without a new version, and whether the form is open without anybody.
     tag = entity_tag(form.version, sha256(form.model_dump_json().encode()).hexdigest()[:16])
-    headers = (("etag", tag), ("cache-control", "public, no-cache"))
+    caching = (("etag", tag), ("cache-control", "public, no-cache"))
+    headers = (*caching, ("content-language", language), ("vary", "Accept-Language"))
     if matches(x.header("if-none-match"), tag):
         return Reply(status=304, headers=headers)
     return Reply(form, headers=headers)
@@ -409,6 +429,22 @@ OPERATIONS = (
         example={"definition": _EXAMPLE["definition"]},
     ),
     Operation(
+        id="generate_form",
+        method="POST",
+        path="/api/v1/forms/generate",
+        summary="Draft a definition from a prompt, without storing it",
+        description="A list of questions, a sentence that names them, or only what the form is about. The definition "
+        "is valid; `notes` say what was assumed and what could not be done. Needs the feature `ai_generation`.",
+        tag="Forms",
+        scope="forms:write",
+        handler=generate_form,
+        request=GenerateForm,
+        max_body="max_form_body",
+        response=GeneratedForm,
+        errors=(503,),
+        example={"prompt": "A feedback form that asks for name, email (required) and a rating from 1 to 5"},
+    ),
+    Operation(
         id="get_definition_schema",
         method="GET",
         path="/api/v1/forms/definition-schema",
@@ -427,9 +463,12 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/public/{tenant}/{slug}",
         summary="A published form, for visitors",
+        description="In the language that `lang` or `Accept-Language` asks for, with no translations left in the "
+        "definition; without either as it was written, with all of them. `Content-Language` tells which one it is.",
         tag="Public",
         scope=Access.PUBLIC,
         handler=get_public_form,
+        query=LanguageQuery,
         response=PublishedForm,
         headers=(IF_NONE_MATCH,),
         errors=(304, 404),

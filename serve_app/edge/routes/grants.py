@@ -1,6 +1,6 @@
 """Who may use a single form."""
 
-from deployments.identity.contracts import FormGrant, PutFormGrant
+from deployments.identity.invitation_contracts import FormGrant, PutFormGrant
 from deployments.kit.contract import Page
 from serve_app.edge.operations import Exchange, Operation, PageQuery, Reply
 

@@ -1,7 +1,6 @@
 """Bringing in a file from another system: the file goes to the object store, a reference to the context."""
 
 import asyncio
-import hashlib
 import re
 from typing import Any, get_args
 
@@ -14,10 +13,9 @@ from deployments.kit.contract import Contract
 from deployments.kit.errors import Fault, Invalid
 from deployments.kit.objects import object_key
 from deployments.kit.problems import faults_of
-from serve_app.edge.errors import RequestTimeout
-from serve_app.edge.multipart import Form, read_form
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Body, Exchange, Operation, Reply
-from serve_app.edge.parsing import idempotency_key, pieces_of
+from serve_app.edge.parsing import idempotency_key
+from serve_app.edge.received import Received, received
 
 _NAME_LENGTH = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -48,11 +46,7 @@ async def start_import(x: Exchange) -> Reply:
     x.principal.require("responses:write")
     key = idempotency_key(x.request)
     file = object_key(x.principal.tenant_id, "imports", uuid_utils.uuid7().hex)
-    try:
-        async with asyncio.timeout(x.settings.upload_deadline_s):
-            upload = await _received(x, file)
-    except TimeoutError:
-        raise RequestTimeout(f"The file did not arrive within {x.settings.upload_deadline_s:g} s.") from None
+    upload = await received(x, file, most_files=2)
     try:
         command = _command(upload, {"file": file, "idempotency_key": key})
         started: StartedImport = await x.apis.imports.start(x.principal, command)
@@ -74,30 +68,7 @@ class StartedJob(Contract):
     job_id: str
 
 
-class _Upload:
-    def __init__(self, form: Form, size: int, sha256: str) -> None:
-        self.form = form
-        self.size = size
-        self.sha256 = sha256
-
-
-async def _received(x: Exchange, file: str) -> _Upload:
-    digest = hashlib.sha256()
-    size = 0
-    async with x.objects.writer(file) as writer:
-
-        async def sink(content: bytes) -> None:
-            nonlocal size
-            size += len(content)
-            digest.update(content)
-            await writer.write(content)
-
-        pieces = pieces_of(x.request, x.settings.max_upload)
-        form = await read_form(x.header("content-type") or "", pieces, "file", sink, most_files=2)
-    return _Upload(form, size, digest.hexdigest())
-
-
-def _command(upload: _Upload, own: dict[str, Any]) -> StartImport:
+def _command(upload: Received, own: dict[str, Any]) -> StartImport:
     form = upload.form
     faults = list(form.faults)
     values: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Invitations to a tenant and to single forms."""
 
-from deployments.identity.contracts import (
+from deployments.identity.contracts import Session
+from deployments.identity.invitation_contracts import (
     AcceptInvitation,
     CreateInvitation,
     FormGrant,
@@ -8,7 +9,6 @@ from deployments.identity.contracts import (
     InvitationDetails,
     JoinForm,
     LookUpInvitation,
-    Session,
 )
 from deployments.kit.contract import Page
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply

@@ -3,6 +3,7 @@
 from deployments.responses.life_contracts import PartialResponse, SavePartial
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Access, Body, Exchange, Operation, Reply
 from serve_app.edge.parsing import idempotency_key
+from serve_app.edge.screening import saved
 
 _PATH = "/api/v1/public/responses/{resume_token}"
 
@@ -12,8 +13,8 @@ async def resume(x: Exchange) -> Reply:
 
 
 async def save(x: Exchange) -> Reply:
-    saved = await x.apis.responses.save_partial(x.principal, x.path["resume_token"], x.body, idempotency_key(x.request))
-    return Reply(saved, headers=(("idempotent-replayed", "true"),) if saved.replayed else ())
+    kept = await saved(x, x.path["resume_token"], x.body, idempotency_key(x.request))
+    return Reply(kept, headers=(("idempotent-replayed", "true"),) if kept.replayed else ())
 
 
 OPERATIONS = (

@@ -24,11 +24,20 @@ async def health(_: Exchange) -> Reply:
     return Reply(b'{"status":"ok"}')
 
 
-async def ready(x: Exchange) -> Reply:
+async def ready(metrics: Metrics, x: Exchange) -> Reply:
     names = list(x.apis.probes)
+    measured = asyncio.create_task(metrics.events.refresh(x.apis.events))
     failures = await asyncio.gather(*(_failure(name, x.apis.probes[name]) for name in names))
+    await measured
     failing = [name for name, failed in zip(names, failures, strict=True) if failed]
-    report = {"status": "unavailable" if failing else "ok", "checked": names, "failing": failing}
+    degraded = metrics.events.degraded
+    report = {
+        "status": "unavailable" if failing else "degraded" if degraded else "ok",
+        "checked": names,
+        "failing": failing,
+        "degraded": degraded,
+        "oldest_unpublished_event_s": metrics.events.oldest_unpublished_s,
+    }
     headers = (("retry-after", "1"),) if failing else ()
     return Reply(orjson.dumps(report), status=503 if failing else 200, headers=headers)
 
@@ -43,7 +52,15 @@ async def _failure(name: str, probe: Probe) -> bool:
     return False
 
 
-async def metrics_text(metrics: Metrics, _: Exchange) -> Reply:
+async def health_cache(metrics: Metrics, x: Exchange) -> Reply:
+    await metrics.caches.refresh(x.apis.caches)
+    return Reply(orjson.dumps(metrics.caches.report()))
+
+
+async def metrics_text(metrics: Metrics, x: Exchange) -> Reply:
+    await metrics.events.refresh(x.apis.events)
+    await metrics.jobs.refresh(x.apis.jobs)
+    await metrics.caches.refresh(x.apis.caches)
     return Reply(metrics.render(), media_type=_TEXT)
 
 
@@ -63,7 +80,18 @@ def platform_operations(
     """The operations that describe and watch the others."""
     own: tuple[Operation, ...] = (
         _own("health", "/health", "Whether the edge runs", health),
-        _own("ready", "/health/ready", "Whether every part can take requests; 503 names those that cannot", ready),
+        _own(
+            "ready",
+            "/health/ready",
+            "Whether requests can be taken: 503 names who cannot; `degraded` names what else does not work",
+            partial(ready, metrics),
+        ),
+        _own(
+            "health_cache",
+            "/health/cache",
+            "What is remembered, and how often it answers",
+            partial(health_cache, metrics),
+        ),
         _own("metrics", "/metrics", "Metrics of this replica", partial(metrics_text, metrics), "text/plain"),
     )
     if settings.docs:

@@ -11,6 +11,7 @@ from deployments.responses.life_contracts import (
     ChangeTags,
     Comment,
     EditResponse,
+    Overriding,
     PutComment,
     PutReview,
     ResponseDiff,
@@ -78,7 +79,8 @@ async def quarantine(x: Exchange) -> Reply:
 
 
 async def release(x: Exchange) -> Reply:
-    return _details(await x.apis.responses.release(x.principal, x.path["response_id"]))
+    override = x.query.override_quotas
+    return _details(await x.apis.responses.release(x.principal, x.path["response_id"], override))
 
 
 async def review(x: Exchange) -> Reply:
@@ -121,7 +123,8 @@ async def list_trash(x: Exchange) -> Reply:
 
 
 async def restore(x: Exchange) -> Reply:
-    return _details(await x.apis.responses.restore(x.principal, x.path["response_id"]))
+    override = x.query.override_quotas
+    return _details(await x.apis.responses.restore(x.principal, x.path["response_id"], override))
 
 
 async def purge(x: Exchange) -> Reply:
@@ -231,6 +234,7 @@ OPERATIONS = (
         tag=_TAG,
         scope=_WRITE,
         handler=release,
+        query=Overriding,
         response=ResponseDetails,
         errors=(403, 409),
     ),
@@ -352,11 +356,13 @@ OPERATIONS = (
         method="POST",
         path=f"{_RESPONSE}/restore",
         summary="Take a response out of the trash",
-        description="It takes a place in the form's limit again.",
+        description="It takes its places in the form's limit and quotas again.",
         tag=_TAG,
         scope=_WRITE,
         handler=restore,
+        query=Overriding,
         response=ResponseDetails,
+        errors=(403, 409),
     ),
     Operation(
         id="purge_response",

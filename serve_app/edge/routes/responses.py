@@ -1,8 +1,7 @@
-"""Taking, reading and exporting responses."""
+"""Taking and reading responses."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from pydantic import Field
@@ -11,7 +10,6 @@ from deployments.kit.contract import Contract, Page
 from deployments.responses.contracts import (
     MAX_LIMIT,
     Changes,
-    ExportResponses,
     ListResponses,
     Receipt,
     Response,
@@ -23,6 +21,7 @@ from deployments.responses.contracts import (
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Access, Body, Exchange, Operation, Reply
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.revisions import entity_tag
+from serve_app.edge.screening import submitted
 
 _REPLAYED = (("idempotent-replayed", "true"),)
 _EXAMPLE = {"answers": {"name": "Ada", "email": "ada@example.com"}, "meta": {}}
@@ -67,46 +66,26 @@ class ChangesQuery(Contract):
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Most entries in the page.")
 
 
-class ExportQuery(SelectionQuery):
-    """Which responses and columns."""
-
-    columns: str | None = Field(
-        default=None,
-        max_length=3000,
-        description="Columns in their order, separated by commas: `side.corn`, or `side` for all of a field.",
-    )
-
-
-class SearchResponses(Contract):
-    """Words to look for in the texts of the answers."""
-
-    query: str = Field(min_length=1, max_length=500)
-    mode: Literal["text"] = "text"
-    filter: dict[str, Any] = Field(default={}, description="`{field: {operator: value}}`, as in the list.")
-    cursor: str | None = Field(default=None, max_length=1024)
-    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
-
-
 async def submit_by_slug(x: Exchange) -> Reply:
     command = SubmitResponse(body=x.body, slug=x.path["slug"], idempotency_key=idempotency_key(x.request))
-    return _receipt(await x.apis.responses.submit(x.principal, command))
+    return _receipt(await submitted(x, command))
 
 
 async def submit(x: Exchange) -> Reply:
     command = SubmitResponse(body=x.body, form_id=x.path["form_id"], idempotency_key=idempotency_key(x.request))
-    return _receipt(await x.apis.responses.submit(x.principal, command))
+    return _receipt(await submitted(x, command))
 
 
-def _receipt(submitted: SubmittedResponse) -> Reply:
+def _receipt(stored: SubmittedResponse) -> Reply:
     document: dict[str, Any] = {
-        "id": submitted.id,
-        "status": submitted.status,
-        "version": submitted.version,
-        "submitted_at": submitted.submitted_at,
+        "id": stored.id,
+        "status": stored.status,
+        "version": stored.version,
+        "submitted_at": stored.submitted_at,
     }
-    if submitted.status == "partial":
-        document |= {"resume_token": submitted.resume_token, "expires_at": submitted.expires_at}
-    headers = _REPLAYED if submitted.replayed else ()
+    if stored.status == "partial":
+        document |= {"resume_token": stored.resume_token, "expires_at": stored.expires_at}
+    headers = _REPLAYED if stored.replayed else ()
     return Reply(orjson.dumps(document, option=orjson.OPT_UTC_Z), headers=headers)
 
 
@@ -114,14 +93,6 @@ async def list_responses(x: Exchange) -> Reply:
     query: ResponsesQuery = x.query
     asked = {**query.model_dump(), "fields": _names(query.fields)}
     wanted = ListResponses(form_id=x.path["form_id"], **asked)
-    return Reply(await x.apis.responses.list_responses(x.principal, wanted))
-
-
-async def search_responses(x: Exchange) -> Reply:
-    body: SearchResponses = x.body
-    wanted = ListResponses(
-        form_id=x.path["form_id"], q=body.query, filter=body.filter, cursor=body.cursor, limit=body.limit
-    )
     return Reply(await x.apis.responses.list_responses(x.principal, wanted))
 
 
@@ -144,26 +115,6 @@ async def delete_response(x: Exchange) -> Reply:
     return Reply()
 
 
-async def export_csv(x: Exchange) -> Reply:
-    form_id, query = x.path["form_id"], x.query
-    wanted = ExportResponses(**{**query.model_dump(), "columns": _names(query.columns)})
-    return Reply(
-        stream=_chunks(x, form_id, wanted),
-        media_type="text/csv; charset=utf-8",
-        headers=(("content-disposition", f'attachment; filename="responses-{form_id}.csv"'),),
-    )
-
-
-async def _chunks(x: Exchange, form_id: str, wanted: ExportResponses) -> AsyncIterator[bytes]:
-    cursor: str | None = None
-    while True:
-        chunk = await x.apis.responses.export_csv(x.principal, form_id, cursor, wanted)
-        yield chunk.content
-        cursor = chunk.next_cursor
-        if cursor is None:
-            return
-
-
 _PUBLIC_SUBMISSION = Operation(
     id="submit_public_response",
     method="POST",
@@ -180,7 +131,7 @@ _PUBLIC_SUBMISSION = Operation(
     response=Receipt,
     status=201,
     headers=(IDEMPOTENCY_KEY,),
-    errors=(403, 404, 409),
+    errors=(401, 403, 404, 409),
     example=_EXAMPLE,
 )
 _SUBMISSION = replace(
@@ -228,19 +179,6 @@ OPERATIONS = (
         response=Page[Response],
     ),
     Operation(
-        id="search_responses",
-        method="POST",
-        path="/api/v1/forms/{form_id}/search",
-        summary="Responses with words in their texts",
-        description="The newest first. All words must be there; `word*` stands for all that begin so.",
-        tag="Responses",
-        scope="responses:read",
-        handler=search_responses,
-        request=SearchResponses,
-        response=Page[Response],
-        example={"query": "late deliver*", "mode": "text"},
-    ),
-    Operation(
         id="list_response_changes",
         method="GET",
         path="/api/v1/forms/{form_id}/responses/changes",
@@ -252,20 +190,6 @@ OPERATIONS = (
         handler=list_changes,
         query=ChangesQuery,
         response=Changes,
-    ),
-    Operation(
-        id="export_responses_csv",
-        method="GET",
-        path="/api/v1/forms/{form_id}/responses.csv",
-        summary="The responses to a form as CSV",
-        description="Streamed, oldest first. A connection that breaks before the end means an incomplete file.",
-        tag="Responses",
-        scope="responses:read",
-        rate="export",
-        handler=export_csv,
-        query=ExportQuery,
-        response=str,
-        response_media_type="text/csv",
     ),
     Operation(
         id="get_response",

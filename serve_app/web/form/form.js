@@ -43,7 +43,26 @@ function keepHost(address) {
 
 // --- Answers: what the controls say, as logic.js takes it ------------------------------------------------------------
 
-const number = (text) => (text === null || text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text));
+const NUMBER = /^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/;
+const THOUSANDS = /^[+-]?\d{1,3},\d{3}$/;
+
+// The digits of each script follow one another from zero.
+function digit(character) {
+  const code = character.codePointAt(0);
+  let zero = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) {
+    zero -= 1;
+  }
+  return (code - zero) % 10;
+}
+
+// As the server reads numbers: digits of any script, either decimal sign, and no guess at what `1,234` is.
+function number(text) {
+  const plain = (text ?? "").trim().replace(/[\u066b\uff0e]/g, ".").replace(/[\u2212\ufe63\uff0d]/g, "-");
+  const written = plain.replace(/\p{Nd}/gu, digit);
+  return NUMBER.test(written) && !THOUSANDS.test(written) && written.length <= 40 ? Number(written.replace(",", ".")) : null;
+}
+
 const truth = (text) => ({ true: true, false: false })[text] ?? null;
 
 function choice(values, name) {
@@ -170,6 +189,7 @@ function progress() {
   const last = place === pages.length - 1;
   byId("next").hidden = last;
   byId("submit").hidden = !last;
+  if (byId("captcha")) byId("captcha").hidden = !last;
   byId("back").hidden = place <= 0;
   const line = byId("progress");
   if (line) {
@@ -181,7 +201,21 @@ function progress() {
   }
 }
 
+// Milliseconds on each page while it could be seen. The server adds nothing to it once `_shown` is empty.
+let since = null;
+
+function clock() {
+  const now = performance.now();
+  if (since !== null) {
+    const spent = JSON.parse(form.elements._timings.value || "{}");
+    spent[current()] = Math.round((spent[current()] || 0) + now - since);
+    form.elements._timings.value = JSON.stringify(spent);
+  }
+  since = document.hidden ? null : now;
+}
+
 function show(id, { remember = true } = {}) {
+  clock();
   form.elements._page.value = id;
   for (const section of all("[data-page]", form)) {
     section.hidden = section.dataset.page !== id;
@@ -296,6 +330,7 @@ function working(now) {
 }
 
 async function ask(step) {
+  clock();
   const body = new URLSearchParams(new FormData(form));
   body.set("_go", step);
   const request = { method: "POST", body, headers: { Accept: "application/json" }, credentials: "omit" };
@@ -327,6 +362,10 @@ async function forward() {
     return;
   }
   working(false);
+  if (step === "submit" && byId("captcha")) {
+    // A token is good for one attempt.
+    (window.turnstile ?? window.hcaptcha ?? window.grecaptcha)?.reset();
+  }
   if (answer?.status === 422 && answer.problems) {
     if (answer.key && answer.key !== form.elements._key.value) {
       form.elements._key.value = answer.key;
@@ -343,6 +382,7 @@ async function forward() {
 }
 
 function submitted(event) {
+  clock();
   const go = event.submitter?.value || "";
   if (/^(add|remove|language):/.test(go)) {
     return;
@@ -351,8 +391,12 @@ function submitted(event) {
   if (busy) {
     return;
   }
+  const drawn = form.querySelector("[data-page]:not([hidden]) .sign .use:enabled");
   if (go === "back") {
     turn(-1);
+  } else if (drawn) {
+    drawn.focus(); // what is drawn is not sent yet
+    announce(drawn.textContent);
   } else {
     forward();
   }
@@ -361,6 +405,8 @@ function submitted(event) {
 // --- Drafts -----------------------------------------------------------------------------------------------------------
 
 const draftName = data && `formstream:${data.form}:${data.version}`;
+// What a captcha adds to the form; no field is called so.
+const CAPTCHA = /^[a-z-]+-response$/;
 let saving = 0;
 let touched = false;
 
@@ -368,9 +414,11 @@ function save() {
   if (!touched) {
     return;
   }
-  const entries = [...new FormData(form)].filter(([name, value]) => !name.startsWith("_") && typeof value === "string");
+  clock();
+  const kept = (name) => !name.startsWith("_") && !CAPTCHA.test(name);
+  const entries = [...new FormData(form)].filter(([name, value]) => kept(name) && typeof value === "string");
   try {
-    localStorage.setItem(draftName, JSON.stringify({ entries, page: current(), resume: form.elements._resume.value, at: Date.now() }));
+    localStorage.setItem(draftName, JSON.stringify({ entries, page: current(), resume: form.elements._resume.value, timings: form.elements._timings.value, at: Date.now() }));
   } catch {
     // A browser that keeps nothing: the page works without drafts.
   }
@@ -397,11 +445,12 @@ function kept() {
 
 function restore(draft) {
   const values = new URLSearchParams(draft.entries);
-  const controls = [...form.elements].filter((control) => control.name && !control.name.startsWith("_") && control.localName !== "button");
+  const asked = (name) => name && !name.startsWith("_") && !CAPTCHA.test(name);
+  const controls = [...form.elements].filter((control) => asked(control.name) && control.localName !== "button");
   const names = new Set(controls.map((control) => control.name));
   if ([...values.keys()].some((name) => !names.has(name))) {
     // Items of a group, or files: the server builds the page that has them.
-    post([...values, ["_page", draft.page], ["_key", form.elements._key.value], ["_resume", draft.resume], ["_go", "show"]]);
+    post([...values, ["_page", draft.page], ["_key", form.elements._key.value], ["_resume", draft.resume], ["_timings", draft.timings || ""], ["_go", "show"]]);
     return false;
   }
   for (const control of controls) {
@@ -413,6 +462,7 @@ function restore(draft) {
     }
   }
   form.elements._resume.value = draft.resume || "";
+  form.elements._timings.value = draft.timings || "";
   touched = true;
   if (path.includes(draft.page) && draft.page !== current()) {
     show(draft.page);
@@ -592,7 +642,13 @@ function uploads(box) {
   const list = box.querySelector(".files");
   const status = box.querySelector(".status");
   const room = () => Number(box.dataset.most) - list.children.length;
-  const full = () => (pick.hidden = room() <= 0);
+  const pad = box.querySelector(".sign");
+  const full = () => {
+    pick.hidden = room() <= 0;
+    if (pad) {
+      pad.hidden = pick.hidden;
+    }
+  };
   const removable = (row, title) => {
     const button = make("button", { type: "button", className: "quiet-button", ariaLabel: say("remove_file", { file: title }) }, "×");
     button.addEventListener("click", () => {
@@ -645,6 +701,50 @@ function uploads(box) {
   });
   all("li", list).forEach((row) => removable(row, row.querySelector("span").textContent));
   full();
+  if (pad) {
+    signing(pad, send);
+  }
+}
+
+// A signature is drawn with whatever points; who has nothing that points chooses a picture.
+function signing(pad, send) {
+  const canvas = pad.querySelector("canvas");
+  const pen = canvas.getContext("2d");
+  const [use, clear] = all("button", pad);
+  const place = (event) => {
+    const seen = canvas.getBoundingClientRect();
+    const scale = canvas.width / seen.width;
+    return [(event.clientX - seen.left) * scale, (event.clientY - seen.top) * scale];
+  };
+  const wipe = () => {
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    use.disabled = clear.disabled = true;
+  };
+  Object.assign(pen, { lineWidth: 3, lineCap: "round", lineJoin: "round", strokeStyle: "#111" });
+  wipe();
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    pen.beginPath();
+    pen.moveTo(...place(event));
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.buttons && canvas.hasPointerCapture(event.pointerId)) {
+      pen.lineTo(...place(event));
+      pen.stroke();
+      use.disabled = clear.disabled = false;
+    }
+  });
+  clear.addEventListener("click", () => {
+    wipe();
+    canvas.scrollIntoView({ block: "nearest" });
+  });
+  use.addEventListener("click", () =>
+    canvas.toBlob((image) => {
+      send(new File([image], "signature.png", { type: "image/png" }));
+      wipe();
+    }),
+  );
 }
 
 function refresh() {
@@ -690,6 +790,9 @@ async function start() {
   touched = touched || "posted" in form.dataset;
   refresh();
   progress();
+  form.elements._shown.value = "";
+  clock();
+  document.addEventListener("visibilitychange", clock);
   form.addEventListener("submit", submitted);
   document.addEventListener("click", follow);
   form.addEventListener("input", (event) => {

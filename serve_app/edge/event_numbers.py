@@ -1,0 +1,55 @@
+"""How the transport of events is, for readiness and the metrics of an edge."""
+
+from collections.abc import Awaitable, Iterable
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from deployments.events.contracts import EventsApi
+from deployments.events.recovery_contracts import EventMeasures
+from serve_app.edge.measured import Measured
+
+
+class EventNumbers(Measured[EventsApi, EventMeasures]):
+    """The numbers of events."""
+
+    asked_s = 2.0
+
+    def ask(self, events: EventsApi) -> Awaitable[EventMeasures]:
+        return events.measure()
+
+    @property
+    def degraded(self) -> list[str]:
+        """The parts that do not work, while requests can be taken."""
+        if self.measures is None:
+            return ["events"]
+        return [part.name for part in self.measures.components if not part.healthy]
+
+    @property
+    def oldest_unpublished_s(self) -> float | None:
+        """The age of the oldest event that is not in the stream; None when it is not known."""
+        return None if self.measures is None else round(self.measures.oldest_unpublished_s, 3)
+
+    def collect(self) -> Iterable[Metric]:
+        healthy = GaugeMetricFamily(
+            "formstream_component_healthy", "Whether a part works, as a worker last saw it.", labels=["component"]
+        )
+        oldest = GaugeMetricFamily(
+            "formstream_events_oldest_unpublished_seconds", "Age of the oldest event that is not in the stream."
+        )
+        pending = GaugeMetricFamily(
+            "formstream_consumer_pending_events", "In the stream, not acknowledged.", labels=["consumer"]
+        )
+        waiting = GaugeMetricFamily(
+            "formstream_consumer_waiting_events", "In the database, for the next attempt.", labels=["consumer"]
+        )
+        dead = GaugeMetricFamily("formstream_consumer_dead_letters", "Given up, and kept.", labels=["consumer"])
+        if self.measures is not None:
+            oldest.add_metric([], self.measures.oldest_unpublished_s)
+            for part in self.measures.components:
+                healthy.add_metric([part.name], part.healthy)
+            for each in self.measures.consumers:
+                pending.add_metric([each.consumer], each.pending)
+                waiting.add_metric([each.consumer], each.waiting)
+                dead.add_metric([each.consumer], each.dead_letters)
+        yield from (healthy, oldest, pending, waiting, dead)

@@ -1,0 +1,55 @@
+"""Credentials read in the edge's own process: a call to another would cost more than everything else about them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from db.errors import DatabaseUnavailable
+from db.session import Database
+from deployments.identity.contracts import TenantProfile
+from deployments.identity.credentials import Credentials
+from deployments.kit.errors import Unavailable
+from deployments.kit.principal import Principal
+from deployments.kit.vault import Vault
+from serve_app.settings import Settings
+
+_CONNECTIONS: Final = 4
+
+
+class EdgeCredentials:
+    """The edge's own view of credentials and tenants; every question has a deadline. Raises Unavailable when the
+    database does not answer in time."""
+
+    def __init__(self, settings: Settings, deadline_s: float) -> None:
+        self._database = Database(settings.database().model_copy(update={"pool_size": _CONNECTIONS}))
+        self._credentials = Credentials(self._database, settings.identity(), Vault(settings.secret()))
+        self._deadline_s = deadline_s
+
+    async def authenticate(self, credential: str) -> Principal:
+        """See CredentialsApi."""
+        async with self._asking():
+            return await self._credentials.authenticate(credential)
+
+    async def find_tenant(self, tenant_id: str) -> TenantProfile | None:
+        """See CredentialsApi."""
+        async with self._asking():
+            return await self._credentials.find_tenant(tenant_id)
+
+    async def find_tenant_by_host(self, host: str) -> TenantProfile | None:
+        """See CredentialsApi."""
+        async with self._asking():
+            return await self._credentials.find_tenant_by_host(host)
+
+    async def stop(self) -> None:
+        """Write what waits and close the connections."""
+        await self._credentials.close()
+        await self._database.close()
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                yield
+        except (DatabaseUnavailable, TimeoutError) as error:
+            raise Unavailable("the database is not available at the moment", retry_after=1.0) from error
