@@ -1,0 +1,70 @@
+"""Seconds and bytes of a report on 10,000 responses to a form as large as a survey, as its job makes it, by language.
+
+`python -m benchmarks.reports [--responses 10000] [--fields 60] [--runs 5]`
+
+The figures are counted by this program from answers of its own; what counting them costs the platform is measured
+elsewhere.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import describe
+from deployments.analytics.contracts import FormMetrics
+from deployments.reports.document import Look, results
+from deployments.reports.typesetting import typeset
+from deployments.reports.wording import LANGUAGES, Wording
+from tests.deployments.reports.figures import TEXTS, metrics, series
+
+_SECTIONS = ("overview", "series", "pages", "summaries", "fields")
+
+
+def _survey(language: str, responses: int, fields: int) -> FormMetrics:
+    """Figures of a form with so many fields of all kinds."""
+    figures = metrics(language, responses)
+    kinds = figures.fields
+    many = [
+        kinds[n % len(kinds)].model_copy(update={"field": f"f{n}", "title": f"{n + 1}. {kinds[n % len(kinds)].title}"})
+        for n in range(fields)
+    ]
+    return figures.model_copy(update={"fields": many})
+
+
+async def _measure(language: str, responses: int, fields: int, runs: int, folder: Path) -> str:
+    figures, seconds, digests = _survey(language, responses, fields), [], set()
+    content = b""
+    for _ in range(runs):
+        started = time.perf_counter()
+        wording, look = Wording(language), Look(TEXTS[language]["tenant"], "#0b7a75")
+        data = results(
+            figures, series(), [], title=TEXTS[language]["title"], look=look, wording=wording, sections=_SECTIONS
+        )
+        content = await typeset("results", data, figures.as_of)
+        await asyncio.to_thread((folder / f"{language}.pdf").write_bytes, content)
+        seconds.append(time.perf_counter() - started)
+        digests.add(hashlib.sha256(content).hexdigest())
+    same = "the same bytes" if len(digests) == 1 else "OTHER BYTES"
+    return f"{language}: {median(seconds):.2f} s (most {max(seconds):.2f}), {len(content):,} bytes, {same} each time"
+
+
+async def main(responses: int, fields: int, runs: int) -> None:
+    """Print a line for each language."""
+    print(describe())
+    print(f"{responses:,} responses, {fields} fields, {runs} runs")
+    with TemporaryDirectory() as folder:
+        for language in LANGUAGES:
+            print(await _measure(language, responses, fields, runs, Path(folder)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--responses", type=int, default=10_000)
+    parser.add_argument("--fields", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    asyncio.run(main(given.responses, given.fields, given.runs))
