@@ -1,0 +1,4 @@
+import os
+
+# As `serve_app` does, for tests of what lies below it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -73,6 +73,11 @@ class Page:
         """Type into what has the focus."""
         await self.command("Input.insertText", text=text)
 
+    async def click(self, x: float, y: float) -> None:
+        """Click with the mouse at a point of the screen, whatever frame is there."""
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     async def screen(self, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Be a screen of this size, as a phone is where it is narrow."""
         mobile = width < 600
@@ -130,15 +135,16 @@ class ProtocolError(Exception):
 
 
 @asynccontextmanager
-async def chromium(folder: Path, *, language: str = "en-US") -> AsyncIterator[Page]:
-    """A tab of a browser with a profile of its own in `folder`."""
+async def chromium(folder: Path, *options: str, language: str = "en-US") -> AsyncIterator[Page]:
+    """A tab of a browser with a profile of its own in `folder`, started with these options, too."""
     program = next((path for name in _NAMES if (path := shutil.which(name))), None)
     assert program is not None, f"this test needs a browser: one of {', '.join(_NAMES)}"
     process = await asyncio.create_subprocess_exec(
         program,
         # Inside a container there is neither a sandbox to be had nor much shared memory.
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
-        *("--remote-debugging-port=0", f"--user-data-dir={folder}", f"--accept-lang={language}", "about:blank"),
+        *("--remote-debugging-port=0", f"--user-data-dir={folder}", f"--accept-lang={language}"),
+        *(*options, "about:blank"),
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

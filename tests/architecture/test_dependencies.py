@@ -15,12 +15,15 @@ DISTRIBUTIONS = {
     "argon2": "argon2-cffi",
     "grpc": "ray",  # the transport of Ray Serve's handles, whose failures have its types
     "jwt": "pyjwt",
+    "linkify_it": "linkify-it-py",
     "magic": "python-magic",
     "nats": "nats-py",
     "PIL": "pillow",
     "python_multipart": "python-multipart",
     "pydantic_core": "pydantic",
     "re2": "google-re2",
+    "sklearn": "scikit-learn",
+    "text_to_num": "text2num",
     "yaml": "pyyaml",
 }
 

@@ -21,8 +21,9 @@ PAGES = sorted([README, *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glo
 
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 CALL = re.compile(r"curl (?P<words>(?:\\\n|'[^']*'|\"[^\"]*\"|[^'\"|\n)])*)")
-ADDRESS = re.compile(r"\$api/(?P<path>[\w$/.-]+)")
-DATA = re.compile(r"-d '([^']*)'")
+BASES = {"api": "/api/v1", "analytics": "/api/v2/analytics"}
+ADDRESS = re.compile(rf"\$(?P<base>{'|'.join(BASES)})/(?P<path>[\w$/.-]+)")
+DATA = re.compile(r"-d ((?:'[^']*'|\$\w+)+)")
 FIELD = re.compile(r"-F (\w+)=('[^']*'|\S+)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
@@ -36,7 +37,7 @@ def _calls(page: Path) -> list[str]:
 def _operation(words: str) -> Operation:
     address = ADDRESS.search(words)
     assert address is not None, words
-    path = f"/api/v1/{address['path']}"
+    path = f"{BASES[address['base']]}/{address['path']}"
     explicit = re.search(r"-X (\w+)", words)
     sends = "-d '" in words or "-F " in words
     method = explicit[1] if explicit else "POST" if sends else "GET"
@@ -49,7 +50,7 @@ def _operation(words: str) -> Operation:
 
 def _bodies(page: Path) -> list[tuple[Operation, Any]]:
     return [
-        (_operation(words), json.loads(data[1]))
+        (_operation(words), json.loads(data[1].replace("'", "")))
         for words in _calls(page)
         if ADDRESS.search(words) and (data := DATA.search(words))
     ]

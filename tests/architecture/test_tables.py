@@ -10,6 +10,9 @@ TABLES = sorted(SQLModel.metadata.tables.values(), key=lambda table: table.name)
 WITHOUT_TENANT = {
     "tenant": "is the tenant itself",
     "lease": "duties of the platform, which work for all tenants",
+    "stream_state": "the one stream that carries the events of all tenants",
+    "component_state": "parts of the platform",
+    "job_tally": "sums over all tenants, for the metrics",
 }
 
 # Credentials are looked up before anybody knows whose they are; all are hashes of random secrets, so a

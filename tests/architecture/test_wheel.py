@@ -14,6 +14,12 @@ WHEEL = project()["tool"]["hatch"]["build"]["targets"]["wheel"]
 READ_AT_RUN_TIME = {
     "db/migrations/script.py.mako",
     "deployments/forms/templates/contact.json",
+    "deployments/models/extraction/gazetteer.txt.xz",
+    "deployments/models/extraction/tagger.md",
+    "deployments/models/extraction/tagger.onnx",
+    "deployments/models/heads/builtin/language/card.md",
+    "deployments/models/heads/builtin/spam/record.json",
+    "deployments/models/heads/builtin/spam/spam.onnx",
     "deployments/notifications/templates/response_notification.txt.j2",
     "deployments/notifications/templates/de/invitation.txt.j2",
     "serve_app/embedded.yaml",

@@ -1,12 +1,16 @@
 """T4, T5: identity's queries see one tenant, and lose races quietly."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
 
+from db.models.forms import Form
+from db.models.grants import FormGrant
 from db.models.identity import ApiKey, RefreshToken, Tenant, User
-from db.repositories.credentials import ApiKeyRepository, CredentialDirectory, Holder, RefreshTokenRepository
+from db.repositories.credentials import ApiKeyRepository, CredentialDirectory, RefreshTokenRepository
+from db.repositories.holders import SessionHolder, key_holder_in_any_tenant, session_holder
 from db.repositories.tenants import TenantDirectory, TenantRepository
 from db.repositories.users import UserRepository
 from db.session import Database
@@ -45,6 +49,27 @@ def make_key(tenant_id: str, key_id: str, created_by: str = "usr_1") -> ApiKey:
         prefix="fsk_12345678",
         created_by=created_by,
         created_at=NOW,
+    )
+
+
+def make_form(tenant_id: str, form_id: str, deleted_at: datetime | None) -> Form:
+    return Form(
+        tenant_id=tenant_id,
+        id=form_id,
+        slug=form_id,
+        title="F",
+        definition={},
+        settings={},
+        created_by="usr_1",
+        created_at=NOW,
+        updated_at=NOW,
+        deleted_at=deleted_at,
+    )
+
+
+def make_grant(tenant_id: str, form_id: str, user_id: str) -> FormGrant:
+    return FormGrant(
+        tenant_id=tenant_id, form_id=form_id, user_id=user_id, role="editor", granted_by="usr_1", created_at=NOW
     )
 
 
@@ -102,12 +127,21 @@ async def test_every_query_stays_in_its_tenant(two_tenants: Database) -> None:
         assert sorted(revoked, key=str) == [("acme", NOW), ("other", None)]
 
 
-async def test_a_holder_is_found_in_one_query(two_tenants: Database) -> None:
-    async with two_tenants.read("acme") as unit:
-        links = RefreshTokenRepository(unit.session, "acme")
-        assert await links.find_holder("usr_1", "fam_1") == Holder("active", "active", "owner", True)
-        assert await links.find_holder("usr_1", "fam_2") == Holder("active", "active", "owner", False)
-        assert await links.find_holder("usr_2", "fam_1") is None
+async def test_the_holder_of_a_session_is_found_with_the_forms_that_were_granted(two_tenants: Database) -> None:
+    async with two_tenants.write("acme") as unit:
+        for form_id, deleted_at in (("frm_1", None), ("frm_2", NOW)):
+            unit.session.add(make_form("acme", form_id, deleted_at=deleted_at))
+            await unit.session.flush()
+            unit.session.add(make_grant("acme", form_id, "usr_1"))
+
+    async def holder(user_id: str, family_id: str) -> SessionHolder | None:
+        ask = partial(session_holder, tenant_id="acme", user_id=user_id, family_id=family_id)
+        return await two_tenants.view(ask, "acme")
+
+    grants = {"frm_1": "editor"}
+    assert await holder("usr_1", "fam_1") == SessionHolder("active", "active", "owner", True, grants)
+    assert await holder("usr_1", "fam_2") == SessionHolder("active", "active", "owner", False, grants)
+    assert await holder("usr_2", "fam_1") is None
 
 
 async def test_a_revoked_family_is_not_alive(two_tenants: Database) -> None:
@@ -115,9 +149,15 @@ async def test_a_revoked_family_is_not_alive(two_tenants: Database) -> None:
         links = RefreshTokenRepository(unit.session, "acme")
         links.add(make_link("acme", "rft_2"))
         await links.revoke_family("fam_1", NOW)
-    async with two_tenants.read("acme") as unit:
-        holder = await RefreshTokenRepository(unit.session, "acme").find_holder("usr_1", "fam_1")
-        assert holder == Holder("active", "active", "owner", False)
+    ask = partial(session_holder, tenant_id="acme", user_id="usr_1", family_id="fam_1")
+    assert await two_tenants.view(ask, "acme") == SessionHolder("active", "active", "owner", False, {})
+
+
+async def test_a_view_of_a_tenant_shows_nothing_of_another(two_tenants: Database) -> None:
+    """T5: where the database enforces it, the question may be as wrong as it likes."""
+    ask = partial(session_holder, tenant_id="other", user_id="usr_1", family_id="fam_1")
+    found = await two_tenants.view(ask, "acme")
+    assert (found is None) is not two_tenants.is_sqlite
 
 
 async def test_a_key_is_found_with_its_creator_of_the_same_tenant(two_tenants: Database) -> None:
@@ -125,16 +165,17 @@ async def test_a_key_is_found_with_its_creator_of_the_same_tenant(two_tenants: D
         await UserRepository(unit.session, "acme").add(make_user("acme", "usr_2", "b@example.com"))
     async with two_tenants.write("other") as unit:
         ApiKeyRepository(unit.session, "other").add(make_key("other", "key_2", created_by="usr_2"))
+    own, foreign, nothing = [
+        await two_tenants.view(partial(key_holder_in_any_tenant, key_hash=key_hash))
+        for key_hash in ("hash of acme key_1", "hash of other key_2", "hash of nothing")
+    ]
+    assert own is not None
+    assert foreign is not None
+    assert (own.tenant_id, own.creator_role, own.creator_status) == ("acme", "owner", "active")
+    assert (foreign.tenant_id, foreign.creator_role, foreign.creator_status) == ("other", None, None)
+    assert nothing is None
     async with two_tenants.unscoped_read() as unit:
-        directory = CredentialDirectory(unit.session)
-        own = await directory.find_api_key_in_any_tenant("hash of acme key_1")
-        foreign = await directory.find_api_key_in_any_tenant("hash of other key_2")
-        assert own is not None
-        assert foreign is not None
-        assert (own.key.tenant_id, own.creator_role, own.creator_status) == ("acme", "owner", "active")
-        assert (foreign.key.tenant_id, foreign.creator_role, foreign.creator_status) == ("other", None, None)
-        assert await directory.find_api_key_in_any_tenant("hash of nothing") is None
-        link = await directory.find_refresh_token_in_any_tenant("hash of other rft_1")
+        link = await CredentialDirectory(unit.session).find_refresh_token_in_any_tenant("hash of other rft_1")
         assert link is not None
         assert link.tenant_id == "other"
 

@@ -47,7 +47,7 @@ async def test_every_table_is_protected_by_forced_row_level_security(
         )
         found = {name: (forced, set(policies)) for name, forced, policies in rows}
     await engine.dispose()
-    of_the_platform = {"lease"}
+    of_the_platform = {"lease", "stream_state", "component_state", "job_tally"}
     assert found.pop("alembic_version") == (False, set())
     for name in of_the_platform:
         assert found.pop(name) == (True, {"system_access"})

@@ -27,7 +27,7 @@ async def add(database: Database, tenant_id: str, *event_ids: str, age_s: float 
 
 
 async def unpublished(database: Database, limit: int = 10) -> list[tuple[str, str]]:
-    return [event.key for event in await database.view(partial(outbox.unpublished, limit=limit))]
+    return [event.key for event in (await database.view(partial(outbox.unpublished, limit=limit))).events]
 
 
 async def test_unpublished_events_of_all_tenants_come_by_id(database: Database) -> None:
@@ -35,6 +35,24 @@ async def test_unpublished_events_of_all_tenants_come_by_id(database: Database) 
     await add(database, "acme", "evt_3", "evt_1")
     assert await unpublished(database) == [("acme", "evt_1"), ("globex", "evt_2"), ("acme", "evt_3")]
     assert await unpublished(database, 2) == [("acme", "evt_1"), ("globex", "evt_2")]
+
+
+async def test_a_tenant_that_queues_much_gets_its_share_and_no_more(database: Database) -> None:
+    """T6: what another queued later goes with the next batch; of many tenants some go now and the others next."""
+    await add(database, "noisy", *(f"evt_{number:02}" for number in range(10)))
+    await add(database, "quiet", "evt_50")
+    assert await unpublished(database, 4) == [("noisy", "evt_00"), ("noisy", "evt_01"), ("quiet", "evt_50")]
+    assert [key for _, key in await unpublished(database, 30)] == [f"evt_{number:02}" for number in (*range(10), 50)]
+    await add(database, "ulme", "evt_60")
+    found, after = [], ""
+    for more in (True, True):
+        batch = await database.view(partial(outbox.unpublished, limit=2, after=after))
+        found.append([event.key for event in batch.events])
+        assert batch.more is more
+        after = batch.after
+    assert found == [[("noisy", "evt_00"), ("quiet", "evt_50")], [("ulme", "evt_60")]]
+    assert after == ""
+    assert not (await database.view(partial(outbox.unpublished, limit=40))).more
 
 
 async def test_marking_takes_exactly_the_named_events_out(database: Database) -> None:

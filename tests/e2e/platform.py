@@ -16,6 +16,8 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from tests.plain_http import TRUSTS_NOBODY
+
 ROOT = Path(__file__).parents[2]
 _READY_S = 240.0
 
@@ -122,7 +124,7 @@ class Platform:
 
     def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, **options)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, verify=TRUSTS_NOBODY, **options)
 
     async def sign_up(self, tenant: str) -> httpx.AsyncClient:
         """A new tenant without limits, and a client that may do everything in it."""

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from db.session import Database
 from eventing.connection import connect
+from eventing.errors import DeclarationRejected
 from eventing.events.envelope import Event, Origin
 from eventing.events.forms import FormDeleted
 from eventing.outbox import record
@@ -40,10 +41,18 @@ async def empty_stream(url: str, **changes: Any) -> AsyncIterator[Transport]:
     try:
         with suppress(NotFoundError):
             await client.jetstream().delete_stream(EVENTS)
-        await ensure_stream(client.jetstream(), settings)
+        # The server may still be removing the folder of the one before.
+        await eventually(lambda: _is_declared(client, settings))
         yield Transport(client, settings)
     finally:
         await client.close()
+
+
+async def _is_declared(client: NatsClient, settings: EventingSettings) -> bool:
+    with suppress(DeclarationRejected):
+        await ensure_stream(client.jetstream(), settings)
+        return True
+    return False
 
 
 @asynccontextmanager

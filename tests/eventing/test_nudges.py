@@ -9,6 +9,7 @@ from db.session import Database
 from eventing.connection import connect
 from eventing.jobs import JobSpec, enqueue
 from eventing.nudges import Nudges
+from eventing.subjects import change_topic
 from tests.eventing.harness import Transport, empty_stream, record_facts
 
 
@@ -57,6 +58,25 @@ async def test_a_commit_wakes_other_processes(database: Database, nats_server: s
         await close(there, theirs)
 
 
+async def test_what_changed_is_told_to_other_processes_only(database: Database, nats_server: str) -> None:
+    """C2: a commit that changes a form tells every other process whose it was; who committed knows it already."""
+    async with empty_stream(nats_server) as transport:
+        mine: list[frozenset[str]] = []
+        here = Nudges(database, transport.client, mine.append)
+        await here.start()
+        there = Database(database.settings)
+        told: asyncio.Queue[frozenset[str]] = asyncio.Queue()
+        theirs = Nudges(there, await connect(transport.settings, "other"), told.put_nowait)
+        await theirs.start()
+        await theirs._client.flush()
+        await record_facts(database, "acme", "frm_1")
+        assert await asyncio.wait_for(told.get(), 10) == {change_topic("form", "acme")}
+        await transport.client.flush()
+        assert mine == []
+        await here.stop()
+        await close(there, theirs)
+
+
 async def test_many_commits_make_few_messages(database: Database, nats_server: str) -> None:
     """A burst of commits costs other processes a handful of messages, and the last commit is told."""
     async with empty_stream(nats_server) as transport:
@@ -79,7 +99,7 @@ async def test_a_lost_nudge_is_only_logged(database: Database, nats_server: str)
     async with empty_stream(nats_server) as transport:
         nudges = Nudges(database, transport.client)
 
-        async def refuse(_subject: str) -> None:
+        async def refuse(*_message: object) -> None:
             raise ConnectionError("broken pipe")
 
         transport.client.publish = refuse  # type: ignore[assignment]
@@ -87,7 +107,10 @@ async def test_a_lost_nudge_is_only_logged(database: Database, nats_server: str)
             await record_facts(database, "acme", "frm_1")
             assert nudges._sender is not None
             await asyncio.wait({nudges._sender}, timeout=10)
-        assert [(entry["event"], entry["topic"]) for entry in logs] == [("nudge not sent", "events")]
+        assert [(entry["event"], entry["subject"]) for entry in logs] == [
+            ("nudge not sent", "nudge.changed"),
+            ("nudge not sent", "nudge.relay"),
+        ]
         await nudges.stop()
 
 

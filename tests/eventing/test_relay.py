@@ -58,6 +58,7 @@ async def test_publishes_committed_events_with_cloudevents_headers(database: Dat
             "ce-specversion": "1.0",
             "ce-time": event.timestamp.isoformat(),
             "traceparent": trace,
+            "ce-traceparent": trace,
         }
         assert {name: message.headers.get(name) for name in expected} == expected
         assert relay.published == 1
@@ -148,7 +149,8 @@ async def test_two_leaders_are_harmless(database: Database, nats_server: str) ->
     async with empty_stream(nats_server) as transport:
         await record_facts(database, "acme", *(f"frm_{n}" for n in range(200)))
         relays = [Relay(database, transport.client, transport.settings) for _ in range(2)]
-        await asyncio.gather(*(relay._publish_batch() for relay in relays))
+        while any(taken.more for taken in await asyncio.gather(*(relay._publish_batch() for relay in relays))):
+            pass
         assert await transport.stored() == 200
         assert await all_published(database)
 
@@ -184,7 +186,8 @@ async def _restarted(server: EmbeddedServer, pid: int) -> bool:
     return server.pid not in (None, pid)
 
 
-async def test_a_lost_stream_is_declared_again(database: Database, nats_server: str) -> None:
+async def test_a_lost_stream_is_declared_and_filled_again(database: Database, nats_server: str) -> None:
+    """E5: what was published to it goes before what is new."""
     async with empty_stream(nats_server) as transport:
         relay = Relay(database, transport.client, transport.settings)
         async with running(relay):
@@ -193,7 +196,9 @@ async def test_a_lost_stream_is_declared_again(database: Database, nats_server: 
             await transport.client.jetstream().delete_stream("EVENTS")
             await record_facts(database, "acme", "frm_2")
             await eventually(lambda: all_published(database))
-        assert await transport.stored() == 1
+        ids = [Event.decode(message.data).entity_id for message in await read_stream(transport, 2)]
+        assert ids == ["frm_1", "frm_2"]
+        assert (await transport.stored(), relay.restored) == (2, 1)
 
 
 async def test_shows_how_long_the_oldest_event_waits(database: Database, nats_server: str) -> None:

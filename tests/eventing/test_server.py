@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pickle
+import resource
 import select
 import signal
 import socket
@@ -18,10 +19,13 @@ import nats.errors
 import psutil
 import pytest
 from nats.aio.client import Client as NatsClient
+from nats.js import JetStreamContext
 
 import eventing.errors
+import eventing.server
 from eventing.errors import EventingError, PortTaken, ServerFailed, StoreInUse, StoreUnusable
-from eventing.server import EmbeddedServer, find_binary
+from eventing.server import EmbeddedServer, _has_room, find_binary
+from tests.eventing.harness import eventually, is_true
 
 SUPERVISOR = """
 import sys, threading
@@ -290,3 +294,59 @@ def test_every_failure_survives_pickling(kind: type[EventingError]) -> None:
     assert type(copy) is kind
     assert str(copy) == "one clear sentence"
     assert kind.__module__ == eventing.errors.__name__
+
+
+class TestFullDisk:
+    async def test_a_frozen_server_is_started_anew_when_there_is_room(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """E7, fault 10: what was acknowledged is there, and what comes next is taken, without hands."""
+        room = threading.Event()
+        asked = threading.Event()
+
+        def has_room(_folder: Path) -> bool:
+            asked.set()
+            return room.is_set()
+
+        monkeypatch.setattr(eventing.server, "_has_room", has_room)
+        monkeypatch.setattr(eventing.server, "_CHECK_S", 0.1)
+        with EmbeddedServer(tmp_path / "store") as server:
+            client = await nats.connect(server.url)
+            js = client.jetstream(timeout=0.5)
+            await js.add_stream(name="KEPT", subjects=["kept"])
+            frozen = running_pid(server)
+            # Of this process only, so the next one has room; a file system of this size needs an administrator.
+            resource.prlimit(frozen, resource.RLIMIT_FSIZE, (300_000, 300_000))
+            taken = await _fill(js)
+            assert 0 < taken < 100
+            assert await asyncio.to_thread(asked.wait, 10)
+            assert "file too large" in server.trouble
+            assert (running_pid(server), server.restarts) == (frozen, 0)
+            room.set()
+            await eventually(lambda: is_true(lambda: server.restarts == 1 and not server.trouble))
+            await eventually(lambda: _is_taken(js))
+            assert len(await stored(server.url)) > taken
+            await client.close()
+
+    def test_room_is_asked_of_the_file_system(self, tmp_path: Path) -> None:
+        assert _has_room(tmp_path)
+        assert not _has_room(Path("/proc"))
+        assert not _has_room(tmp_path / "nowhere")
+
+
+async def _fill(js: JetStreamContext) -> int:
+    """Publish until it is not acknowledged any more; how many were."""
+    for taken in range(100):
+        try:
+            await js.publish("kept", b"x" * 50_000)
+        except nats.errors.TimeoutError:
+            return taken
+    return 100
+
+
+async def _is_taken(js: JetStreamContext) -> bool:
+    try:
+        await js.publish("kept", b"next")
+    except nats.errors.Error:
+        return False
+    return True

@@ -14,8 +14,18 @@ from eventing.connection import close, connect
 from eventing.errors import ConnectFailed, DeclarationRejected
 from eventing.server import EmbeddedServer
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream, events_stream, purge_tenant
-from eventing.subjects import event_subject
+from eventing.streams import (
+    EVENTS,
+    ConsumerSpec,
+    ensure_consumer,
+    ensure_stream,
+    events_stream,
+    forget_events,
+    is_consumed,
+    last_message,
+    purge_tenant,
+)
+from eventing.subjects import event_filter, event_subject
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +212,45 @@ def test_the_default_stream_fits_the_default_server(tmp_path: Path) -> None:
 
     with EmbeddedServer(tmp_path) as server:
         asyncio.run(declare(server.url))
+
+
+class TestForgetting:
+    async def test_takes_messages_of_some_types_that_everybody_has_read(
+        self, js: JetStreamContext, settings: EventingSettings
+    ) -> None:
+        """R8: not those that came later, nor other tenants', and a consumer that leaves some out is no hindrance."""
+        client = await connect(settings, "forget")
+        try:
+            assert await last_message(client, 5.0) == 0
+            assert await is_consumed(client, 7, 5.0)
+            await ensure_stream(js, settings)
+            slow = ConsumerSpec("slow", (event_filter("response.submitted"),))
+            await ensure_consumer(js, slow)
+            await ensure_consumer(js, ConsumerSpec("other", (event_filter("form.created"),)))
+            for tenant_id, name in (("acme", "response.submitted"), ("acme-2", "response.submitted")) * 2:
+                await js.publish(event_subject(tenant_id, name), b"{}")
+            last = await last_message(client, 5.0)
+            assert last == 4
+            await js.publish(event_subject("acme", "response.submitted"), b"{}")
+            await js.publish(event_subject("acme", "response.deleted"), b"{}")
+            assert not await is_consumed(client, last, 5.0)
+            subscription = await js.pull_subscribe_bind("slow", EVENTS)
+            for message in await subscription.fetch(3, timeout=5):
+                await message.ack_sync()
+            assert not await is_consumed(client, last, 5.0)
+            for message in await subscription.fetch(1, timeout=5):
+                await message.ack_sync()
+            assert await is_consumed(client, last, 5.0)
+            assert await forget_events(client, "acme", ["response.submitted"], last, 5.0) == 2
+            assert await forget_events(client, "acme", ["response.submitted"], last, 5.0) == 0
+            assert (await js.stream_info(EVENTS)).state.messages == 4
+        finally:
+            await close(client)
+        with pytest.raises(ConnectFailed):
+            await forget_events(client, "acme", ["response.submitted"], 1, 1.0)
+        for ask in (last_message(client, 1.0), is_consumed(client, 1, 1.0)):
+            with pytest.raises(ConnectFailed):
+                await ask
 
 
 class TestPurge:

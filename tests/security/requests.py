@@ -9,6 +9,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 Document = Mapping[str, Any]
 
+QUERY = {"seconds": "0.05", "row": "name", "column": "score"}
+"""Parameters without which an answer would have no end, or no subject."""
+
 # The first one that fits stands for every text that a schema describes.
 _TEXTS = (
     *("a-name", "someone@example.com", "https://example.com/hook", "2030-01-01T00:00:00Z", "correct horse battery"),
@@ -31,6 +34,7 @@ class Described:
     parameters: tuple[str, ...]
     body: Any
     headers: Mapping[str, str]
+    query: Mapping[str, str]
     form: bool
 
     async def send(self, client: httpx.AsyncClient, ids: Mapping[str, str], **options: Any) -> httpx.Response:
@@ -39,6 +43,7 @@ class Described:
         for name in self.parameters:
             path = path.replace(f"{{{name}}}", ids[name])
         options["headers"] = {**self.headers, **options.get("headers", {})}
+        options["params"] = {**self.query, **options.get("params", {})}
         if self.form:
             return await client.request(self.method, path, data={"field": "a-name"}, files={"file": b"x"}, **options)
         return await client.request(self.method, path, json=self.body, **options)
@@ -57,6 +62,7 @@ def described(document: Document) -> Iterator[Described]:
                 parameters=tuple(p["name"] for p in operation["parameters"] if p["in"] == "path"),
                 body=_body(operation, document),
                 headers=_headers(operation),
+                query=_query(operation, document),
                 form="multipart/form-data" in _content(operation),
             )
 
@@ -64,6 +70,12 @@ def described(document: Document) -> Iterator[Described]:
 def _content(operation: Mapping[str, Any]) -> Mapping[str, Any]:
     content: Mapping[str, Any] = operation.get("requestBody", {}).get("content", {})
     return content
+
+
+def _query(operation: Mapping[str, Any], document: Document) -> Mapping[str, str]:
+    asked = [p for p in operation["parameters"] if p["in"] == "query"]
+    required = {p["name"]: str(_value(p["schema"], document)) for p in asked if p.get("required")}
+    return required | {p["name"]: QUERY[p["name"]] for p in asked if p["name"] in QUERY}
 
 
 def _headers(operation: Mapping[str, Any]) -> Mapping[str, str]:

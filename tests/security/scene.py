@@ -5,15 +5,25 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+from sqlalchemy import select
+from sqlmodel import col
 
+from db.models.events import DeadLetter, Event
 from db.session import Database
-from db.types import utc_now
+from db.types import new_id, utc_now
+from deployments.exports.making import MakeExport
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens, Claims
+from deployments.kit.links import Links
+from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
+from deployments.reports.places import report_folder
+from deployments.reports.service import finish
+from deployments.responses.deployment import Responses
 from tests.deployments.files.scene import ask_for_files, send
 from tests.deployments.files.test_uploads import begin
+from tests.deployments.tenancy.population import attempt
 from tests.serve_app.one_process import OneProcess
 
 PASSWORD = "correct horse battery"
@@ -42,7 +52,17 @@ class Scene:
             *("/api/v1/api-keys", "/api/v1/webhooks", hook, f"{hook}/deliveries", "/api/v1/jobs", "/api/v1/audit"),
             *("/api/v1/tenants/acme", "/api/v1/tenants/acme/exports", "/api/v1/sso/connections"),
             *("/api/v1/invitations", "/api/v1/templates", f"{form}/draft"),
-            "/api/v1/invitations",
+            *("/api/v1/dead-letters", "/api/v1/waiting-events"),
+            *("/api/v1/invitations", f"{form}/exports"),
+            *("/api/v1/mail-templates/response_notification", "/api/v1/mail-templates/response_notification/de"),
+            *("/api/v2/analytics/queries", f"/api/v2/analytics/queries/{self.ids['query_id']}"),
+            *("/api/v1/snippets", f"/api/v1/summaries/{self.ids['summary_id']}"),
+            *("/api/v1/suppressions", "/api/v1/mail-branding", f"{form}/mailings"),
+            *("/api/v1/ai/models", f"/api/v1/ai/models/{self.ids['model_id']}"),
+            *("/api/v1/reports", "/api/v1/report-schedules", f"/api/v1/reports/{self.ids['report']}"),
+            *("/api/v1/queues", "/api/v1/schedules", f"/api/v1/schedules/{self.ids['schedule_id']}"),
+            *("/api/v1/classifiers", f"/api/v1/classifiers/{self.ids['classifier_id']}/versions"),
+            f"/api/v2/analytics/forms/{self.ids['form_id']}/alarms",
             *(f"{form}/responses/trash", f"{form}/responses/tags", f"/api/v1/responses/{self.ids['response_id']}"),
         )
         answers = [await self.owner.get(path) for path in paths]
@@ -55,6 +75,14 @@ async def stage(platform: OneProcess) -> Scene:
     owner, stranger = await platform.sign_up(), await platform.sign_up("other")
     ids = await furnish(owner, "acme", CANARY)
     ids |= await _files(owner, ids["form_id"], CANARY)
+    ids["letter_id"] = await _dead_letter(platform, CANARY)
+    await _make_export(platform, ids["export"])
+    links = Links(platform.settings.exports().signing_key.get_secret_value(), "export", "exp")
+    until = utc_now() + timedelta(days=1)
+    ids["export_link"] = links.link("acme", ids["export"], until)
+    report_links = platform.settings.reports().links()
+    ids["report_link"] = report_links.link("acme", ids["report"], until)
+    await _make_report(platform, ids["report"], ids["form_id"])
     anybody = platform.client()
     session = await _session(anybody, "viewer")
     return Scene(
@@ -63,15 +91,20 @@ async def stage(platform: OneProcess) -> Scene:
         stranger=stranger,
         anybody=anybody,
         ids=ids,
-        strangers_files=await _strangers_files(platform, stranger),
+        strangers_files={
+            **await _strangers_files(platform, stranger),
+            "export_link": links.link("other", ids["export"], until),
+            "report_link": report_links.link("other", ids["report"], until),
+        },
         worthless=await _worthless(platform, owner, anybody),
     )
 
 
 async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[str, str]:
     """Give a tenant one of everything, with `mark` in each text; the values of all path parameters for it."""
-    ids = {"tenant_id": tenant_id, "tenant": tenant_id, "slug": "party", "version": "1"}
-    elements = [{"id": "name", "type": "short_text", "title": mark}, {"id": "cv", "type": "file", "title": mark}]
+    ids = {"tenant_id": tenant_id, "tenant": tenant_id, "slug": "party", "version": "1", "text_message": "job_1"}
+    types = {"name": "short_text", "cv": "file", "score": "nps"}
+    elements = [{"id": name, "type": kind, "title": mark} for name, kind in types.items()]
     form = {
         "slug": "party",
         "title": f"Party {mark}",
@@ -93,6 +126,13 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     ids["delivery_id"] = (await _made(owner, f"/api/v1/webhooks/{ids['webhook_id']}/test", None))["id"]
     ids["api_key_id"] = (await _made(owner, "/api/v1/api-keys", {"name": mark, "scopes": ["forms:read"]}))["id"]
     ids["job_id"] = await _import(owner, mark)
+    pause = {"queue": "default", "kind": "nobody.does_it", "reason": mark}
+    await _made(owner, "/api/v1/queues/pause", pause)
+    plan = {"name": mark, "kind": "tenant.order_export", "cron": "0 0 1 1 *", "enabled": False}
+    archive = await owner.post("/api/v1/ai/models", data={"name": mark}, files={"file": mark.encode()})
+    assert archive.status_code == 202, archive.text
+    ids["model_id"] = archive.json()["id"]
+    ids["schedule_id"] = (await _made(owner, "/api/v1/schedules", plan))["id"]
     provider = {
         "name": mark,
         "issuer": f"https://{mark}.example.com",
@@ -103,12 +143,66 @@ async def furnish(owner: httpx.AsyncClient, tenant_id: str, mark: str) -> dict[s
     ids["connection_id"] = (await _made(owner, "/api/v1/sso/connections", provider))["id"]
     await _made(owner, f"/api/v1/tenants/{tenant_id}/export", None)
     ids["export_id"] = (await owner.get(f"/api/v1/tenants/{tenant_id}/exports")).json()["data"][0]["id"]
+    ids["export"] = (await _made(owner, f"{its}/exports", {"format": "csv", "where": f"name = '{mark}'"}))["export_id"]
     ids["user_id"] = (await _person(owner, "viewer", mark))["id"]
     invited = {"email": f"invited@{mark}.example", "name": mark, "role": "editor"}
     ids["invitation_id"] = (await _made(owner, "/api/v1/invitations", invited))["id"]
+    search = {"subject": {"email": f"nobody@{mark}.example.org"}}
+    ids["erasure_id"] = (await _made(owner, "/api/v1/erasures", search))["id"]
     ids["session_id"] = (await owner.get("/api/v1/sessions")).json()["data"][0]["id"]
+    events = await owner.get("/api/v1/events", params={"entity_id": ids["response_id"]})
+    ids["event_id"] = events.json()["data"][0]["id"]
     await owner.put(f"{its}/grants/{ids['user_id']}", json={"role": "viewer"})
+    words = {"subject": mark, "text": mark}
+    for path in ("response_notification", "response_notification/de"):
+        await owner.put(f"/api/v1/mail-templates/{path}", json=words)
+    ids |= {"mail_template": "response_notification", "language": "de"}
+    captcha = {"provider": "turnstile", "site_key": mark, "secret": mark}
+    assert (await owner.put("/api/v1/captcha", json=captcha)).status_code == 200
+    blocked = {"email": f"blocked@{mark}.example", "detail": mark}
+    ids["suppression_id"] = (await _made(owner, "/api/v1/suppressions", blocked))["id"]
+    ids |= await _classifier(owner, ids["form_id"], mark)
+    ids["snippet_id"] = (await _made(owner, "/api/v1/snippets", {"title": mark, "text": mark, "tags": [mark]}))["id"]
+    ids["alarm_id"] = (await _made(owner, f"/api/v2/analytics/forms/{ids['form_id']}/alarms", {"name": mark}))["id"]
+    asked = {"form_id": ids["form_id"], "measures": [{"name": "people", "op": "count"}]}
+    ids["query_id"] = (await _made(owner, "/api/v2/analytics/queries", {"name": mark, "query": asked}))["id"]
+    ids["summary_id"] = (await _made(owner, f"{its}/topics", {"field": "name"}))["summary_id"]
+    people = {"recipients": [{"email": f"guest@{mark}.example", "name": mark}]}
+    ids["mailing_id"] = (await _made(owner, f"{its}/mailings", people))["mailing_id"]
+    ids["report"] = (await _made(owner, "/api/v1/reports", {"form_id": ids["form_id"]}))["report_id"]
+    mailed = {"name": f"report {mark}", "form_id": ids["form_id"], "cron": "0 0 1 1 *", "enabled": False}
+    mailed["recipients"] = [f"boss@{mark}.example"]
+    ids["report_schedule"] = (await _made(owner, "/api/v1/report-schedules", mailed))["id"]
     return ids
+
+
+async def _classifier(owner: httpx.AsyncClient, form_id: str, mark: str) -> dict[str, str]:
+    labels = [{"name": mark, "examples": [mark]}, {"name": "other", "description": mark}]
+    new = {"name": mark, "form_id": form_id, "field": "name", "labels": labels}
+    classifier_id = (await _made(owner, "/api/v1/classifiers", new))["id"]
+    examples = await owner.get(f"/api/v1/classifiers/{classifier_id}/examples")
+    return {"classifier_id": classifier_id, "example_id": examples.json()["data"][0]["id"]}
+
+
+async def _dead_letter(platform: OneProcess, mark: str) -> str:
+    """A real event that a consumer is said to have given up."""
+    database = Database(platform.settings.database())
+    async with database.write("acme") as unit:
+        event = (await unit.session.scalars(select(Event).where(col(Event.tenant_id) == "acme").limit(1))).one()
+        letter = DeadLetter(
+            tenant_id="acme",
+            id=new_id("dlq"),
+            consumer="webhooks",
+            event_id=event.id,
+            event_type=event.type,
+            reason=mark,
+            attempts=8,
+            envelope=event.envelope,
+            created_at=utc_now(),
+        )
+        unit.session.add(letter)
+    await database.close()
+    return letter.id
 
 
 def _tokens(settings: IdentitySettings) -> AccessTokens:
@@ -158,6 +252,24 @@ async def _strangers_files(platform: OneProcess, stranger: httpx.AsyncClient) ->
     form_id = await ask_for_files(database, tenant_id="other", slug="files")
     await database.close()
     return await _files(stranger, form_id, "strangers-own")
+
+
+async def _make_export(platform: OneProcess, export_id: str) -> None:
+    database = Database(platform.settings.database())
+    objects = ObjectStore(platform.settings.object_store())
+    make = MakeExport(database, objects, Responses(database), timedelta(days=1))
+    await make.run(attempt("acme", {"export_id": export_id}))
+    await database.close()
+
+
+async def _make_report(platform: OneProcess, report_id: str, form_id: str) -> None:
+    """What its job would have made."""
+    database = Database(platform.settings.database())
+    file = f"{report_folder('acme', form_id, report_id)}/made.pdf"
+    await ObjectStore(platform.settings.object_store()).put(file, CANARY.encode())
+    async with database.write("acme") as unit:
+        await finish(unit, report_id, file, sha256="0" * 64, size=len(CANARY), title=CANARY, responses=1)
+    await database.close()
 
 
 async def _files(owner: httpx.AsyncClient, form_id: str, mark: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import ensure_administrator
 from deployments.identity.permissions import PLATFORM_ADMIN
 from tests.eventing.harness import eventually
-from tests.security.requests import Described, described
+from tests.security.requests import QUERY, Described, described
 from tests.security.scene import CANARY, Scene, furnish, stage
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
@@ -114,15 +114,16 @@ async def test_injected_text_is_text(scene: Scene) -> None:
         real = path
         for name in (p["name"] for p in parameters if p["in"] == "path"):
             real = real.replace(f"{{{name}}}", scene.ids[name])
+        ending = {p["name"]: QUERY[p["name"]] for p in parameters if p["name"] in QUERY}
         for text in INJECTIONS:
             for name in (p["name"] for p in parameters if p["in"] == "query"):
-                answer = await scene.owner.get(real, params={name: text})
+                answer = await scene.owner.get(real, params={**ending, name: text})
                 assert answer.status_code < 500, (path, name, text, answer.text)
             for name in (p["name"] for p in parameters if p["in"] == "path"):
                 wrong = path.replace(f"{{{name}}}", quote(text, safe=""))
                 for other in (p["name"] for p in parameters if p["in"] == "path"):
                     wrong = wrong.replace(f"{{{other}}}", scene.ids[other])
-                answer = await scene.owner.get(wrong)
+                answer = await scene.owner.get(wrong, params=ending)
                 assert answer.status_code in (400, 403, 404, 414), (wrong, answer.text)
                 assert "root:" not in answer.text
     assert (await scene.owner.get(f"/api/v1/forms/{scene.ids['form_id']}")).status_code == 200
@@ -158,7 +159,9 @@ async def test_no_answer_repeats_the_host(scene: Scene) -> None:
             continue
         answer = await operation.send(scene.owner, scene.ids, headers=games)
         # 409: an export that no worker of this scene has made; 400 and 502: a login with a provider that is not there.
-        assert answer.status_code in (200, 302, 400, 409, 502), (operation.id, answer.text)
+        # 404: the receipt of an erasure that nobody has done, a version that nobody has trained.
+        missing = (404,) if operation.id in ("get_person_erasure_receipt", "get_classifier_version") else ()
+        assert answer.status_code in (200, 302, 400, 409, 502, *missing), (operation.id, answer.text)
         assert "evil" not in answer.text, operation.id
         assert "evil" not in str(answer.headers), operation.id
 

@@ -17,12 +17,15 @@ from tests.security.requests import Described, described
 from tests.security.scene import CANARY, Scene, stage
 from tests.serve_app.one_process import one_process, settings_for
 
+# Names that tenants give themselves, as all have the same mails: under one there is always something of one's own.
+OWN_NAMES = {"mail_template", "language"}
+
 
 async def test_nothing_leaks(
-    database_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_settings: DatabaseSettings, tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T5: no leak, no server error, and one answer for what is not yours and what is not there."""
-    settings = settings_for(tmp_path, database_settings, rate_limits={})
+    settings = settings_for(tmp_path, database_settings, rate_limits={}, models_dir=models_folder)
     async with one_process(settings, monkeypatch, works=False) as platform:
         scene = await stage(platform)
         document = (await scene.anybody.get("/api/v1/openapi.json")).json()
@@ -55,7 +58,7 @@ async def _shows_a_stranger_nothing(operation: Described, scene: Scene) -> None:
     theirs = await operation.send(scene.stranger, scene.ids)
     assert theirs.status_code < 500, (operation.id, theirs.text)
     assert CANARY not in theirs.text, operation.id
-    if operation.parameters:
+    if set(operation.parameters) - OWN_NAMES:
         nobodys = await operation.send(scene.stranger, {name: _missing(value) for name, value in scene.ids.items()})
         assert theirs.status_code in (403, 404), (operation.id, theirs.text)
         assert (theirs.status_code, _said(theirs)) == (nobodys.status_code, _said(nobodys)), operation.id

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from ray import serve
 
 from db.settings import DatabaseSettings
 from serve_app import edge_host, host, worker
@@ -19,6 +20,7 @@ from serve_app.settings import Settings
 from serve_app.subscriptions import QUEUES, SUBSCRIPTIONS
 from serve_app.worker import Worker
 from tests.e2e.platform import free_port
+from tests.plain_http import TRUSTS_NOBODY
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NOWHERE = "nats://127.0.0.1:1"
@@ -82,7 +84,7 @@ class OneProcess:
         """A client of the platform, closed with it."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"http://127.0.0.1:{self.settings.port}"
-        self.clients.append(httpx.AsyncClient(base_url=url, headers=headers, timeout=30))
+        self.clients.append(httpx.AsyncClient(base_url=url, headers=headers, verify=TRUSTS_NOBODY, timeout=30))
         return self.clients[-1]
 
     async def sign_up(self, tenant: str = "acme") -> httpx.AsyncClient:
@@ -102,9 +104,7 @@ async def one_process(
     for module in (edge_host, host, worker):
         monkeypatch.setattr(module, "configure", lambda *_: None)  # logging belongs to the test session
     platform = OneProcess(settings)
-    monkeypatch.setattr(
-        edge_host.serve, "get_deployment_handle", lambda name, _application: Handle(platform.hosts[name])
-    )
+    monkeypatch.setattr(serve, "get_deployment_handle", lambda name, _application: Handle(platform.hosts[name]))
     homes = {name: "hot" if name == "responses" else "calm" for name in CONTEXTS}
     async with AsyncExitStack() as stack:
         for application in ("hot", "calm"):

@@ -63,8 +63,16 @@ def _broken() -> Any:
     raise RuntimeError("no metrics")
 
 
+def test_a_call_that_waits_for_nobody_wakes_a_replica() -> None:
+    """A1: scaled to zero, nothing records any load; what waits at the callers is known to the controller."""
+    waiting = context({}, least=0, target=0)
+    waiting._total_queued_requests_value = 1.0
+    assert ByLoad("calls", 16)(waiting) == (1, {})
+    assert ByLoad("calls", 16)(context({}, least=0, target=0)) == (0, {})
+
+
 GARBAGE: list[Any] = [[], 7, _broken, {"calls": 7}, {"calls": [1]}]
-GARBAGE += [{"calls": {0: value}} for value in (None, "many", math.nan, math.inf)]
+GARBAGE += [{"calls": {0: value}} for value in (None, "many", math.nan, math.inf, -math.inf, [], b"1", 10**400)]
 
 
 @pytest.mark.parametrize("metrics", GARBAGE)
@@ -78,6 +86,16 @@ def test_it_never_raises(metrics: Any, combine: Any) -> None:
 @pytest.mark.parametrize("metrics", [None, {}, {"calls": None}, {"calls": {}}, {"other": {0: 9.0}}])
 def test_no_numbers_are_no_load(metrics: Any) -> None:
     assert ByLoad("calls", 32)(context(metrics)) == (1, {})
+
+
+@pytest.mark.parametrize(("least", "most"), [(None, 4), (1, None), ("one", 4), (math.nan, 4), (None, None)])
+def test_bounds_that_are_none_leave_replicas_as_they_are(least: Any, most: Any) -> None:
+    assert ByLoad("calls", 32)(context({"calls": {0: 40.0}}, least=least, most=most, target=3)) == (3, {})
+
+
+@pytest.mark.parametrize("load", [-5.0, -1e300, 0, True])
+def test_less_than_nothing_is_the_least(load: Any) -> None:
+    assert ByLoad("lag", 500, combine="max")(context({"lag": {0: load}})) == (1, {})
 
 
 def test_a_target_of_zero_leaves_replicas_as_they_are() -> None:

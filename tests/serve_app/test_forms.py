@@ -99,6 +99,54 @@ async def test_the_public_forms_tag_changes_with_what_is_shown(platform: OneProc
     assert await status() == 200
 
 
+async def test_a_visitor_gets_the_form_in_a_language(platform: OneProcess, owner: httpx.AsyncClient) -> None:
+    """F8: by `lang`, else by Accept-Language; caches keep the languages apart, and problems stay in English codes."""
+    texts = {"de": {"title": "Fest", "elements": {"name": {"title": "Ihr Name"}}}}
+    definition = {**PARTY, "title": "Party", "languages": ["en", "de", "fr"], "translations": texts}
+    body = {"slug": "party", "title": "Party", "definition": definition}
+    created = await owner.post("/api/v1/forms", json=body)
+    assert created.status_code == 201, created.text
+    assert (await owner.post(f"{created.headers['location']}/publish")).status_code == 200
+    visitor, public = platform.client(), "/api/v1/public/acme/party"
+
+    async def shown(address: str, accepts: str | None = None) -> tuple[str, str, str]:
+        answer = await visitor.get(address, headers={"Accept-Language": accepts} if accepts else {})
+        assert "Accept-Language" in answer.headers["vary"]
+        form = answer.json()
+        assert form["languages"] == ["en", "de", "fr"]
+        assert ("translations" in form["definition"]) is not (accepts is not None or "lang" in address)
+        title = form["definition"]["pages"][0]["elements"][0]["title"]
+        return answer.headers["content-language"], form["title"], title
+
+    assert await shown(public) == ("en", "Party", "Your name")
+    assert await shown(f"{public}?lang=de") == ("de", "Fest", "Ihr Name")
+    assert await shown(public, "xx, de-AT;q=0.8, en;q=0.5") == ("de", "Fest", "Ihr Name")
+    assert await shown(f"{public}?lang=fr", "de") == ("fr", "Party", "Your name")
+    assert await shown(f"{public}?lang=zz") == ("en", "Party", "Your name")
+    tags = {(await visitor.get(f"{public}?lang={tag}")).headers["etag"] for tag in ("en", "de", "fr")}
+    assert len(tags) == 3
+    same = await visitor.get(f"{public}?lang=de", headers={"If-None-Match": ", ".join(tags)})
+    assert (same.status_code, same.headers["content-language"]) == (304, "de")
+    refused = await visitor.post(f"{public}/responses?lang=de", json={"answers": {}, "language": "de"})
+    assert {error["code"] for error in refused.json()["errors"]} == {"required"}
+
+
+async def test_the_language_of_an_answer_is_kept(platform: OneProcess, owner: httpx.AsyncClient) -> None:
+    """F8, R4: as the client names it, and one can ask for it."""
+    path = await made(owner)
+    visitor, public = platform.client(), "/api/v1/public/acme/party/responses"
+    answers = {"name": "Ada", "email": "ada@example.org"}
+    for language in ({"language": "de-AT"}, {"meta": {"language": "de"}}, {"meta": {"a": 1}, "language": "de"}, {}):
+        assert (await visitor.post(public, json={"answers": answers, **language})).status_code == 201
+    odd = await visitor.post(public, json={"answers": answers, "language": "no such thing"})
+    assert [error["pointer"] for error in odd.json()["errors"]] == ["/language"]
+    found = (await owner.get(f"{path}/responses", params={"filter[language]": "de"})).json()["data"]
+    assert sorted(map(len, (each["meta"] for each in found))) == [1, 2]
+    begun = await visitor.post(public, json={"answers": {}, "status": "partial", "language": "en"})
+    saved = f"/api/v1/public/responses/{begun.json()['resume_token']}"
+    assert (await visitor.patch(saved, json={"language": "fr"})).json()["meta"] == {"language": "fr"}
+
+
 async def test_from_the_trash_and_back_and_to_the_end(platform: OneProcess, owner: httpx.AsyncClient) -> None:
     """F5: the codes that tell a client how to go on."""
     path = await made(owner)

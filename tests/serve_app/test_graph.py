@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from deployments.models.contracts import FACULTIES
 from serve_app import graph
 from serve_app.contexts import CONTEXTS, build_contexts
-from serve_app.graph import ContextArgs, EdgeArgs, WorkerArgs
+from serve_app.graph import ContextArgs, EdgeArgs, ModelsArgs, WorkerArgs
 from serve_app.settings import Settings
 from tests.serve_app.one_process import NOWHERE, SECRET
 
@@ -34,12 +35,13 @@ def test_each_builder_names_its_deployment() -> None:
     homes = dict.fromkeys(CONTEXTS, "core")
     assert bound(graph.context(ContextArgs(name="core", contexts=("forms", "responses")))) == (
         "core",
-        (("forms", "responses"),),
+        (("forms", "responses"), {}),
     )
     assert bound(graph.worker(WorkerArgs(name="workers", subscriptions=("webhooks",), queues={"batch": 2}))) == (
         "workers",
-        (("webhooks",), {"batch": 2}),
+        (("webhooks",), {"batch": 2}, {}),
     )
+    assert bound(graph.models(ModelsArgs(name="models", faculties=("embedding",)))) == ("models", (("embedding",),))
     assert bound(graph.edge(EdgeArgs(contexts=homes))) == ("edge", (homes,))
 
 
@@ -51,6 +53,13 @@ def test_each_builder_names_its_deployment() -> None:
         (WorkerArgs, {"name": "workers", "subscriptions": ("mails",)}),
         (WorkerArgs, {"name": "workers", "queues": {"low": 1}}),
         (WorkerArgs, {"name": "workers", "colour": "red"}),
+        (ContextArgs, {"name": "core", "contexts": ("forms",), "models": {"embedding": "models"}}),
+        (
+            ContextArgs,
+            {"name": "core", "contexts": ("forms",), "models": dict.fromkeys([*FACULTIES, "sight"], "models")},
+        ),
+        (ModelsArgs, {"name": "models", "faculties": ()}),
+        (ModelsArgs, {"name": "models", "faculties": ("sight",)}),
         (EdgeArgs, {"contexts": {"forms": "core"}}),
         (EdgeArgs, {"contexts": dict.fromkeys([*CONTEXTS, "farms"], "core")}),
     ],

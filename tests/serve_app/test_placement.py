@@ -7,6 +7,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from deployments.models.contracts import FACULTIES
 from serve_app.contexts import CONTEXTS
 from serve_app.placement import EMBEDDED_CONFIG, InvalidPlacement, load_config
 from serve_app.subscriptions import QUEUES, SUBSCRIPTIONS
@@ -55,6 +56,13 @@ def test_the_shipped_configurations_are_valid_and_complete(path: Path) -> None:
         for name in application.args.get("contexts", ())
     }
     assert edge.args["contexts"] == homes
+    faculties = {faculty: app.name for app in found.applications for faculty in app.args.get("faculties", ())}
+    assert faculties.keys() == FACULTIES.keys()
+    asking = [
+        args for args in arguments if "name" in args and ("inference" in args.get("contexts", ()) or args.get("queues"))
+    ]
+    assert len(asking) == 2
+    assert [args["models"] for args in asking] == [faculties] * len(asking)
 
 
 def test_a_small_one_is_valid(tmp_path: Path) -> None:
@@ -100,7 +108,8 @@ def test_a_small_one_is_valid(tmp_path: Path) -> None:
                 deployments=[{"name": "edge"}],
             ),
             "not told where these contexts are: "
-            "audit, federation, files, identity, imports, jobs, responses, tenancy, webhooks",
+            "analytics, audit, events, exports, federation, files, identity, imports, inference, jobs, "
+            "notifications, reports, responses, tenancy, webhooks",
         ),
     ],
 )

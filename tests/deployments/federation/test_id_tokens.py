@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from db.settings import DatabaseSettings
 from tests.deployments.federation.conftest import Browser
 from tests.deployments.federation.provider import (
     CLIENT_ID,
@@ -23,6 +24,12 @@ from tests.deployments.federation.provider import (
 
 REFUSED = {"error": "sso.token_refused"}
 NOW = int(time.time())
+
+
+@pytest.fixture
+def database_settings(sqlite_settings: DatabaseSettings) -> DatabaseSettings:
+    """One dialect: a token is judged before anything is asked of the database."""
+    return sqlite_settings
 
 
 async def is_refused(browser: Browser) -> None:
@@ -66,7 +73,7 @@ async def is_refused(browser: Browser) -> None:
         {"sub": "ádmin"},
         {"sub": "a" * 256},
     ],
-    ids=json.dumps,
+    ids=",".join,
 )
 async def test_a_wrong_claim_is_refused(browser: Browser, claims: dict[str, Any]) -> None:
     """U8: replayed, expired, early, for somebody else, from somebody else, about nobody."""
@@ -74,7 +81,7 @@ async def test_a_wrong_claim_is_refused(browser: Browser, claims: dict[str, Any]
     await is_refused(browser)
 
 
-@pytest.mark.parametrize("claims", [{"exp": NOW - 5}, {"iat": NOW + 30}, {"nbf": NOW + 30}], ids=json.dumps)
+@pytest.mark.parametrize("claims", [{"exp": NOW - 5}, {"iat": NOW + 30}, {"nbf": NOW + 30}], ids=",".join)
 async def test_clocks_may_differ_a_little(browser: Browser, claims: dict[str, Any]) -> None:
     now = int(time.time())
     browser.provider.claims = {name: now + value - NOW for name, value in claims.items()}
@@ -145,7 +152,7 @@ async def test_a_weak_key_is_refused(browser: Browser) -> None:
         {"jwk": ROTATED_KEY.public(), "kid": "nobodys"},
         {"jku": "https://evil.example/jwks", "kid": "nobodys"},
     ],
-    ids=json.dumps,
+    ids=",".join,
 )
 async def test_a_wrong_header_is_refused(browser: Browser, header: dict[str, Any]) -> None:
     """U8: other kinds of tokens, extensions that nobody knows, keys that the token itself names or brings."""

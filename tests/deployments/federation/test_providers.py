@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from db.session import Database
+from db.settings import DatabaseSettings
 from deployments.federation.deployment import Federation
 from deployments.federation.errors import ProviderBusy, ProviderUnavailable
 from deployments.federation.provider import Providers, _metadata
@@ -18,6 +19,12 @@ from tests.deployments.federation.conftest import LOOPBACK, VAULT, Browser, fede
 from tests.deployments.federation.provider import ROTATED_KEY, Provider
 
 DISCOVERY = "/.well-known/openid-configuration"
+
+
+@pytest.fixture
+def database_settings(sqlite_settings: DatabaseSettings) -> DatabaseSettings:
+    """One dialect: what a provider answers is no matter of SQL."""
+    return sqlite_settings
 
 
 @dataclass

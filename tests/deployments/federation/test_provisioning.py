@@ -15,9 +15,10 @@ from db.models.identity import User as UserRow
 from db.session import Database
 from deployments.federation.contracts import Provisioning, UpdateConnection
 from deployments.federation.deployment import Federation
-from deployments.identity.contracts import CreateUser, FederatedLogin, LogIn, Role, UpdateUser, User
+from deployments.identity.contracts import CreateUser, FederatedLogin, LogIn, UpdateUser, User
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import AccountRefused, LoginFailed, TenantSuspended
+from deployments.identity.terms import Role
 from deployments.kit.principal import Principal
 from tests.architecture.rooms import sources
 from tests.deployments.federation.conftest import ORIGIN, PASSWORD, Browser, Connect

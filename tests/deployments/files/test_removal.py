@@ -15,7 +15,7 @@ from db.repositories.files import FileRepository
 from db.session import Database
 from db.types import new_id, utc_now
 from deployments.files.handlers import FORM_PURGED, RESPONSE_PURGED, on_purged
-from deployments.files.removal import SWEEP, RemoveFiles, Remover, Sweep, ensure_sweep
+from deployments.files.removal import RemoveFiles, Remover, Sweep
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import PLATFORM_TENANT
 from eventing.events.envelope import Event
@@ -148,14 +148,6 @@ class TestSweep:
         await expire(database)
         await sweep(database, objects, settled=timedelta(seconds=-5))
         assert (await stored(objects), await used(database)) == ([], 0)
-
-    async def test_there_is_one_a_day(self, database: Database, objects: ObjectStore, platform: OneProcess) -> None:
-        for _ in range(3):
-            await ensure_sweep(database)
-        await sweep(database, objects)
-        async with database.unscoped_read() as unit:
-            jobs = (await unit.session.scalars(select(Job).where(Job.kind == SWEEP))).all()  # type: ignore[arg-type]
-        assert len(jobs) == 2  # today's and tomorrow's
 
     @staticmethod
     async def _give(database: Database, file_id: str, form_id: str) -> None:

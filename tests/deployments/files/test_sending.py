@@ -12,6 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from db.session import Database
+from db.settings import DatabaseSettings
 from deployments.kit.objects import ObjectStore
 from tests.deployments.files.conftest import stored
 from tests.deployments.files.scene import PDF, ask_for_files, noise, photo, send
@@ -142,6 +143,11 @@ class TestTaking:
 
 
 class TestRefusing:
+    @pytest.fixture
+    def database_settings(self, sqlite_settings: DatabaseSettings) -> DatabaseSettings:
+        """One dialect: what a file is and a field takes is no matter of SQL."""
+        return sqlite_settings
+
     @pytest.mark.parametrize(
         ("name", "content", "code"),
         [

@@ -243,7 +243,7 @@ class TestVisitors:
         assert shown.confirmation.redirect_url == "https://example.org/next"
         assert not shown.show_progress
         shape = {"id", "slug", "title", "version", "definition", "open", "closed_reason", "message", "opens_at"}
-        shape |= {"closes_at", "languages", "confirmation", "theme", "show_progress", "login_required"}
+        shape |= {"closes_at", "languages", "confirmation", "theme", "show_progress", "login_required", "captcha"}
         assert shown.model_dump().keys() == shape
         assert "secret" not in shown.model_dump_json()
 
@@ -299,3 +299,33 @@ async def test_every_fault_of_settings_is_named_at_once(database: Database) -> N
         ("/settings/theme/radius", "range.min"),
         ("/settings/quotas/0", "invalid"),
     }
+
+
+class TestEnrichment:
+    def test_names_texts_that_the_form_asks_for(self) -> None:
+        """A5: every fault at once."""
+        assert faults(ai={"classify": [{"head": "spam", "fields": ["name"]}], "embed": {"fields": ["name"]}}) == set()
+        wrong = {
+            "classify": [{"head": "spam", "fields": ["score", "nobody"]}, {"head": "spam", "fields": ["name", "name"]}],
+            "extract": {"fields": ["side"]},
+        }
+        assert faults(ai=wrong) == {
+            ("/settings/ai/classify/0/fields/0", "settings.field_type"),
+            ("/settings/ai/classify/0/fields/1", "settings.unknown_field"),
+            ("/settings/ai/classify/1/fields/1", "settings.duplicate"),
+            ("/settings/ai/extract/fields/0", "settings.field_type"),
+        }
+
+    @pytest.mark.parametrize(
+        "classification",
+        [
+            {"fields": ["name"]},
+            {"head": "spam", "classifier_id": "clf_0190", "fields": ["name"]},
+            {"head": "astrology", "fields": ["name"]},
+            {"head": "spam", "name": "entities", "fields": ["name"]},
+            {"head": "spam", "fields": []},
+        ],
+    )
+    def test_of_another_shape_is_refused(self, classification: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError):
+            FormSettings.model_validate({"ai": {"classify": [classification]}})

@@ -9,9 +9,10 @@ from sqlalchemy import select
 from db.models.events import Event
 from db.session import Database
 from deployments.identity.bootstrap import ensure_administrator
-from deployments.identity.contracts import CreateUser, LogIn, NewTenant, NewUser, Role, SignedUp, SignUp
+from deployments.identity.contracts import CreateUser, LogIn, NewTenant, NewUser, SignedUp, SignUp
 from deployments.identity.deployment import Identity
 from deployments.identity.settings import IdentitySettings
+from deployments.identity.terms import Role
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin

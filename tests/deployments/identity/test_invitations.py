@@ -14,15 +14,7 @@ from db.types import utc_now
 from deployments.forms.contracts import CreateForm
 from deployments.forms.deployment import Forms
 from deployments.identity import letter_limits
-from deployments.identity.contracts import (
-    AcceptInvitation,
-    CreateInvitation,
-    CreateUser,
-    JoinForm,
-    LookUpInvitation,
-    PutFormGrant,
-    UpdateTenant,
-)
+from deployments.identity.contracts import CreateUser, UpdateTenant
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import (
     AccountExists,
@@ -35,6 +27,13 @@ from deployments.identity.errors import (
     TenantSuspended,
     TokenInvalid,
     TooManyLetters,
+)
+from deployments.identity.invitation_contracts import (
+    AcceptInvitation,
+    CreateInvitation,
+    JoinForm,
+    LookUpInvitation,
+    PutFormGrant,
 )
 from deployments.identity.service import invitations
 from deployments.kit.errors import DomainError, Forbidden, Invalid

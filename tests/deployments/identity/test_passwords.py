@@ -8,10 +8,12 @@ from argon2 import PasswordHasher, extract_parameters
 
 from deployments.identity.errors import PasswordsBusy
 from deployments.identity.passwords import Passwords
+from tests.conftest import REAL_HASHER
 
 
 @pytest.fixture
-def passwords() -> Passwords:
+def passwords(monkeypatch: pytest.MonkeyPatch) -> Passwords:
+    monkeypatch.setattr("deployments.identity.passwords._HASHER", REAL_HASHER)
     return Passwords(concurrency=2, waiting=3)
 
 

@@ -3,8 +3,8 @@
 from itertools import pairwise
 from typing import get_args
 
-from deployments.identity.contracts import Role
 from deployments.identity.permissions import GRANTS, KNOWN_SCOPES, PLATFORM_ADMIN, ROLES, scopes_of
+from deployments.identity.terms import Role
 
 
 def test_each_role_can_do_what_the_one_below_it_can() -> None:
@@ -21,7 +21,8 @@ def test_only_administrators_reach_beyond_their_tenant() -> None:
 
 
 def test_a_viewer_writes_nothing() -> None:
-    assert {scope.split(":")[1] for scope in ROLES["viewer"]} == {"read"}
+    # Asking models changes nothing that anybody else sees.
+    assert {scope.split(":")[1] for scope in ROLES["viewer"]} == {"read", "use"}
 
 
 def test_a_guest_may_what_was_shared_and_nothing_else() -> None:
@@ -29,7 +30,9 @@ def test_a_guest_may_what_was_shared_and_nothing_else() -> None:
 
 
 def test_a_grant_never_reaches_beyond_its_form() -> None:
-    assert {scope.split(":")[0] for scopes in GRANTS.values() for scope in scopes} == {"forms", "responses"}
+    assert {scope.split(":")[0] for scopes in GRANTS.values() for scope in scopes} == {
+        *("analytics", "events", "forms", "responses")
+    }
     for role, scopes in GRANTS.items():
         assert scopes <= ROLES[role]
 

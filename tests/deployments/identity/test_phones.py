@@ -93,7 +93,7 @@ async def test_a_number_counts_once_its_code_came_back(
     assert last.type == "user.phone_changed"
     assert PHONE not in last.envelope
     (letter,) = await letters(database)
-    assert letter.values["factor"] == "the telephone number …71"
+    assert letter.values["factor"] == "phone:…71"
     assert await codes(identity, owner, sent.challenge, code_in(text)) == ["code.wrong"]
 
 

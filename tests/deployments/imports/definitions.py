@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from deployments.imports.draft import inside
 from deployments.kit.engine import parse_definition
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
@@ -40,11 +41,35 @@ def _element(draw: st.DrawFn, name: str, known: list[dict[str, Any]]) -> dict[st
     element |= draw(_PARTICULAR[kind])
     if draw(st.booleans()) and known:
         element["visible_if"] = draw(_condition(known))
-    if kind != "statement":
+    if kind == "calculated":
+        element["value"] = f"if({draw(_condition(known))}, 1, 2)" if known and draw(st.booleans()) else draw(_FORMULAS)
+    elif kind != "statement":
         element |= draw(st.sampled_from([{}, {"required": True}, {"personal": True}]))
         if known and draw(st.booleans()):
             element["required_if"] = draw(_condition(known))
     return element
+
+
+@st.composite
+def _holding(draw: st.DrawFn, kind: str, names: list[str], known: list[dict[str, Any]]) -> dict[str, Any]:
+    """A section, or a group, whose elements speak of one another; what comes after may speak of those of a section."""
+    name, *inner = names
+    whole: dict[str, Any] = {"id": name, "type": kind, "title": draw(TEXTS), "elements": []}
+    if draw(st.booleans()):
+        whole["description"] = draw(TEXTS)
+    if known and draw(st.booleans()):
+        whole[draw(st.sampled_from(["visible_if", "required_if"]))] = draw(_condition(known))
+    if kind == "group":
+        whole |= draw(_ITEMS)
+    near = list(known)
+    for each in inner:
+        element = draw(_element(each, near))
+        whole["elements"].append(element)
+        if element["type"] != "statement":
+            near.append({**element, "own": True} if kind == "group" else element)
+    if kind == "section":
+        known[:] = near
+    return whole
 
 
 def _validated(rules: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -64,6 +89,17 @@ def _merged(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
     return st.tuples(*parts).map(lambda found: {name: value for part in found for name, value in part.items()})
 
 
+_ITEMS = st.sampled_from(
+    [
+        {},
+        {"required": True},
+        {"min_items": 2, "max_items": 2},
+        {"max_items": 100, "item_title": "Dog"},
+        {"min_items": 20},
+    ]
+)
+_FORMULAS = st.sampled_from(["1 + 2 * 3", "today()", "concat('a', \"it's\")", "if(true, 1, 2)"])
+_FILES = st.sampled_from([{}, {"max_size": 1_000_000}, {"accept": ["image/*", "application/pdf"]}])
 _TABLE = st.tuples(_options("rows"), _options("columns")).map(lambda found: {"rows": found[0], "columns": found[1]})
 _PARTICULAR: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     **dict.fromkeys(("short_text", "long_text", "email", "url", "phone", "hidden"), _validated(_TEXT_RULES)),
@@ -85,6 +121,13 @@ _PARTICULAR: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "matrix": _TABLE,
     "matrix_multi": _TABLE,
     "statement": st.just({}),
+    "country": st.just({}),
+    "location": st.just({}),
+    "address": st.sampled_from([{}, {"required_parts": ["city"], "default_country": "DE"}]),
+    "file": _FILES,
+    "image": st.sampled_from([{}, {"max_files": 5, "accept": ["image/png"]}]),
+    "signature": st.just({}),
+    "calculated": st.just({}),
 }
 
 
@@ -97,7 +140,7 @@ def _condition(draw: st.DrawFn, known: list[dict[str, Any]]) -> str:
 
 
 def _comparison(field: dict[str, Any]) -> st.SearchStrategy[str]:
-    name, kind = f"answers.{field['id']}", field["type"]
+    name, kind = f"{'item' if 'own' in field else 'answers'}.{field['id']}", field["type"]
     asked = [f"empty({name})", f"{name} != null", name]
     if kind in ("yes_no", "consent"):
         asked += [f"{name} == true", f"{name}==false"]
@@ -117,28 +160,71 @@ def _comparison(field: dict[str, Any]) -> st.SearchStrategy[str]:
 
 
 @st.composite
+def _translation(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
+    """Some of the texts in another language."""
+
+    def some(item: dict[str, Any], *names: str) -> dict[str, Any]:
+        texts: dict[str, Any] = {name: draw(TEXTS) for name in names if name in item and draw(st.booleans())}
+        for name in ("options", "rows", "columns"):
+            labels = {each["id"]: draw(TEXTS) for each in item.get(name, ()) if draw(st.booleans())}
+            texts |= {name: labels} if labels else {}
+        return texts
+
+    pages = {page["id"]: some(page, "title", "description") for page in document["pages"]}
+    own = ("title", "description", "min_label", "max_label", "item_title")
+    elements = {element["id"]: some(element, *own) for page in document["pages"] for element in inside(page)}
+    known = {
+        name: {key: texts for key, texts in found.items() if texts}
+        for name, found in (("pages", pages), ("elements", elements))
+    }
+    return {**some(document, "title"), **{name: found for name, found in known.items() if found}}
+
+
+@st.composite
+def _page(draw: st.DrawFn, page_id: str, names: list[str], known: list[dict[str, Any]]) -> dict[str, Any]:
+    """A page with these names on it; what it asks for comes to what is known."""
+    page: dict[str, Any] = {"id": page_id, "elements": []}
+    if known and draw(st.integers(0, 3)) == 0:
+        page["visible_if"] = draw(_condition(known))
+    for text in ("title", "description"):
+        if draw(st.booleans()):
+            page[text] = draw(TEXTS)
+    while names:
+        kind = draw(st.sampled_from(["section", "group", *["field"] * 6]))
+        # What is in a group is no answer of its own: nothing outside speaks of it.
+        taken = 1 if kind == "field" else min(len(names), draw(st.integers(2, 4)))
+        mine, names = names[:taken], names[taken:]
+        if kind == "section" or mine[1:]:
+            page["elements"].append(draw(_holding(kind, mine, known)))
+            continue
+        element = draw(_element(mine[0], list(known)))
+        page["elements"].append(element)
+        if element["type"] != "statement":
+            known.append(element)
+    return page
+
+
+@st.composite
 def definitions(draw: st.DrawFn) -> dict[str, Any]:
     """A canonical document of any shape that the engine takes."""
     page_ids = draw(st.lists(IDS, min_size=1, max_size=3, unique=True))
     known: list[dict[str, Any]] = []
-    pages = []
     used: set[str] = set()
+    pages: list[dict[str, Any]] = []
     for page_id in page_ids:
-        names = draw(st.lists(IDS.filter(lambda name: name not in used), max_size=5, unique=True))
+        names = draw(st.lists(IDS.filter(lambda name: name not in used), max_size=7, unique=True))
         used.update(names)
-        elements = []
-        for name in names:
-            element = draw(_element(name, list(known)))
-            elements.append(element)
-            if element["type"] != "statement":
-                known.append(element)
-        page: dict[str, Any] = {"id": page_id, "elements": elements}
-        if draw(st.booleans()):
-            page["title"] = draw(TEXTS)
-        if draw(st.booleans()):
-            page["description"] = draw(TEXTS)
-        pages.append(page)
-    document: dict[str, Any] = {"pages": pages, "languages": draw(st.sampled_from([["en"], ["de"], ["pt-BR", "en"]]))}
+        pages.append(draw(_page(page_id, names, known)))
+    if pages[1:] and draw(st.booleans()):
+        pages[0]["next"] = [{"if": "today() > '2026-01-01'", "to": "end"}, {"to": page_ids[-1]}]
+    document: dict[str, Any] = {"pages": pages}
+    document["languages"] = draw(st.sampled_from([["en"], ["de"], ["pt-BR", "en"]]))
+    if known and draw(st.booleans()):
+        document["rules"] = [{"id": "r", "check": draw(_condition(known)), "message": draw(TEXTS)}]
+    if draw(st.booleans()):
+        document["buttons"] = {"next": draw(TEXTS)}
     if draw(st.booleans()):
         document["title"] = draw(TEXTS)
+    if document["languages"][1:] and draw(st.booleans()):
+        document["translations"] = {"en": texts} if (texts := draw(_translation(document))) else {}
     return parse_definition(document).document()

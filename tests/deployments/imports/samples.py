@@ -21,9 +21,11 @@ def read(name: str, content: bytes | str, folder: Path) -> Source:
 
 
 def elements(source: Source) -> dict[str, dict[str, Any]]:
-    """The elements of the form by their ids."""
-    document = source.form.definition.document()
-    return {element["id"]: element for page in document["pages"] for element in page["elements"]}
+    """The elements of the form by their ids, those of sections too."""
+    waiting = [element for page in source.form.definition.document()["pages"] for element in page["elements"]]
+    for element in waiting:
+        waiting += element.get("elements", ()) if element["type"] == "section" else ()
+    return {element["id"]: element for element in waiting}
 
 
 def codes(source: Source) -> list[tuple[str, str]]:

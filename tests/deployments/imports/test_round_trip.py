@@ -54,7 +54,7 @@ def test_xlsform(document: dict[str, Any]) -> None:
     assert xlsform(document)[1] == document
 
 
-@THOROUGH
+@settings(THOROUGH, max_examples=15)  # their converter takes a second for each
 @given(definitions())
 def test_every_xlsform_is_one_to_its_own_converter(document: dict[str, Any]) -> None:
     """F6: pyxform, which ODK and its relatives use, takes what is written."""

@@ -213,7 +213,8 @@ class TestLimits:
         egress = opened(LOOPBACK, max_connections=2)
         async with serving(hang) as bad, serving(answer("200 OK")) as good:
             url = f"http://127.0.0.1:{bad.port}"
-            hung = [egress.request("GET", url, {}, b"", timeout_s=0.2) for _ in range(6)]
+            # The first two have the places, and longer than the others wait for them.
+            hung = [egress.request("GET", url, {}, b"", timeout_s=wait_s) for wait_s in (1.0, 1.0, 0.2, 0.2, 0.2, 0.2)]
             outcomes = await asyncio.gather(*hung, return_exceptions=True)
             assert [type(outcome) for outcome in outcomes] == [EgressFailed] * 6
             assert bad.connections == 2

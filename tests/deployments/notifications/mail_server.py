@@ -17,6 +17,10 @@ class Mailbox:
         self.sessions: list[Session] = []
         self._mail, self._rcpt, self._data = mail, rcpt, data
 
+    def answer(self, *, rcpt: str) -> None:
+        """What recipients are answered from now on."""
+        self._rcpt = rcpt
+
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -38,15 +42,28 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def smtp(handler: Mailbox, *, implicit_tls: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[int]:
-    """A real SMTP server on loopback; yields its port."""
+async def smtp(
+    handler: Mailbox,
+    *,
+    implicit_tls: ssl.SSLContext | None = None,
+    port: int = 0,
+    ended: asyncio.Event | None = None,
+    **options: Any,
+) -> AsyncIterator[int]:
+    """A real SMTP server on loopback; yields its port. `ended` is set when a connection has ended."""
     made: list[SMTP] = []
 
+    class Ending(SMTP):
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            if ended is not None:
+                ended.set()
+
     def protocol() -> SMTP:
-        made.append(SMTP(handler, hostname="mx.example", loop=asyncio.get_running_loop(), **options))
+        made.append(Ending(handler, hostname="mx.example", loop=asyncio.get_running_loop(), **options))
         return made[-1]
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=implicit_tls)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, ssl=implicit_tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

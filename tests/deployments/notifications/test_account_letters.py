@@ -5,11 +5,13 @@ from html.parser import HTMLParser
 from importlib import resources
 
 import pytest
-from jinja2 import Environment, meta
+from jinja2 import meta
 
+from deployments.notifications.catalogue import TEMPLATES
 from deployments.notifications.message import build, render
+from deployments.notifications.wording import environment
 
-TEMPLATES = resources.files("deployments.notifications").joinpath("templates")
+FOLDER = resources.files("deployments.notifications").joinpath("templates")
 VALUES = {
     "email_verification": {"link"},
     "email_change": {"link"},
@@ -19,6 +21,19 @@ VALUES = {
     "invitation": {"inviter", "tenant", "link"},
     "form_invitation": {"inviter", "tenant", "form", "link"},
     "account_locked": {"name"},
+    "factor_added": {"name", "factor"},
+    "factor_removed": {"name", "factor"},
+    "recovery_code_used": {"name", "left"},
+    "one_time_code": {"name", "code", "minutes"},
+    "quota_approached": {"name", "tenant", "what", "used", "limit"},
+    "quota_exceeded": {"name", "tenant", "what", "limit"},
+    "webhook_disabled": {"name", "tenant", "webhook", "reason"},
+    "export_ready": {"name", "tenant", "form", "rows", "until", "link"},
+    "anomaly_detected": {
+        *("alarm", "form", "tenant", "when", "measure", "value", "expected", "lower", "upper", "earlier")
+    },
+    "drift_detected": {"alarm", "form", "tenant", "when", "explanation"},
+    "test_mail": {"name", "tenant"},
 }
 LINK = "https://forms.example/account/reset#token=fsl_t0ken-_"
 EVIL = "Eve\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script> {{ 7 * 7 }} \"'&"
@@ -83,11 +98,23 @@ def test_what_people_type_stays_text(template: str, locale: str) -> None:
 
 def test_there_is_every_template_in_every_language() -> None:
     """One that is missing would be sent in English, one with other values not at all."""
-    environment = Environment(autoescape=True)
-    for folder in (TEMPLATES, TEMPLATES.joinpath("de")):
+    parser = environment()
+    for folder in (FOLDER, FOLDER.joinpath("de")):
         for template, names in VALUES.items():
             used: set[str] = set()
             for part in ("subject.txt", "txt", "html"):
                 text = folder.joinpath(f"{template}.{part}.j2").read_text()
-                used |= meta.find_undeclared_variables(environment.parse(text))
-            assert used == names, template
+                used |= meta.find_undeclared_variables(parser.parse(text))
+            assert used == names == set(TEMPLATES[template].variables), template
+
+
+def test_codes_of_other_contexts_become_words() -> None:
+    """U3, N3: letters of second factors are in the tenant's language to the last word."""
+    english = render("factor_added", {"name": "Ada", "factor": "phone:…71"})
+    german = render("factor_added", {"name": "Ada", "factor": "totp"}, "de")
+    assert "The telephone number …71 was added" in english.text
+    assert "Anmeldeweg: eine Authenticator-App." in german.text
+    assert (
+        "20 Formulare"
+        in render("quota_exceeded", {"name": "Ada", "tenant": "A", "what": "max_forms", "limit": "20"}, "de").text
+    )

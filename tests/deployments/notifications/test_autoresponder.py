@@ -15,6 +15,7 @@ from deployments.forms.contracts import Form, UpdateForm
 from deployments.forms.deployment import Forms
 from deployments.kit.principal import Principal
 from deployments.notifications.handlers import REPLIES_A_DAY, SendMail, job_kinds
+from deployments.notifications.stationery import Stationery
 from deployments.notifications.transport import FolderTransport
 from deployments.responses.contracts import SubmitResponse
 from deployments.responses.deployment import Responses
@@ -48,7 +49,7 @@ async def sent(database: Database, form: Form, folder: Path, meta: dict[str, Any
     response = await Responses(database).submit(principal, SubmitResponse(body=body, slug="party"))
     await consume(database, submitted(form.id, response.id))
     (job,) = await rows(database, Job)
-    send = SendMail(database, Forms(database), Responses(database), FolderTransport(folder), SENDER)
+    send = SendMail(database, Forms(database), Responses(database), FolderTransport(folder), Stationery(SENDER))
     async with jobs.serving(database, *job_kinds(send)):
         await jobs.reaches(database, job.id, "succeeded")
     (message,) = read(folder)
@@ -107,7 +108,9 @@ async def test_switched_off_since_it_is_dropped(database: Database, acme: Princi
     await consume(database, submitted(form.id, response.id))
     await Forms(database).update(acme, form.id, UpdateForm(settings={"autoresponder": None}))
     (job,) = await rows(database, Job)
-    send = SendMail(database, Forms(database), Responses(database), FolderTransport(tmp_path / "mail"), SENDER)
+    send = SendMail(
+        database, Forms(database), Responses(database), FolderTransport(tmp_path / "mail"), Stationery(SENDER)
+    )
     async with jobs.serving(database, *job_kinds(send)):
         await jobs.reaches(database, job.id, "succeeded")
     assert [mail.state for mail in await mails(database)] == ["dropped"]

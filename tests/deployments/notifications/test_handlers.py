@@ -16,6 +16,7 @@ from deployments.forms.contracts import Form, UpdateForm
 from deployments.forms.deployment import Forms
 from deployments.kit.principal import Principal
 from deployments.notifications.handlers import NotifyRecipients, SendMail, job_kinds
+from deployments.notifications.stationery import Stationery
 from deployments.notifications.transport import FolderTransport, MailTransport, SmtpTransport
 from deployments.responses.contracts import SubmitResponse
 from deployments.responses.deployment import Responses
@@ -128,7 +129,7 @@ class TestSending:
         return form, job.id
 
     def kinds(self, database: Database, transport: MailTransport) -> Any:
-        return job_kinds(SendMail(database, Forms(database), Responses(database), transport, SENDER))
+        return job_kinds(SendMail(database, Forms(database), Responses(database), transport, Stationery(SENDER)))
 
     async def ended(self, database: Database, transport: MailTransport, job_id: str, state: str) -> Job:
         async with jobs.serving(database, *self.kinds(database, transport)):

@@ -11,6 +11,7 @@ from db.types import utc_now
 from deployments.kit.vault import Vault
 from deployments.notifications.contracts import SEND_LETTER, Letter
 from deployments.notifications.letters import SendLetter
+from deployments.notifications.stationery import Stationery
 from deployments.notifications.transport import FolderTransport, MailTransport, SmtpTransport
 from tests.deployments.notifications.mail_server import Mailbox, smtp
 from tests.eventing.harness import rows
@@ -28,7 +29,7 @@ LETTER = Letter(
 
 async def ended(database: Database, transport: MailTransport, state: str, vault: Vault = VAULT) -> Job:
     (job_id,) = await jobs.order(database, "acme", kind=SEND_LETTER, payload=LETTER.sealed(VAULT), queue="high")
-    kinds = SendLetter(vault, transport, SENDER).kinds()
+    kinds = SendLetter(database, vault, transport, Stationery(SENDER)).kinds()
     async with jobs.serving(database, *kinds, queues={"high": 1}):
         return await jobs.reaches(database, job_id, state)
 

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -12,8 +13,15 @@ import pytest
 from db.models.jobs import Job
 from db.session import Database
 from db.types import utc_now
+from deployments.kit.errors import Unavailable
+from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
-from deployments.notifications.contracts import SEND_TEXT, TextMessage
+from deployments.notifications.contracts import SEND_TEXT, TextMessage, TextReceipt
+from deployments.notifications.deployment import Notifications
+from deployments.notifications.errors import TextMessageNotFound
+from deployments.notifications.segments import segments_of
+from deployments.notifications.service.receipts import signature_of
+from deployments.notifications.settings import NotificationsSettings
 from deployments.notifications.sms import (
     FolderTextTransport,
     TextDeferred,
@@ -25,6 +33,7 @@ from deployments.notifications.sms import (
 from deployments.notifications.texts import SendText
 from tests.deployments.certificates import tls_for
 from tests.deployments.local_http import Answer, LocalHttp, answer, hang, serving
+from tests.eventing.harness import rows
 from tests.eventing.jobs import harness as jobs
 
 VAULT = Vault("s" * 32)
@@ -164,9 +173,11 @@ async def test_without_a_provider_there_is_a_folder(tmp_path: Path) -> None:
         await chosen.send(MESSAGE, "")
 
 
-async def ended(database: Database, chosen: TextTransport, state: str, vault: Vault = VAULT) -> Job:
+async def ended(
+    database: Database, chosen: TextTransport, state: str, vault: Vault = VAULT, public_url: str = ""
+) -> Job:
     (job_id,) = await jobs.order(database, "acme", kind=SEND_TEXT, payload=MESSAGE.sealed(VAULT), queue="high")
-    async with jobs.serving(database, *SendText(vault, chosen).kinds(), queues={"high": 1}):
+    async with jobs.serving(database, *SendText(vault, chosen, public_url).kinds(), queues={"high": 1}):
         return await jobs.reaches(database, job_id, state)
 
 
@@ -193,3 +204,89 @@ async def test_a_deferred_message_is_sent_when_the_provider_said(database: Datab
 async def test_another_key_opens_no_message(database: Database, tmp_path: Path) -> None:
     job = await ended(database, FolderTextTransport(tmp_path), "failed", Vault("t" * 32))
     assert "another secret key" in (job.error or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("", 1),
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("a" * 152 + "€" + "a" * 152, 3),
+        ("й" * 70, 1),
+        ("й" * 71, 2),
+        ("й" * 134, 2),
+        ("😀" * 35, 1),
+        ("й" * 66 + "😀" + "й" * 66, 3),
+        ("`" + "a" * 70, 2),
+    ],
+)
+def test_segments_are_counted_as_networks_cut_them(text: str, segments: int) -> None:
+    """N4: GSM 03.38 and UTF-16, and nothing of two places over the end of a segment."""
+    assert segments_of(text) == segments
+
+
+def test_the_signature_is_that_of_the_provider() -> None:
+    """The example of Twilio's documentation of `X-Twilio-Signature`."""
+    said = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    address = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    assert signature_of("12345", address, list(said.items())) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+
+
+class TestReceipts:
+    PUBLIC = "https://forms.example"
+
+    async def told(self, database: Database, job_id: str, signer: str = "to:ken", **said: str) -> dict[str, Any]:
+        """What is known of the message after the provider told this of it."""
+        settings = NotificationsSettings(
+            signing_key="k" * 32,  # type: ignore[arg-type]
+            public_url=f"{self.PUBLIC}/",
+            sms_token="to:ken",  # type: ignore[arg-type]
+        )
+        nowhere: Any = None
+        api = Notifications(database, nowhere, nowhere, VAULT, settings)
+        parameters = list(said.items())
+        address = f"{self.PUBLIC}/api/v1/text-messages/acme/{job_id}/status"
+        receipt = TextReceipt(parameters=parameters, signature=signature_of(signer, address, parameters))
+        await api.report_text(Principal.system("acme", "anonymous"), job_id, receipt)
+        (job,) = [job for job in await rows(database, Job) if job.id == job_id]
+        return job.result or {}
+
+    async def test_the_provider_says_what_became_of_a_message(self, database: Database) -> None:
+        """N4: in the result of the job; what is late, unknown or comes again changes nothing."""
+        async with serving(CREATED) as server:
+            job = await ended(database, transport(server), "succeeded", public_url=self.PUBLIC)
+        address = f"{self.PUBLIC}/api/v1/text-messages/acme/{job.id}/status"
+        assert parse_qs(server.requests[0].body.decode())["StatusCallback"] == [address]
+        sent = {"segments": 1, "provider_id": "SM1"}
+        assert job.result == sent | {"status": "accepted"}
+        assert await self.told(database, job.id, MessageStatus="sent", To="+14155552671") == sent | {"status": "sent"}
+        assert await self.told(database, job.id, MessageStatus="queued") == sent | {"status": "sent"}
+        assert await self.told(database, job.id, MessageStatus="flown") == sent | {"status": "sent"}
+        failed = sent | {"status": "undelivered", "error_code": 30005}
+        assert await self.told(database, job.id, MessageStatus="undelivered", ErrorCode="30005") == failed
+        assert await self.told(database, job.id, MessageStatus="delivered") == failed
+
+    async def test_nobody_else_does(self, database: Database) -> None:
+        """A wrong signature, another job and none are told apart by nobody; one that is being sent comes too early."""
+        async with serving(CREATED) as server:
+            job = await ended(database, transport(server), "succeeded")
+        assert "StatusCallback" not in parse_qs(server.requests[0].body.decode())
+        (other,) = await jobs.order(database, "acme", kind="work", payload={})
+        (waiting,) = await jobs.order(database, "acme", kind=SEND_TEXT, payload={}, queue="high")
+        for job_id, signer in ((job.id, "wrong"), (job.id, ""), (other, "to:ken"), ("job_none", "to:ken")):
+            with pytest.raises(TextMessageNotFound):
+                await self.told(database, job_id, signer, MessageStatus="delivered")
+        with pytest.raises(Unavailable):
+            await self.told(database, waiting, MessageStatus="delivered")
+        assert (await self.told(database, job.id, MessageStatus="delivered"))["status"] == "delivered"

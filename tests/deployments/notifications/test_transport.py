@@ -19,6 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from deployments.notifications.message import Content, build
 from deployments.notifications.transport import (
     FolderTransport,
+    MailboxUnknown,
     MailDeferred,
     MailRejected,
     SmtpTransport,
@@ -132,7 +133,7 @@ class TestSmtp:
     async def test_5xx_is_for_good_and_4xx_is_not(self, command: str) -> None:
         """Fault 23."""
         for reply, error in [
-            ("550 5.1.1 no such user", MailRejected),
+            ("550 5.7.1 not from you", MailRejected),
             ("451 4.7.1 greylisted", MailDeferred),
             ("530 5.7.0 authentication required", MailDeferred),
         ]:
@@ -141,6 +142,18 @@ class TestSmtp:
                     await SmtpTransport(f"smtp://127.0.0.1:{port}").send(a_message(), "key")
             copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
             assert (type(copy), copy.detail) == (error, caught.value.detail)
+
+    async def test_an_address_that_does_not_exist_is_told_from_other_refusals(self) -> None:
+        for reply, error in (
+            ("550 5.1.1 no such user", MailboxUnknown),
+            ("550 5.7.1 we do not like you", MailRejected),
+            ("550 no such user", MailRejected),
+            ("450 4.1.1 not today", MailDeferred),
+        ):
+            async with smtp(Mailbox(rcpt=reply)) as port:
+                with pytest.raises(error) as caught:
+                    await SmtpTransport(f"smtp://127.0.0.1:{port}").send(a_message(), "key")
+            assert type(caught.value) is error
 
     @pytest.mark.parametrize("greeting", [b"", b"554 go away\r\n", b"421 busy\r\n", b"SSH-2.0\r\n"])
     async def test_a_server_that_does_not_want_us_now_is_tried_later(self, greeting: bytes) -> None:
@@ -181,6 +194,88 @@ class TestSmtp:
 
         async with raw(silent_at_the_end) as port, asyncio.timeout(10):
             await SmtpTransport(f"smtp://127.0.0.1:{port}").send(a_message(), "key")
+
+    async def test_connections_are_kept_for_the_next_message(self, tmp_path: Path) -> None:
+        """N1: handshake and login once, whatever a message before was answered."""
+        server_tls, client_tls = tls_for("localhost", tmp_path)
+        box = Mailbox()
+        async with smtp(box, implicit_tls=server_tls) as port:
+            transport = SmtpTransport(f"smtps://localhost:{port}", tls_context=client_tls)
+            for number in range(3):
+                await transport.send(a_message(), str(number))
+            box.answer(rcpt="550 5.1.1 nobody")
+            with pytest.raises(MailRejected):
+                await transport.send(a_message(), "3")
+            box.answer(rcpt="250 OK")
+            await transport.send(a_message(), "4", "bounces+1@forms.example")
+            await transport.close()
+        assert transport.opened == 1
+        assert len(box.envelopes) == 4
+        assert [envelope.mail_from for envelope in box.envelopes][-2:] == [
+            "no-reply@example.com",
+            "bounces+1@forms.example",
+        ]
+
+    async def test_connections_end_after_their_share_of_messages(self) -> None:
+        box = Mailbox()
+        async with smtp(box) as port:
+            transport = SmtpTransport(f"smtp://127.0.0.1:{port}", max_messages=2)
+            for number in range(5):
+                await transport.send(a_message(), str(number))
+            await transport.close()
+        assert (len(box.envelopes), transport.opened) == (5, 3)
+
+    async def test_a_kept_connection_that_is_gone_costs_nothing(self) -> None:
+        """The server restarted between two messages: the second one neither fails nor waits."""
+        box = Mailbox()
+        async with smtp(box) as port:
+            transport = SmtpTransport(f"smtp://127.0.0.1:{port}")
+            await transport.send(a_message(), "1")
+        async with smtp(box, port=port):
+            await transport.send(a_message(), "2")
+            await transport.close()
+        assert (len(box.envelopes), transport.opened) == (2, 2)
+
+    async def test_an_idle_connection_is_closed(self) -> None:
+        closed = asyncio.Event()
+        async with smtp(Mailbox(), ended=closed) as port:
+            await SmtpTransport(f"smtp://127.0.0.1:{port}", idle_s=0.05).send(a_message(), "1")
+            await asyncio.wait_for(closed.wait(), 5)
+
+    async def test_a_server_that_dies_within_the_message_is_asked_once(self) -> None:
+        """N1: no retry hides in here: whoever ordered the mail decides about another time."""
+        heard: list[bytes] = []
+
+        async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mx\r\n")
+            while line := await reader.readline():
+                heard.append(line[:4])
+                writer.write(b"354 go\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
+                if line.startswith(b"DATA"):
+                    await reader.readline()
+                    writer.transport.abort()
+                    return
+
+        async with raw(dies) as port, asyncio.timeout(5):
+            with pytest.raises(MailDeferred):
+                await SmtpTransport(f"smtp://127.0.0.1:{port}").send(a_message(), "key")
+        assert heard == [b"EHLO", b"MAIL", b"RCPT", b"DATA"]
+
+    async def test_who_waits_for_a_hanging_server_does_not_wait_long(self) -> None:
+        """N1: mails behind one that hangs give their places in the queue back."""
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.Event().wait()
+
+        async with raw(silent) as port, asyncio.timeout(5):
+            transport = SmtpTransport(f"smtp://127.0.0.1:{port}", step_s=1.0, wait_s=0.05, max_connections=1)
+            first = asyncio.create_task(transport.send(a_message(), "1"))
+            await asyncio.sleep(0)
+            with pytest.raises(MailDeferred, match="is taken"):
+                await transport.send(a_message(), "2")
+            assert not first.done()
+            with pytest.raises(MailDeferred):
+                await first
 
     async def test_no_more_connections_than_allowed_at_once(self) -> None:
         now = most = 0

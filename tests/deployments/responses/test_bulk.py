@@ -12,19 +12,19 @@ from db.models.responses import Response as ResponseRow
 from db.session import Database
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
-from deployments.kit.errors import Forbidden
+from deployments.kit.errors import Forbidden, Invalid
 from deployments.kit.principal import Principal
 from deployments.responses import bulk
 from deployments.responses.bulk import BulkJob
 from deployments.responses.contracts import ListResponses
 from deployments.responses.deployment import Responses
 from deployments.responses.errors import FormNotFound, IdempotencyMismatch, InvalidChange
-from deployments.responses.life_contracts import BulkChange, BulkFilter, ChangeTags
+from deployments.responses.life_contracts import BulkChange, ChangeTags, EditResponse
 from eventing.jobs import JobRun
 from tests.deployments.responses.lives import begin, changes_are_sound, facts, held, submit
 from tests.eventing.harness import count, rows
 from tests.eventing.jobs.harness import fetch, reaches, serving
-from tests.factories import make_form, make_tenant, owner
+from tests.factories import ANSWERS, make_form, make_tenant, owner
 
 
 async def made(
@@ -116,7 +116,7 @@ async def test_a_filter_takes_what_was_there(database: Database) -> None:
     responses = Responses(database)
     before = [await submit(responses) for _ in range(3)]
     middle = (await responses.get(acme, before[1])).submitted_at
-    order = BulkChange(action="review", filter=BulkFilter(submitted_from=middle), review="rejected")
+    order = BulkChange(action="review", filter={"submitted_from": middle.isoformat()}, review="rejected")
     started = await responses.start_bulk(acme, form.id, order, None)
     later = await submit(responses)
     async with serving(database, *BulkJob(database).kinds()):
@@ -125,6 +125,74 @@ async def test_a_filter_takes_what_was_there(database: Database) -> None:
     assert job.result["changed"] == 2
     found = {row.id: row.review for row in await rows(database, ResponseRow)}
     assert found == {before[0]: None, before[1]: "rejected", before[2]: "rejected", later: None}
+
+
+async def test_the_language_of_filters_chooses(database: Database) -> None:
+    """R4, R7: filters, their text form and words together; what is in the trash is filtered, too."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme)
+    responses = Responses(database)
+    for number in range(9):
+        answers = {**ANSWERS, "name": f"Ada {'north' if number % 3 else 'south'}", "score": number}
+        await submit(responses, answers)
+    chosen = {"filter": {"score": {"gte": 2}}, "where": "score < 8", "q": "north"}
+    tagged = await made(database, responses, acme, form.id, action="tag", tags=["x"], **chosen)
+    assert tagged["changed"] == 4  # 2, 4, 5, 7
+    found = await responses.list_responses(acme, ListResponses(form_id=form.id, where="tags any ['x']"))
+    assert sorted(each.answers["score"] for each in found.data) == [2, 4, 5, 7]
+    trashed = await made(database, responses, acme, form.id, action="trash", filter={"tag": "x", "score": {"ne": 4}})
+    assert trashed["changed"] == 3
+    back = await made(database, responses, acme, form.id, action="restore", where="score = 5 or score = 7")
+    assert back["changed"] == 2
+    assert await changes_are_sound(database)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"action": "trash", "filter": {"colour": "red"}}, "/filter/colour"),
+        ({"action": "trash", "where": "score >"}, "/where"),
+        ({"action": "trash", "q": "!"}, "/q"),
+        ({"action": "restore", "q": "ada"}, "/q"),
+    ],
+)
+async def test_a_filter_that_says_nothing_is_refused_at_once(
+    database: Database, change: dict[str, Any], pointer: str
+) -> None:
+    acme = await make_tenant(database)
+    form = await make_form(database, acme)
+    with pytest.raises(Invalid) as refused:
+        await Responses(database).start_bulk(acme, form.id, BulkChange.model_validate(change), None)
+    assert [fault.pointer for fault in refused.value.faults] == [pointer]
+
+
+async def test_what_somebody_changes_meanwhile_is_left_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R7: the order is about responses as they were; a change between looking and locking counts, too."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme)
+    responses = Responses(database)
+    ids = [await submit(responses) for _ in range(6)]
+    order = BulkChange(action="trash", where="score >= 0")
+    started = await responses.start_bulk(acme, form.id, order, None)
+    await responses.edit(acme, ids[0], EditResponse(answers={"name": "Changed"}), None)
+    work = BulkJob(database)
+    following = work._next
+
+    async def slow(*args: Any) -> Any:
+        found = await following(*args)
+        if ids[1] in found[0]:
+            await responses.change_tags(acme, ids[1], ChangeTags(add=["keep"]))
+        return found
+
+    monkeypatch.setattr(work, "_next", slow)
+    async with serving(database, *work.kinds()):
+        job = await reaches(database, started.job_id, "succeeded")
+    assert job.result is not None
+    assert (job.result["changed"], job.result["unchanged"]) == (4, 1)
+    left = await responses.list_responses(acme, ListResponses(form_id=form.id))
+    assert {each.id for each in left.data} == set(ids[:2])
 
 
 async def test_a_worker_that_dies_is_taken_over(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +231,7 @@ async def test_two_workers_on_one_job_change_each_once(database: Database) -> No
     responses = Responses(database)
     for _ in range(17):
         await submit(responses)
-    order = BulkChange(action="tag", filter=BulkFilter(), tags=["x"])
+    order = BulkChange(action="tag", filter={}, tags=["x"])
     started = await responses.start_bulk(acme, form.id, order, None)
     job = await fetch(database, started.job_id)
 
@@ -204,7 +272,7 @@ async def test_who_may_order_one(database: Database) -> None:
     await make_tenant(database, "other")
     form = await make_form(database, acme)
     responses = Responses(database)
-    order = BulkChange(action="trash", filter=BulkFilter())
+    order = BulkChange(action="trash", filter={})
     with pytest.raises(FormNotFound):
         await responses.start_bulk(owner("other"), form.id, order, None)
     reading = Principal("acme", "usr_1", "user", "viewer", frozenset({"responses:read"}))
@@ -223,7 +291,7 @@ async def test_who_may_order_one(database: Database) -> None:
         {"action": "tag", "ids": ["x"]},
         {"action": "review", "ids": ["x"]},
         {"action": "burn", "ids": ["x"]},
-        {"action": "trash", "filter": {"colour": "red"}},
+        {"action": "trash", "ids": ["x"], "where": "score > 1"},
     ],
 )
 def test_an_order_has_to_be_whole(change: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from deployments.kit.principal import Principal
 from deployments.responses.contracts import ExportChunk, ImportRow, SubmitResponse
 from deployments.responses.deployment import Responses
 from deployments.responses.errors import FormNotFound
+from deployments.responses.exporting import chunks as exporting
 from tests.factories import ANSWERS, PARTY, make_form, make_tenant, owner
 
 BOM = "\ufeff"
@@ -24,9 +25,9 @@ FIXED = ["Response ID", "Submitted at", "Version", "Status"]
 
 
 async def chunks_of(responses: Responses, principal: Principal, form_id: str) -> list[ExportChunk]:
-    chunks = [await responses.export_csv(principal, form_id, None)]
+    chunks = [await responses.export_chunk(principal, form_id, None)]
     while (cursor := chunks[-1].next_cursor) is not None:
-        chunks.append(await responses.export_csv(principal, form_id, cursor))
+        chunks.append(await responses.export_chunk(principal, form_id, cursor))
     return chunks
 
 
@@ -104,8 +105,11 @@ async def test_columns_of_all_versions_are_there(database: Database) -> None:
     assert first["E-mail"], second["E-mail"]
 
 
-async def test_a_long_file_comes_in_pieces_without_gap_or_repetition(database: Database) -> None:
+async def test_a_long_file_comes_in_pieces_without_gap_or_repetition(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X1: more than a thousand rows, several at one moment, and a publication midway that bends no column."""
+    monkeypatch.setattr(exporting, "_CHUNK_ROWS", 1_000)
     acme = await make_tenant(database)
     form = await make_form(database, acme)
     responses, forms = Responses(database), Forms(database)
@@ -115,14 +119,15 @@ async def test_a_long_file_comes_in_pieces_without_gap_or_repetition(database: D
     ]
     for start in range(0, len(rows), 500):
         await responses.import_rows(acme, form.id, rows[start : start + 500])
-    first = await responses.export_csv(acme, form.id, None)
+    first = await responses.export_chunk(acme, form.id, None)
     later = copy.deepcopy(PARTY)
     later["pages"][0]["elements"].insert(0, {"id": "wine", "type": "short_text", "title": "Wine"})
     await forms.update(acme, form.id, UpdateForm(definition=later))
     await forms.publish(acme, form.id)
     chunks = [first]
     while (cursor := chunks[-1].next_cursor) is not None:
-        chunks.append(await responses.export_csv(acme, form.id, cursor))
+        chunks.append(await responses.export_chunk(acme, form.id, cursor))
+    assert [chunk.rows for chunk in chunks] == [1000, 1000, 500]
     assert [chunk.content.count(b"\r\n") for chunk in chunks] == [1001, 1000, 500]
     assert [chunk.content.startswith(BOM.encode()) for chunk in chunks] == [True, False, False]
     found = table(chunks)
@@ -146,7 +151,7 @@ async def test_a_forged_cursor_is_refused(database: Database, cursor: str) -> No
     acme = await make_tenant(database)
     form = await make_form(database, acme)
     with pytest.raises(Invalid) as caught:
-        await Responses(database).export_csv(acme, form.id, cursor)
+        await Responses(database).export_chunk(acme, form.id, cursor)
     assert [(fault.pointer, fault.code) for fault in caught.value.faults] == [("/cursor", "cursor.invalid")]
 
 
@@ -159,7 +164,7 @@ async def test_a_form_that_is_not_there_has_no_export(database: Database) -> Non
     responses = Responses(database)
     for principal, form_id in ((owner("globex"), form.id), (acme, "frm_none"), (acme, draft.id)):
         with pytest.raises(FormNotFound):
-            await responses.export_csv(principal, form_id, None)
+            await responses.export_chunk(principal, form_id, None)
     await Forms(database).delete(acme, form.id)
     with pytest.raises(FormNotFound):
-        await responses.export_csv(acme, form.id, None)
+        await responses.export_chunk(acme, form.id, None)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from db.models.identity import User
 from db.session import Database
 from db.types import utc_now
-from deployments.identity.contracts import PutFormGrant
+from deployments.identity.invitation_contracts import PutFormGrant
 from deployments.identity.service import grants
 from deployments.kit.errors import Forbidden
 from deployments.kit.principal import Principal

@@ -27,7 +27,7 @@ from deployments.kit.principal import Principal
 from deployments.tenancy import erasing
 from deployments.tenancy.contracts import EraseTenant, ErasureReceipt
 from deployments.tenancy.deployment import Tenancy
-from deployments.tenancy.erasing import ERASE_DUE, EraseDue, ensure_search
+from deployments.tenancy.erasing import EraseDue
 from deployments.tenancy.errors import (
     ErasureUnconfirmed,
     ReceiptNotFound,
@@ -356,7 +356,7 @@ class TestReceipt:
 
 
 class TestSearch:
-    async def test_orders_what_is_due_and_the_next_search(self, administered: Database) -> None:
+    async def test_orders_what_is_due(self, administered: Database) -> None:
         """T1: erased after the grace period, without anybody asking."""
         database = administered
         await populate(database, "acme", deleted=True)
@@ -365,19 +365,10 @@ class TestSearch:
         async with database.unscoped_write() as unit:
             later = {"status": "deleted", "erase_after": utc_now() + timedelta(days=1)}
             await unit.session.execute(update(Tenant).where(col(Tenant.id) == "in-grace").values(**later))
-        for _ in range(3):
-            await ensure_search(database)
-        mine = [job for job in await rows(database, Job) if job.tenant_id == PLATFORM_TENANT]
-        assert [job.kind for job in mine] == [ERASE_DUE]
-        assert mine[0].run_at <= utc_now()
-
         for _ in range(2):
             done = await EraseDue(database).run(attempt(PLATFORM_TENANT, {}))
 
         assert done.result == {"ordered": 1}
         mine = [job for job in await rows(database, Job) if job.tenant_id == PLATFORM_TENANT]
-        assert sorted(job.kind for job in mine) == ["tenancy.erase_due", "tenancy.erase_due", "tenant.erase"]
-        (erase,) = [job for job in mine if job.kind == "tenant.erase"]
-        assert erase.payload["tenant_id"] == "acme"
-        first, second = sorted((job for job in mine if job.kind == ERASE_DUE), key=lambda job: job.run_at)
-        assert second.run_at.date() - first.created_at.date() == timedelta(days=1)
+        (erase,) = mine
+        assert (erase.kind, erase.payload["tenant_id"]) == ("tenant.erase", "acme")

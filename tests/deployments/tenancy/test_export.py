@@ -31,7 +31,7 @@ from deployments.tenancy import exporting
 from deployments.tenancy.contracts import OrderedJob
 from deployments.tenancy.deployment import Tenancy
 from deployments.tenancy.errors import ExportNotFound, ExportNotReady, TenantNotFound
-from deployments.tenancy.exporting import ExpireExport, ExportTenant, line_of
+from deployments.tenancy.exporting import ExpireExport, ExportTenant, OrderExport, line_of
 from deployments.tenancy.inventory import LEFT_OUT
 from eventing.jobs import GiveUp, JobRun
 from tests.deployments.tenancy.population import attempt, contents, populate
@@ -78,6 +78,9 @@ async def test_holds_every_row_of_every_table_and_every_file(database: Database,
     await populate(database, "acme2")
     await _put(objects, "acme/imports/one", b"first")
     await _put(objects, "acme2/imports/one", b"foreign")
+    derived = ("acme/exports/frm_1/exp_1/one.csv", "acme/lake/frm_1/manifest.json")
+    for key in derived:
+        await _put(objects, key, b"made of the rows")
     job = await _ordered(database, OWNER)
     before = await contents(database, "acme")
 
@@ -110,9 +113,10 @@ async def test_holds_every_row_of_every_table_and_every_file(database: Database,
     assert set(manifest["left_out"]) == set(LEFT_OUT)
     assert done.result is not None
     assert done.result["rows"] == sum(file.get("rows", 0) for file in manifest["files"])
-    assert [key async for key, _ in objects.below("acme/exports")] == [
-        (await Tenancy(database).open_export(OWNER, "acme", job.payload["export_id"])).file
-    ]
+    assert {key async for key, _ in objects.below("acme/exports")} == {
+        (await Tenancy(database).open_export(OWNER, "acme", job.payload["export_id"])).file,
+        derived[0],
+    }
 
 
 async def test_goes_on_where_it_was_when_its_worker_died(
@@ -140,7 +144,7 @@ async def test_goes_on_where_it_was_when_its_worker_died(
     export = ExportTenant(database, objects, part_bytes=1)
     deaths = 0
     while deaths < 500:
-        allowed = 5
+        allowed = 15
         try:
             await export.run(job)
             break
@@ -293,3 +297,20 @@ def test_a_line_holds_what_a_column_can_hold() -> None:
     assert line_of(row) == b'{"at":"2026-01-02T00:00:00+00:00","on":"2026-01-02","raw":"AP8=","sum":"1.10"}\n'
     with pytest.raises(TypeError):
         line_of({"what": object()})
+
+
+async def test_an_export_by_the_clock_is_as_if_the_owner_had_ordered_it(database: Database) -> None:
+    """J3, T7: once for each run; not where exports are switched off."""
+    await make_tenant(database)
+    run = attempt("acme", {"scheduled_for": "2026-05-02T06:00:00+00:00"})
+    done = await OrderExport(database).run(run)
+    assert done.effect is not None
+    for _ in range(2):
+        async with database.write("acme") as unit:
+            await done.effect(unit)
+    (export,) = await rows(database, TenantExport)
+    assert [(job.tenant_id, job.kind) for job in await rows(database, Job)] == [("acme", "tenant.export")]
+    assert export.requested_by == run.created_by
+    await make_tenant(database, "plain", features={"exports": False})
+    with pytest.raises(GiveUp, match="switched off"):
+        await OrderExport(database).run(attempt("plain", {}))

@@ -68,7 +68,8 @@ async def test_effects_wait_for_the_end_of_a_suspension(
             return delivered + mailed
 
         async def consumed() -> bool:
-            mine = (col(ProcessedEvent.tenant_id) == "acme",)
+            # Figures keep an inbox row for a form and not for each event.
+            mine = (col(ProcessedEvent.tenant_id) == "acme", col(ProcessedEvent.consumer) != "analytics")
             return await count(database, ProcessedEvent, *mine) == 2 * SUBMISSIONS
 
         async with replica(Worker, settings, tuple(sorted(SUBSCRIPTIONS)), dict.fromkeys(sorted(QUEUES), 4)):
@@ -76,7 +77,8 @@ async def test_effects_wait_for_the_end_of_a_suspension(
             await eventually(lambda: is_true(lambda: left("other") == 2 * SUBMISSIONS))
             assert left("acme") == 0
             held = [job.state for job in await rows(database, Job) if job.tenant_id == "acme"]
-            assert held == ["queued"] * (2 * SUBMISSIONS + WELCOME)
+            # A job for each mail, and one for all that goes to the same webhook.
+            assert held == ["queued"] * (SUBMISSIONS + 1 + WELCOME)
 
             await _set_status(database, "active")
 

@@ -2,22 +2,34 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
+import time_machine
+from sqlalchemy import delete
 from standardwebhooks import Webhook as Verifier
 
 from db.models.events import Event as EventRow
 from db.models.jobs import Job
-from db.models.webhooks import WebhookDelivery
+from db.models.webhooks import WebhookDelivery, WebhookLane
 from db.session import Database
+from db.types import utc_now
 from deployments.kit.egress import Egress
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
 from deployments.webhooks import handlers
-from deployments.webhooks.contracts import CreatedWebhook, CreateWebhook, Delivery, UpdateWebhook
+from deployments.webhooks.contracts import (
+    CreatedWebhook,
+    CreateWebhook,
+    Delivery,
+    DeliveryFilter,
+    SendTestEvent,
+    UpdateWebhook,
+)
 from deployments.webhooks.deployment import Webhooks
+from deployments.webhooks.policy import Policy
 from deployments.webhooks.retry import Schedule
 from eventing.effects import Effects
 from eventing.events.envelope import Event, EventData, Origin
@@ -117,6 +129,20 @@ class TestWhoGetsWhat:
         assert effects.counters.unselected == 1
         assert await deliveries(database) == []
 
+    async def test_what_was_before_a_webhook_is_no_news_for_it(
+        self, database: Database, webhooks: Webhooks, acme: Principal
+    ) -> None:
+        """W1: a new webhook does not get what waited in the stream before there was one; an earlier one does."""
+        earlier = await self.hook(webhooks, acme, "response.submitted")
+        before = event_of(SUBMITTED)
+        # Clocks may differ by some seconds.
+        with time_machine.travel(utc_now() + timedelta(seconds=10)):
+            later = await self.hook(webhooks, acme, "response.submitted")
+            after = event_of(SUBMITTED)
+        await consume(database, before, after)
+        found = {(row.endpoint_id, row.event_id) for row in await deliveries(database)}
+        assert found == {(earlier, before.id), (earlier, after.id), (later, after.id)}
+
     async def test_a_disabled_webhook_gets_nothing(
         self, database: Database, webhooks: Webhooks, acme: Principal
     ) -> None:
@@ -167,23 +193,30 @@ class TestDelivering:
     """One delivery, from its job to its end."""
 
     async def ordered(
-        self, database: Database, webhooks: Webhooks, acme: Principal, url: str
-    ) -> tuple[CreatedWebhook, str]:
-        """A webhook, and the job of a delivery to it."""
-        hook = await webhooks.create(acme, CreateWebhook(url=url, events=["*"]))
+        self, database: Database, webhooks: Webhooks, acme: Principal, url: str, **wishes: Any
+    ) -> CreatedWebhook:
+        """A webhook with a delivery under way."""
+        hook = await webhooks.create(acme, CreateWebhook(url=url, events=["*"], **wishes))
         await consume(database, event_of(SUBMITTED))
-        (job,) = await rows(database, Job)
-        return hook, job.id
+        return hook
 
     async def ended(
-        self, database: Database, egress: Egress, job_id: str, state: str, delays: Sequence[float] = (0.0, 0.01, 0.01)
-    ) -> Job:
-        kinds = handlers.job_kinds(database, VAULT, egress, Schedule(tuple(delays)))
+        self, database: Database, egress: Egress, state: str, delays: Sequence[float] = (0.0, 0.01, 0.01)
+    ) -> None:
+        """Send until every delivery is in that state and every lane has come to rest."""
+
+        async def settled() -> bool:
+            lanes = await rows(database, WebhookLane)
+            return {row.state for row in await deliveries(database)} == {state} and not any(
+                lane.run_at for lane in lanes
+            )
+
+        kinds = handlers.job_kinds(database, VAULT, egress, Policy(Schedule(tuple(delays))))
         async with jobs.serving(database, *kinds):
-            return await jobs.reaches(database, job_id, state)
+            await jobs.eventually(settled)
 
     async def only_delivery(self, webhooks: Webhooks, acme: Principal, hook_id: str) -> Delivery:
-        (delivery,) = (await webhooks.list_deliveries(acme, hook_id, None, 10)).data
+        (delivery,) = (await webhooks.list_deliveries(acme, hook_id, DeliveryFilter(), None, 10)).data
         return delivery
 
     def url(self, server: LocalHttp) -> str:
@@ -194,8 +227,8 @@ class TestDelivering:
     ) -> None:
         """W1: Standard Webhooks signature, CloudEvents attributes as headers."""
         async with serving(answer("204 No Content")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, egress, job_id, "succeeded")
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "delivered")
         (request,) = server.requests
         event = Verifier(hook.secret).verify(request.body, request.headers)
         assert (event["type"], event["data"]["response_id"]) == ("response.submitted", "rsp_1")
@@ -212,8 +245,8 @@ class TestDelivering:
     ) -> None:
         """W2, W3: the same id and body each time, every attempt on record."""
         async with serving(answer("500 Oops", b"broken"), answer("200 OK", b"thanks")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            job = await self.ended(database, egress, job_id, "succeeded")
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "delivered")
         first, second = server.requests
         assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
         delivery = await self.only_delivery(webhooks, acme, hook.id)
@@ -222,36 +255,33 @@ class TestDelivering:
             (1, 500, "broken"),
             (2, 200, "thanks"),
         ]
-        assert [attempt["error"] for attempt in job.attempts] == ["the receiver answered 500", None]
 
     async def test_the_schedule_decides_when(
         self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
     ) -> None:
         """W2: the wait is the schedule's, not the queue's."""
         async with serving(answer("503 Busy")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            kinds = handlers.job_kinds(database, VAULT, egress, Schedule((0.0, 3600.0), jitter=0.0))
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            kinds = handlers.job_kinds(database, VAULT, egress, Policy(Schedule((0.0, 3600.0), jitter=0.0)))
             async with jobs.serving(database, *kinds):
-                job = await self.waiting_again(database, job_id)
-        assert 3599 < (job.run_at - job.created_at).total_seconds() < 3630
+                await jobs.eventually(lambda: self.has_been_tried(database))
+        (row,) = await deliveries(database)
+        (lane,) = await rows(database, WebhookLane)
+        assert 3599 < (row.next_at - row.created_at).total_seconds() < 3630
+        assert lane.run_at == row.next_at
         delivery = await self.only_delivery(webhooks, acme, hook.id)
         assert (delivery.state, delivery.last_status, delivery.finished_at) == ("pending", 503, None)
 
-    async def waiting_again(self, database: Database, job_id: str) -> Job:
-        async def is_waiting() -> bool:
-            job = await jobs.fetch(database, job_id)
-            return job.state == "queued" and len(job.attempts) == 1
-
-        await jobs.eventually(is_waiting)
-        return await jobs.fetch(database, job_id)
+    async def has_been_tried(self, database: Database) -> bool:
+        return [row.attempts for row in await deliveries(database)] == [1]
 
     async def test_the_last_attempt_fails_the_delivery(
         self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
     ) -> None:
         """W2: given up after the schedule's last attempt, and told as an event; the endpoint stays enabled."""
         async with serving(answer("500 Oops")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, egress, job_id, "failed", (0.0, 0.01))
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "failed", (0.0, 0.01))
         assert len(server.requests) == 2
         delivery = await self.only_delivery(webhooks, acme, hook.id)
         assert (delivery.state, delivery.last_status, len(delivery.attempts)) == ("failed", 500, 2)
@@ -273,8 +303,8 @@ class TestDelivering:
     ) -> None:
         """W2: 410 needs no further attempt and disables the endpoint, with an event; enabling starts anew."""
         async with serving(answer("410 Gone")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, egress, job_id, "failed")
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "failed")
         assert len(server.requests) == 1
         assert (await self.only_delivery(webhooks, acme, hook.id)).state == "failed"
         assert (await webhooks.get(acme, hook.id)).status == "disabled"
@@ -287,8 +317,8 @@ class TestDelivering:
         """W4: a private address is refused where it is dialled, and no later attempt differs."""
         strict = Egress()
         async with serving(answer("200 OK")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, strict, job_id, "failed")
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, strict, "failed")
             await strict.aclose()
             assert server.connections == 0
         delivery = await self.only_delivery(webhooks, acme, hook.id)
@@ -300,11 +330,10 @@ class TestDelivering:
         self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
     ) -> None:
         async with serving(answer("200 OK")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
             await webhooks.update(acme, hook.id, UpdateWebhook(status="disabled"))
-            job = await self.ended(database, egress, job_id, "failed")
+            await self.ended(database, egress, "failed")
             assert server.connections == 0
-        assert [attempt["error"] for attempt in job.attempts] == ["the webhook is disabled"]
         assert (await self.only_delivery(webhooks, acme, hook.id)).state == "failed"
 
     async def test_a_disabled_webhook_can_be_tested(
@@ -314,9 +343,8 @@ class TestDelivering:
         async with serving(answer("200 OK")) as server:
             hook = await webhooks.create(acme, CreateWebhook(url=self.url(server), events=["response.deleted"]))
             await webhooks.update(acme, hook.id, UpdateWebhook(status="disabled"))
-            await webhooks.test(acme, hook.id)
-            (job,) = await rows(database, Job)
-            await self.ended(database, egress, job.id, "succeeded")
+            await webhooks.test(acme, hook.id, SendTestEvent())
+            await self.ended(database, egress, "delivered")
         (request,) = server.requests
         assert Verifier(hook.secret).verify(request.body, request.headers)["type"] == "webhook.test"
         assert (await self.only_delivery(webhooks, acme, hook.id)).state == "delivered"
@@ -326,13 +354,12 @@ class TestDelivering:
     ) -> None:
         """W3: the same body and id once more; attempts go on counting."""
         async with serving(answer("500 Oops"), answer("200 OK")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, egress, job_id, "failed", (0.0,))
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "failed", (0.0,))
             delivery = await self.only_delivery(webhooks, acme, hook.id)
             again = await webhooks.retry(acme, delivery.id)
             assert (again.state, again.finished_at, len(again.attempts)) == ("pending", None, 1)
-            (second,) = [job for job in await rows(database, Job) if job.id != job_id]
-            await self.ended(database, egress, second.id, "succeeded", (0.0,))
+            await self.ended(database, egress, "delivered", (0.0,))
         first, repeated = server.requests
         assert (first.body, first.headers["webhook-id"]) == (repeated.body, repeated.headers["webhook-id"])
         delivery = await self.only_delivery(webhooks, acme, hook.id)
@@ -342,27 +369,42 @@ class TestDelivering:
         self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
     ) -> None:
         async with serving(answer("200 OK")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
             await webhooks.delete(acme, hook.id)
-            await self.ended(database, egress, job_id, "succeeded")
+            async with jobs.serving(database, *handlers.job_kinds(database, VAULT, egress)):
+                (job,) = await rows(database, Job)
+                await jobs.reaches(database, job.id, "succeeded")
             assert server.connections == 0
 
-    async def test_a_job_that_runs_twice_sends_once(
+    async def test_a_job_whose_turn_is_over_sends_nothing(
         self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
     ) -> None:
-        """A job runs at least once: after its delivery has ended there is nothing left to send."""
+        """A job runs at least once: the second time there is nothing left to send."""
         async with serving(answer("200 OK")) as server:
-            hook, job_id = await self.ordered(database, webhooks, acme, self.url(server))
-            await self.ended(database, egress, job_id, "succeeded")
-            (row,) = await deliveries(database)
-            (again,) = await jobs.order(database, "acme", kind="webhook.deliver", payload={"delivery_id": row.id})
-            await self.ended(database, egress, again, "succeeded")
+            hook = await self.ordered(database, webhooks, acme, self.url(server))
+            await self.ended(database, egress, "delivered")
+            payload = {"webhook_id": hook.id, "turn": 1}
+            (again,) = await jobs.order(database, "acme", kind="webhook.send", payload=payload)
+            async with jobs.serving(database, *handlers.job_kinds(database, VAULT, egress)):
+                await jobs.reaches(database, again, "succeeded")
         assert len(server.requests) == 1
         assert len((await self.only_delivery(webhooks, acme, hook.id)).attempts) == 1
 
+    async def test_a_job_of_an_earlier_release_sends_its_delivery(
+        self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+    ) -> None:
+        """What waited when the platform was renewed had a job for each delivery, and no lane."""
+        async with serving(answer("200 OK")) as server:
+            await self.ordered(database, webhooks, acme, self.url(server))
+            async with database.unscoped_write() as unit:
+                for table in (Job, WebhookLane):
+                    await unit.session.execute(delete(table))
+            (row,) = await deliveries(database)
+            await jobs.order(database, "acme", kind="webhook.deliver", payload={"delivery_id": row.id})
+            await self.ended(database, egress, "delivered")
+        assert len(server.requests) == 1
 
-def test_the_default_schedule_bounds_the_attempts(sqlite_settings: Any) -> None:
-    """W2: as many attempts as the schedule has."""
-    database = Database(sqlite_settings)
-    (kind,) = handlers.job_kinds(database, VAULT, Egress())
-    assert kind.max_attempts == len(Schedule().delays) == 10
+
+def test_the_default_schedule_has_ten_attempts() -> None:
+    """W2."""
+    assert len(Policy().schedule.delays) == 10

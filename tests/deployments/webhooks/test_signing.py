@@ -2,12 +2,15 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from deployments.webhooks.signing import headers, new_secret
+from deployments.webhooks.signing import headers, new_secret, public_key
 
 BODY = json.dumps({"type": "response.submitted", "data": {"name": "Zoë 🎉"}}).encode()
 EVENT = "evt_01k5x"
@@ -79,3 +82,35 @@ def test_the_standards_example_is_met() -> None:
 def test_no_secret_or_an_id_with_a_dot_is_a_mistake(event_id: str, secrets: list[str]) -> None:
     with pytest.raises(ValueError):
         headers(event_id, BODY, secrets, datetime.now(UTC))
+
+
+def _verified_by(public: str, sent: Mapping[str, str], body: bytes) -> None:
+    """As a receiver does it; raises InvalidSignature."""
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public.removeprefix("whpk_")))
+    content = f"{sent['webhook-id']}.{sent['webhook-timestamp']}.".encode() + body
+    (signature,) = [part for part in sent["webhook-signature"].split() if part.startswith("v1a,")]
+    key.verify(base64.b64decode(signature.removeprefix("v1a,")), content)
+
+
+def test_an_asymmetric_signature_verifies_with_the_public_key() -> None:
+    """W1: `v1a`, ed25519 (Standard Webhooks, asymmetric)."""
+    secret = new_secret("v1a")
+    public = public_key(secret)
+    assert secret.startswith("whsk_")
+    assert public is not None
+    assert public.startswith("whpk_")
+    sent = headers("evt_1", b'{"a":1}', [secret], datetime.now(UTC))
+    _verified_by(public, sent, b'{"a":1}')
+    with pytest.raises(InvalidSignature):
+        _verified_by(public, sent, b'{"a":2}')
+    with pytest.raises(InvalidSignature):
+        _verified_by(public, {**sent, "webhook-id": "evt_2"}, b'{"a":1}')
+    assert public_key(new_secret()) is None
+
+
+def test_both_kinds_can_sign_at_once() -> None:
+    """W1: while a receiver changes from one to the other."""
+    old, new = new_secret("v1"), new_secret("v1a")
+    sent = headers("evt_1", b"{}", [new, old], datetime.now(UTC))
+    assert Webhook(old).verify(b"{}", sent) == {}
+    _verified_by(public_key(new) or "", sent, b"{}")

@@ -91,9 +91,11 @@ def test_check_config_names_every_unknown_key(tmp_path: Path) -> None:
 def test_demo_without_a_platform_is_a_sentence(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        done = formstream("demo", "--url", url, "--data-dir", str(tmp_path))
-    assert_refused(done, f"No platform answers at {url}")
+        port = unused.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        assert_refused(formstream("demo", "--url", url, "--data-dir", str(tmp_path)), f"No platform answers at {url}")
+        # Without an address it is where `formstream up` with the same settings would be.
+        assert_refused(formstream("demo", FORMSTREAM_PORT=str(port)), f"No platform answers at {url}")
 
 
 def test_settings_and_version_print_to_stdout() -> None:

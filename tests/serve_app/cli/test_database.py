@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from db.settings import DatabaseSettings
+from eventing.jobs import JobPolicy
 from serve_app.cli.database import administrator_file, migrate, prepare
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
@@ -24,15 +25,24 @@ def test_the_administrator_is_made_once_and_kept_private(tmp_path: Path) -> None
     assert prepare(settings) is None
 
 
-def test_daily_work_is_ordered_once(tmp_path: Path) -> None:
-    """U1: whoever starts the platform first; the job orders the next day itself."""
+def test_standing_work_is_scheduled_once(tmp_path: Path) -> None:
+    """U1, J3: whoever starts the platform first; what an operator changed about it stays."""
     settings = Settings(data_dir=tmp_path)
-    for _ in range(2):
-        prepare(settings)
+    prepare(settings)
+    with closing(sqlite3.connect(tmp_path / "formstream.db")) as database, database:
+        database.execute("UPDATE schedule SET cron = '30 4 * * *' WHERE kind = 'files.sweep'")
+    prepare(settings)
     with closing(sqlite3.connect(tmp_path / "formstream.db")) as database:
-        ordered = database.execute("SELECT tenant_id, kind FROM job ORDER BY kind").fetchall()
-    daily = ("files.sweep", "forms.purge_due", "identity.prune", "responses.prune", "tenancy.erase_due")
-    assert ordered == [("_platform", kind) for kind in daily]
+        found = database.execute("SELECT tenant_id, kind, cron, is_enabled FROM schedule ORDER BY kind").fetchall()
+    daily = (
+        *("events.prune", "exports.lake_due", "exports.prune", "files.sweep", "forms.purge_due", "identity.prune"),
+        *("jobs.prune", "mails.prune", "reports.prune", "responses.prune", "tenancy.erase_due", "webhooks.prune"),
+    )
+    expected = dict.fromkeys(daily, "0 0 * * *") | {
+        "analytics.check_alarms": "10 * * * *",
+        "files.sweep": "30 4 * * *",
+    }
+    assert found == [("_platform", kind, expected[kind], 1) for kind in sorted(expected)]
 
 
 def test_a_given_administrator_is_not_written(tmp_path: Path) -> None:
@@ -72,3 +82,13 @@ def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "formstream.db").write_bytes(b"nothing of that kind" * 100)
     with pytest.raises(CommandFailed, match="not a database"):
         migrate(DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/formstream.db"))
+
+
+def test_a_policy_of_jobs_that_fits_no_job_is_a_sentence(tmp_path: Path) -> None:
+    """J1: found out before anything is started."""
+    policy = JobPolicy.model_validate({"kinds": {"webhook.delivre": {"attempts": 2}}})
+    with pytest.raises(CommandFailed) as refused:
+        prepare(Settings(data_dir=tmp_path, secret_key=SecretStr("s" * 32), job_policy=policy))
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith("FORMSTREAM_JOB_POLICY: there is no kind of job 'webhook.delivre'; there are ")
+    assert not (tmp_path / "formstream.db").exists()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from deployments.events.recovery_contracts import Component, ConsumerBacklog, EventMeasures
 from deployments.forms.contracts import CreateForm, Form, FormSettings, ListForms, PublishedForm, UpdateForm
 from deployments.identity.contracts import Me, Tenant, TenantProfile, TenantSettings
 from deployments.imports.contracts import StartedImport, StartImport
@@ -18,13 +19,16 @@ from deployments.responses.contracts import (
     Changes,
     ExportChunk,
     ExportResponses,
+    ExportState,
     ListResponses,
+    RowFormat,
     SubmitResponse,
     SubmittedResponse,
 )
 from serve_app.edge.apis import Apis
 from serve_app.edge.deployment import Edge
 from serve_app.edge.settings import EdgeSettings
+from tests.plain_http import TRUSTS_NOBODY
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -135,6 +139,7 @@ class FakeResponses:
         )
         self.chunks: list[ExportChunk | Exception] = []
         self.queries: list[ListResponses] = []
+        self.tag = "1"
 
     async def submit(self, principal: Principal, command: SubmitResponse) -> SubmittedResponse:
         self.submitted.append((principal, command))
@@ -149,8 +154,18 @@ class FakeResponses:
     async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
         return Changes(data=[], next_cursor=after or "first", has_more=False)
 
-    async def export_csv(
-        self, principal: Principal, form_id: str, cursor: str | None, wanted: ExportResponses | None = None
+    async def export_state(
+        self, principal: Principal, form_id: str, wanted: ExportResponses, *, count: bool = False
+    ) -> ExportState:
+        return ExportState(tag=self.tag)
+
+    async def export_chunk(
+        self,
+        principal: Principal,
+        form_id: str,
+        cursor: str | None,
+        wanted: ExportResponses | None = None,
+        rows: RowFormat = "csv",
     ) -> ExportChunk:
         chunk = self.chunks[int(cursor or 0)]
         if isinstance(chunk, Exception):
@@ -172,17 +187,38 @@ class FakeImports:
 
 
 @dataclass
+class FakeEvents:
+    components: dict[str, bool] = field(default_factory=dict)
+    oldest_s: float = 0.0
+    failure: Exception | None = None
+    asked: int = 0
+
+    async def measure(self) -> EventMeasures:
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return EventMeasures(
+            oldest_unpublished_s=self.oldest_s,
+            components=[Component(name=name, healthy=healthy) for name, healthy in self.components.items()],
+            consumers=[ConsumerBacklog(consumer="mail", pending=7, waiting=2, dead_letters=1)],
+        )
+
+
+@dataclass
 class Fakes:
     identity: FakeIdentity = field(default_factory=FakeIdentity)
     forms: FakeForms = field(default_factory=FakeForms)
     responses: FakeResponses = field(default_factory=FakeResponses)
     imports: FakeImports = field(default_factory=FakeImports)
     files: Any = None
+    events: Any = field(default_factory=FakeEvents)
+    notifications: Any = None
     probes: dict[str, Any] = field(default_factory=dict)
 
     def apis(self) -> Apis:
         unused: Any = None
         apis: Any = Apis(
+            credentials=self.identity,
             identity=self.identity,  # type: ignore[arg-type]
             forms=self.forms,  # type: ignore[arg-type]
             responses=self.responses,  # type: ignore[arg-type]
@@ -190,9 +226,15 @@ class Fakes:
             webhooks=unused,
             jobs=unused,
             audit=unused,
+            events=self.events,
             tenancy=unused,
             federation=unused,
             files=self.files,
+            exports=unused,
+            inference=unused,
+            analytics=unused,
+            reports=unused,
+            notifications=self.notifications,
             probes=self.probes,
         )
         checked: Apis = apis
@@ -207,7 +249,9 @@ async def running(fakes: Fakes, **settings: Any) -> AsyncIterator[httpx.AsyncCli
     edge = Edge(EdgeSettings(port=0, **settings), fakes.apis())
     port = await edge.start()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=TRUSTS_NOBODY, timeout=10
+        ) as client:
             yield client
     finally:
         await edge.stop()

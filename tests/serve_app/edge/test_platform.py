@@ -7,6 +7,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deployments.kit.cache import Caches
 from deployments.kit.calls import answer
 from serve_app.edge.dispatch import Dispatcher
 from serve_app.edge.metrics import Metrics
@@ -34,13 +35,47 @@ async def test_readiness_names_what_fails(client: httpx.AsyncClient, fakes: Fake
         await asyncio.Event().wait()
 
     fakes.probes |= {"identity": works}
-    assert (await client.get("/health/ready")).json() == {"status": "ok", "checked": ["identity"], "failing": []}
+    fakes.events.oldest_s = 0.25
+    assert (await client.get("/health/ready")).json() == {
+        "status": "ok",
+        "checked": ["identity"],
+        "failing": [],
+        "degraded": [],
+        "oldest_unpublished_event_s": 0.25,
+    }
     fakes.probes |= {"forms": broken, "responses": hangs}
     response = await client.get("/health/ready")
     assert response.status_code == 503
     assert response.json()["failing"] == ["forms", "responses"]
     assert response.headers["retry-after"] == "1"
     assert "secret" not in response.text
+
+
+async def test_what_does_not_work_is_named_while_requests_are_taken(client: httpx.AsyncClient, fakes: Fakes) -> None:
+    """E7: NATS, mail or the disk are no reason to send clients away, and no secret either."""
+    fakes.events.components = {"nats": False, "smtp": False, "disk": True}
+    response = await client.get("/health/ready")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["degraded"] == ["nats", "smtp"]
+    text = (await client.get("/metrics")).text
+    assert 'formstream_component_healthy{component="nats"} 0.0' in text
+    assert 'formstream_component_healthy{component="disk"} 1.0' in text
+    assert 'formstream_consumer_pending_events{consumer="mail"} 7.0' in text
+    assert 'formstream_consumer_waiting_events{consumer="mail"} 2.0' in text
+    assert 'formstream_consumer_dead_letters{consumer="mail"} 1.0' in text
+    assert "formstream_events_oldest_unpublished_seconds 0.0" in text
+    assert fakes.events.asked == 1
+
+
+async def test_numbers_that_cannot_be_had_are_not_made_up(client: httpx.AsyncClient, fakes: Fakes) -> None:
+    fakes.events.failure = RuntimeError("no")
+    report = (await client.get("/health/ready")).json()
+    assert (report["status"], report["degraded"], report["oldest_unpublished_event_s"]) == (
+        "degraded",
+        ["events"],
+        None,
+    )
+    assert "formstream_consumer_pending_events{" not in (await client.get("/metrics")).text
 
 
 async def test_requests_are_counted_by_operation_and_status(client: httpx.AsyncClient) -> None:
@@ -64,10 +99,11 @@ async def test_requests_are_counted_by_operation_and_status(client: httpx.AsyncC
 async def test_the_queues_are_measured() -> None:
     lane = Dispatcher(lambda batch: answer(batch, {}))
     lane.batches, lane.calls, lane.waiting = 3, 40, 7
-    text = Metrics({"responses.hot": lane}).render().decode()
+    text = Metrics({"responses.hot": lane}, lambda: 5, Caches()).render().decode()
     assert 'formstream_dispatch_waiting_calls{lane="responses.hot"} 7.0' in text
     assert 'formstream_dispatch_calls_total{lane="responses.hot"} 40.0' in text
     assert 'formstream_dispatch_batches_total{lane="responses.hot"} 3.0' in text
+    assert "formstream_live_listeners 5.0" in text
 
 
 async def test_the_page_needs_no_other_host_and_no_inline_script(client: httpx.AsyncClient) -> None:

@@ -36,7 +36,7 @@ async def test_a_replica_is_replaced_under_load_without_a_failed_request(fakes: 
             while len(statuses) < target:
                 await asyncio.sleep(0.01)
 
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client, asyncio.TaskGroup() as group:
         for _ in range(16):
             group.create_task(load(client))
         await answered(100)

@@ -8,6 +8,7 @@ import pytest
 
 from deployments.forms.contracts import ListForms
 from deployments.identity.contracts import Refresh
+from deployments.kit.contract import Contract
 from deployments.kit.principal import Principal
 from serve_app.edge.apis import Apis
 from serve_app.edge.routes import OPERATIONS
@@ -57,17 +58,33 @@ CASES: list[tuple[str, str, Any, str, list[Any]]] = [
     ("list_response_tags", "", None, "responses.list_tags", ["form_id1"]),
     ("list_trashed_responses", "?cursor=c", None, "responses.list_trash", ["form_id1", "c", 20]),
     ("purge_response", "", None, "responses.purge", ["response_id1"]),
-    ("list_jobs", "?state=failed&kind=import", None, "jobs.list_jobs", [None, 20, "import", "failed"]),
+    (
+        "list_jobs",
+        "?state=failed&kind=import&queue=high",
+        None,
+        "jobs.list_jobs",
+        [None, 20, "import", "failed", "high", None],
+    ),
     ("get_job", "", None, "jobs.get", ["job_id1"]),
     ("cancel_job", "", None, "jobs.cancel", ["job_id1"]),
     ("retry_job", "", None, "jobs.retry", ["job_id1"]),
+    ("pause_queue", "", {"queue": "high", "kind": "mail"}, "jobs.pause_queue", [...]),
+    ("resume_queue", "", {"queue": "high"}, "jobs.resume_queue", [...]),
+    ("create_schedule", "", {"name": "n", "kind": "k", "cron": "0 0 * * *"}, "jobs.create_schedule", [...]),
+    ("list_schedules", "?limit=3&cursor=c", None, "jobs.list_schedules", ["c", 3]),
+    ("get_schedule", "", None, "jobs.get_schedule", ["schedule_id1"]),
+    ("change_schedule", "", {"enabled": False}, "jobs.change_schedule", ["schedule_id1", ...]),
+    ("delete_schedule", "", None, "jobs.delete_schedule", ["schedule_id1"]),
     ("create_webhook", "", {"url": "https://x.y", "events": ["*"]}, "webhooks.create", [...]),
     ("list_webhooks", "", None, "webhooks.list_webhooks", [None, 20]),
     ("get_webhook", "", None, "webhooks.get", ["webhook_id1"]),
     ("update_webhook", "", {"status": "disabled"}, "webhooks.update", ["webhook_id1", ...]),
     ("delete_webhook", "", None, "webhooks.delete", ["webhook_id1"]),
-    ("test_webhook", "", None, "webhooks.test", ["webhook_id1"]),
-    ("list_deliveries", "?limit=3&cursor=c", None, "webhooks.list_deliveries", ["webhook_id1", "c", 3]),
+    ("rotate_webhook_secret", "", None, "webhooks.rotate_secret", ["webhook_id1", ...]),
+    ("test_webhook", "", None, "webhooks.test", ["webhook_id1", ...]),
+    ("list_deliveries", "?limit=3&cursor=c", None, "webhooks.list_deliveries", ["webhook_id1", ..., "c", 3]),
+    ("get_delivery", "", None, "webhooks.get_delivery", ["delivery_id1"]),
+    ("get_webhook_statistics", "?days=3", None, "webhooks.statistics", ["webhook_id1", 3]),
     ("retry_delivery", "", None, "webhooks.retry", ["delivery_id1"]),
 ]
 
@@ -111,8 +128,8 @@ async def test_each_operation_calls_its_method(fakes: Fakes) -> None:
             for expected, found in zip(arguments, given, strict=True):
                 assert expected is ... or found == expected, operation_id
                 if expected is ...:
-                    # The edge takes these from the body or from a cookie.
-                    wanted = Refresh if operation.id in ("refresh", "log_out") else operation.request
+                    # The edge takes these from the body, from a cookie or from the query.
+                    wanted = Refresh if operation.id in ("refresh", "log_out") else operation.request or Contract
                     assert isinstance(found, wanted)
 
 

@@ -197,12 +197,12 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         make_element("group", elements=[make_element("section", "s", elements=[])]),
         "/elements/0/type",
-        "definition.unknown_type",
+        "definition.not_here",
     ),
     (
         make_element("group", elements=[make_element("group", "g", elements=[make_element("nps", "a")])]),
         "/elements/0/type",
-        "definition.unknown_type",
+        "definition.not_here",
     ),
     (
         make_element("group", elements=[make_element("email", "a", validation={"unique": True})]),
@@ -237,7 +237,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         make_element("section", elements=[make_element("section", "s", elements=[])]),
         "/elements/0/type",
-        "definition.unknown_type",
+        "definition.not_here",
     ),
     (
         make_element("section", elements=[make_element("nps", "a", visible_if="answers.b")]),

@@ -16,6 +16,7 @@ from db.types import utc_now
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ImportRow, ListResponses, Response
 from deployments.responses.deployment import Responses
+from deployments.responses.life_contracts import ChangeTags, PutReview
 
 LONG = "a" * 70
 WORDS = ["Apfel", "Äpfel", "house", "houses", "Häuser", "running", "runs", "100%", "a_b", "été", "日本語"]
@@ -60,6 +61,20 @@ SURVEY: dict[str, Any] = {
                     "rows": options("r1"),
                     "columns": options("c1", "c2"),
                 },
+                {"id": "land", "type": "country", "title": "Land"},
+                {"id": "home", "type": "address", "title": "Home"},
+                {"id": "spot", "type": "location", "title": "Spot"},
+                {"id": "twice", "type": "calculated", "title": "Twice", "value": "answers.score * 2"},
+                {
+                    "id": "guests",
+                    "type": "group",
+                    "title": "Guests",
+                    "elements": [
+                        {"id": "who", "type": "short_text", "title": "Who"},
+                        {"id": "age", "type": "integer", "title": "Age"},
+                        {"id": "meals", "type": "multi_choice", "title": "Meals", "options": options("soup", "cake")},
+                    ],
+                },
             ],
         }
     ],
@@ -86,8 +101,21 @@ def answers_by(dice: random.Random) -> dict[str, Any]:
         "rank": dice.choice([["p", "q"], ["q", "p"], {"q": 1}]),
         "grid": dice.choice([{"r1": "c1"}, {"r1": "c2", "r2": "c1"}]),
         "cells": dice.choice([{"r1": ["c1"]}, {"r1": ["c1", "c2"]}]),
+        "land": dice.choice(["DE", "FR", "JP"]),
+        "home": dice.choice([{"city": "Häuser", "country": "DE"}, {"street": "Elm 1", "city": "Ulm"}]),
+        "spot": {"latitude": dice.choice([-33.9, 0, 52.5]), "longitude": 13.4},
+        "guests": [_guest(dice) for _ in range(dice.randint(1, 3))],
     }
     return {name: value for name, value in found.items() if dice.random() < 0.8}
+
+
+def _guest(dice: random.Random) -> dict[str, Any]:
+    guest = {
+        "who": dice.choice(TEXTS),
+        "age": dice.choice([3, 18, 40]),
+        "meals": dice.choice([["soup"], ["soup", "cake"]]),
+    }
+    return {name: value for name, value in guest.items() if name == "who" or dice.random() < 0.7}
 
 
 @dataclass(frozen=True)
@@ -102,7 +130,7 @@ class Given:
             each.id
             for each in self.responses
             if all(
-                holds(value_of(each, name), operator, operand)
+                meets(each, name, operator, operand)
                 for name, tests in wanted.items()
                 for operator, operand in tests.items()
             )
@@ -119,6 +147,7 @@ async def fill(responses: Responses, principal: Principal, form_id: str, count: 
             key=f"{seed}-{line}",
             line=line,
             answers=answers_by(dice),
+            meta=dice.choice([{}, {"language": "de"}, {"language": "en"}, {"language": 7}]),
             submitted_at=start + timedelta(seconds=dice.randint(0, count // 2)),
         )
         for line in range(count)
@@ -154,10 +183,28 @@ async def given(responses: Responses, principal: Principal, form_id: str) -> Giv
             return Given(found)
 
 
+def meets(response: Response, name: str, operator: str, wanted: Any) -> bool:
+    """Whether a field meets a comparison; of a group, whether one of its items does."""
+    if not name.startswith("guests."):
+        return holds(value_of(response, name), operator, wanted)
+    if operator in ("ne", "nin", "empty"):
+        opposite = {"ne": "eq", "nin": "any" if name == "guests.meals" else "in", "empty": "exists"}[operator]
+        return not meets(response, name, opposite, wanted)
+    items = [item.get(name.removeprefix("guests.")) for item in response.answers.get("guests", [])]
+    if operator == "exists":
+        return any(item is not None for item in items) is wanted
+    return any(holds(item, operator, wanted) for item in items)
+
+
 def value_of(response: Response, name: str) -> Any:
     """The value of a field, None when there is none."""
-    if name in ("submitted_at", "status", "version", "submitted_by"):
+    if name in ("submitted_at", "status", "version", "submitted_by", "review", "assignee"):
         return getattr(response, name)
+    if name == "tags":
+        return response.tags or None
+    if name == "language":
+        language = response.meta.get("language")
+        return language if isinstance(language, str) else None
     name = name.removeprefix("answers.")
     answers = response.answers
     if name == "one":
@@ -218,4 +265,20 @@ def texts_of(answers: Mapping[str, Any]) -> list[str]:
     for name in ("one", "many"):
         value = answers.get(name)
         found.append(value.get("other") if isinstance(value, dict) else None)
+    found += [(answers.get("home") or {}).get(part) for part in ("street", "city")]
+    found += [item.get("who") for item in answers.get("guests", [])]
     return [text for text in found if text is not None]
+
+
+async def mark(database: Database, responses: Responses, principal: Principal, form_id: str, seed: int) -> None:
+    """Review some, give some to somebody, tag some."""
+    dice = random.Random(seed)
+    page = await responses.list_responses(principal, ListResponses(form_id=form_id, limit=1000))
+    for each in dice.sample(sorted(page.data, key=lambda response: response.id), 30):
+        await responses.review(principal, each.id, PutReview(state=dice.choice(["none", "in_review", "approved"])))
+        await responses.change_tags(principal, each.id, ChangeTags(add=dice.choice([["vip"], ["new", "vip"], []])))
+    async with database.write(principal.tenant_id) as unit:
+        mine = select(Row).where(col(Row.form_id) == form_id).order_by(col(Row.id))
+        for row in dice.sample(list((await unit.session.scalars(mine)).all()), 12):
+            row.assignee = "usr_1"
+            row.change = await ResponseRepository(unit.session, unit.tenant).next_change(form_id)

@@ -9,9 +9,9 @@ import pytest
 from db.session import Database
 from deployments.kit.errors import Invalid
 from deployments.kit.principal import Principal
-from deployments.responses import export
 from deployments.responses.contracts import ExportResponses
 from deployments.responses.deployment import Responses
+from deployments.responses.exporting import chunks
 from tests.deployments.responses.query import survey
 from tests.factories import make_form, make_tenant
 
@@ -20,7 +20,7 @@ async def exported(responses: Responses, principal: Principal, form_id: str, **w
     content = b""
     cursor: str | None = None
     while True:
-        chunk = await responses.export_csv(principal, form_id, cursor, ExportResponses(**wanted))
+        chunk = await responses.export_chunk(principal, form_id, cursor, ExportResponses(**wanted))
         content += chunk.content
         cursor = chunk.next_cursor
         if cursor is None:
@@ -28,7 +28,7 @@ async def exported(responses: Responses, principal: Principal, form_id: str, **w
 
 
 async def test_rows_and_columns_are_chosen(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_ROWS", 7)
+    monkeypatch.setattr(chunks, "_CHUNK_ROWS", 7)
     acme = await make_tenant(database)
     form = await make_form(database, acme, definition=survey.SURVEY)
     responses = Responses(database)

@@ -68,6 +68,23 @@ fields: dict[str, st.SearchStrategy[tuple[str, Any]]] = {
     "submitted_at": asked(moments, "eo"),
     "status": asked(st.sampled_from(["complete", "partial"]), "e"),
     "version": asked(st.integers(1, 2), "eo"),
+    "land": asked(st.sampled_from(["DE", "FR", "us"]), "ep"),
+    "home.city": asked(st.sampled_from(["Ulm", "U", "Häuser"]), "eotp"),
+    "home.country": asked(st.just("DE"), "ep"),
+    "home": asked(st.none(), "p"),
+    "spot.latitude": asked(st.sampled_from([-34, -33.9, 0, 52.5]), "eop"),
+    "twice": asked(st.integers(0, 20), "eop"),
+    "guests": asked(st.none(), "p"),
+    "guests.who": asked(texts, "etp"),
+    "guests.age": st.one_of(
+        asked(st.sampled_from([3, 4, 18, 40]), "ep"),
+        st.tuples(st.sampled_from(["lt", "lte", "gt", "gte"]), st.sampled_from([3, 18, 20])),
+    ),
+    "guests.meals": asked(st.sampled_from(["soup", "cake"]), "sp"),
+    "review": asked(st.sampled_from(["none", "in_review", "approved", "rejected"]), "e"),
+    "assignee": asked(st.sampled_from(["usr_1", "nobody"]), "ep"),
+    "language": asked(st.sampled_from(["de", "en", "fr"]), "ep"),
+    "tags": asked(st.sampled_from(["vip", "new", "old"]), "sp"),
 }
 
 
@@ -79,7 +96,10 @@ def filters(draw: st.DrawFn) -> dict[str, Any]:
 
 
 sorts = st.sampled_from(
-    ["submitted_at", "name", "amount", "score", "day", "fine", "one", "rank.q", "grid.r1", "version", "answers.status"]
+    [
+        *("submitted_at", "name", "amount", "score", "day", "fine", "one", "rank.q", "grid.r1", "version"),
+        *("answers.status", "land", "home.city", "spot.latitude", "twice", "assignee", "language"),
+    ]
 )
 
 
@@ -102,6 +122,7 @@ async def filled(request: pytest.FixtureRequest, database: Database, monkeypatch
     await make_form(database, acme, slug="other", definition=survey.SURVEY)
     responses = Responses(database)
     await survey.fill(responses, acme, form.id, COUNT, seed=1)
+    await survey.mark(database, responses, acme, form.id, seed=4)
     indexer = AnswerIndexer(database, at_least=1, piece=7)
     if request.param == "a part":
         for _ in range(8):
@@ -119,6 +140,8 @@ async def filled(request: pytest.FixtureRequest, database: Database, monkeypatch
 @given(wanted=filters(), sort=sorts, descending=st.booleans())
 @example(wanted={"name": {"eq": survey.LONG + "b"}}, sort="submitted_at", descending=True)
 @example(wanted={"name": {"gt": survey.LONG + "b"}}, sort="name", descending=False)
+@example(wanted={"tags": {"all": ["vip", "new"]}}, sort="assignee", descending=False)
+@example(wanted={"review": {"in": ["none", "approved"]}, "guests.age": {"gt": 3}}, sort="home.city", descending=True)
 @example(wanted={"score": {"gte": 0}, "many": {"any": ["corn"]}}, sort="submitted_at", descending=True)
 async def test_a_filter_gives_what_it_means(
     filled: Filled, wanted: dict[str, Any], sort: str, descending: bool

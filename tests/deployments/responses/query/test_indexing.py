@@ -1,9 +1,10 @@
 """R4: the index is kept in the background, survives what kills it, and forgets what is deleted."""
 
 import asyncio
+from functools import partial
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlmodel import col
 
 from db.models.answers import AnswerEntry, AnswerIndex
@@ -11,12 +12,15 @@ from db.models.forms import FormCounter
 from db.models.responses import Response as Row
 from db.repositories.answer_index import AnswerIndexDirectory, AnswerIndexRepository
 from db.session import Database
+from db.settings import DatabaseSettings
 from deployments.forms.deployment import Forms
 from deployments.responses.contracts import ListResponses
 from deployments.responses.deployment import Responses
+from deployments.responses.life_contracts import EditResponse
 from deployments.responses.query import indexing
 from deployments.responses.query.indexing import AT_LEAST, AnswerIndexer
 from tests.deployments.responses.query import survey
+from tests.eventing.harness import eventually
 from tests.factories import make_form, make_tenant
 
 
@@ -126,8 +130,74 @@ async def test_a_piece_of_before_is_not_written_twice(database: Database) -> Non
         repository = AnswerIndexRepository(unit.session, acme.tenant_id, form.id, "r")
         piece = await repository.read(10, up_to_version=1)
         assert len(piece.responses) == 4
-        assert await repository.write(piece, {})
-        assert not await repository.write(piece, {})
+        assert await repository.write(piece, [])
+        assert not await repository.write(piece, [])
+
+
+async def test_what_was_changed_or_deleted_since_it_was_read_is_left_out(database: Database) -> None:
+    """R8: nothing of a response that is gone comes to the index, and nothing that it does not say any more."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=survey.SURVEY)
+    responses = Responses(database)
+    await survey.fill(responses, acme, form.id, 4, seed=1)
+    async with database.read(acme.tenant_id) as unit:
+        repository = AnswerIndexRepository(unit.session, acme.tenant_id, form.id, "r")
+        piece = await repository.read(10, up_to_version=1)
+    gone, edited, *rest = [row.id for row in piece.responses]
+    await responses.delete(acme, gone)
+    await responses.purge(acme, gone)
+    await responses.edit(acme, edited, EditResponse(answers={"name": "Other"}), None)
+    async with database.write(acme.tenant_id) as unit:
+        repository = AnswerIndexRepository(unit.session, acme.tenant_id, form.id, "r")
+        assert await repository.write(piece, [(1, "x", 1, row.id) for row in piece.responses])
+    async with database.read(acme.tenant_id) as unit:
+        assert set(await unit.session.scalars(select(col(AnswerEntry.response_id)))) == set(rest)
+
+
+async def _waits(database: Database) -> bool:
+    async with database.unscoped_read() as unit:
+        return bool(await unit.session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+async def test_who_deletes_waits_for_who_indexes(postgres_settings: DatabaseSettings) -> None:
+    """R8: a purge that begins while a piece is being written takes its entries along."""
+    database = Database(postgres_settings)
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=survey.SURVEY)
+    responses = Responses(database)
+    await survey.fill(responses, acme, form.id, 2, seed=1)
+    page = await responses.list_responses(acme, ListResponses(form_id=form.id))
+    gone = page.data[0].id
+    async with database.write(acme.tenant_id) as unit:
+        repository = AnswerIndexRepository(unit.session, acme.tenant_id, form.id, "r")
+        piece = await repository.read(10, up_to_version=1)
+        assert await repository.write(piece, [(1, "x", 1, row.id) for row in piece.responses])
+
+        async def deleting() -> None:
+            async with database.write(acme.tenant_id) as other:
+                await other.session.execute(delete(Row).where(col(Row.id) == gone))
+
+        purge = asyncio.create_task(deleting())
+        await eventually(partial(_waits, database))
+        assert not purge.done()
+    await purge
+    async with database.read(acme.tenant_id) as unit:
+        assert set(await unit.session.scalars(select(col(AnswerEntry.response_id)))) == {page.data[1].id}
+    await database.close()
+
+
+async def test_any_text_comes_to_the_index_as_it_is(database: Database) -> None:
+    """R4: whatever separates what is sent to the database."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=survey.SURVEY)
+    await survey.fill(Responses(database), acme, form.id, 1, seed=1)
+    values = ["", "\x01", "a\x02b", ",", "'", "\\", "NULL", "{}", "\U0001f600", "\ud7ff"]
+    async with database.write(acme.tenant_id) as unit:
+        repository = AnswerIndexRepository(unit.session, acme.tenant_id, form.id, "r")
+        piece = await repository.read(10, up_to_version=1)
+        response_id = piece.responses[0].id
+        assert await repository.write(piece, [(1, value, 1, response_id) for value in values])
+        assert set(await unit.session.scalars(select(col(AnswerEntry.value)))) == set(values)
 
 
 async def test_responses_to_an_unknown_version_wait(database: Database) -> None:

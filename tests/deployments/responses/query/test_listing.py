@@ -98,7 +98,7 @@ async def test_who_does_not_see_an_answer_cannot_find_it_out(database: Database)
         if "q" not in query:
             assert await ids(responses, acme, form_id, **query)
     with pytest.raises(Invalid):
-        await responses.export_csv(viewer, form_id, None, ExportResponses(filter={"name": "Ada"}))
+        await responses.export_chunk(viewer, form_id, None, ExportResponses(filter={"name": "Ada"}))
 
 
 async def test_every_fault_of_a_query_is_told_at_once(form: tuple[Responses, Principal, str]) -> None:

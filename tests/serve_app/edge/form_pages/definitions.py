@@ -35,6 +35,29 @@ ELEMENTS: dict[str, dict[str, Any]] = {
 """One element of every type, without id and type."""
 
 
+_GUEST = {"elements": [{"id": "who", "type": "short_text", "title": "Who", "required": True}]}
+_WALK = [{"id": "walk", "type": "yes_no", "title": "On foot?"}]
+OTHERS: dict[str, dict[str, Any]] = {
+    "country": {"title": "Country"},
+    "location": {"title": "Where are you?"},
+    "address": {"title": "Home", "required": True},
+    "file": {"title": "Your papers", "max_files": 3},
+    "image": {"title": "A picture"},
+    "signature": {"title": "Sign here"},
+    "calculated": {"title": "Together", "value": "1 + 2"},
+    "group": {"title": "Guests", "item_title": "Guest", "min_items": 1, **_GUEST},
+    "section": {"title": "Your way", "description": "So that we can find it.", "elements": _WALK},
+}
+"""Those that hold files, places or others."""
+
+
+def whole() -> dict[str, Any]:
+    """A form of one page with all that there is; ids as in `every_type`."""
+    form = every_type()
+    form["pages"][0]["elements"] += [{"id": f"the_{kind}", "type": kind, **rest} for kind, rest in OTHERS.items()]
+    return form
+
+
 def every_type() -> dict[str, Any]:
     """A form of one page with every type of element; their ids are `the_<type>`."""
     elements = [{"id": f"the_{kind}", "type": kind, **rest} for kind, rest in ELEMENTS.items()]

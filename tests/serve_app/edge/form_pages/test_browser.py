@@ -15,7 +15,7 @@ from db.settings import DatabaseSettings
 from tests.accessibility import barriers
 from tests.chromium import Page, chromium
 from tests.eventing.harness import eventually
-from tests.serve_app.edge.form_pages.definitions import every_type, three_pages
+from tests.serve_app.edge.form_pages.definitions import every_type, three_pages, whole
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
 READY = "'ready' in (document.getElementById('form') || document.body).dataset"
@@ -50,6 +50,10 @@ class Scene:
     async def stored(self) -> list[dict[str, Any]]:
         listed = await self.owner.get(f"/api/v1/forms/{self.form_id}/responses?sort=submitted_at")
         return [response["answers"] for response in listed.json()["data"]]
+
+    async def timings(self) -> list[dict[str, int] | None]:
+        listed = await self.owner.get(f"/api/v1/forms/{self.form_id}/responses?sort=submitted_at")
+        return [response["timings"] for response in listed.json()["data"]]
 
     async def answers(self, status: int) -> bool:
         """Whether a submission gets this status: what the platform knows of a form is half a second old at most."""
@@ -137,6 +141,8 @@ async def test_a_form_is_filled_in_by_keyboard(scene: Scene) -> None:
     await page.until(SENT)
 
     assert await scene.stored() == [{"name": "Ada", "town": "Ulm"}]
+    (spent,) = await scene.timings()
+    assert {name for name, ms in (spent or {}).items() if 0 < ms < 60_000} == {"p1", "p2", "p3"}  # R2
     assert await page.named("heading") == ["Thank you"]
     assert await page.value("localStorage.length") == 0
     scene.assert_discreet()
@@ -174,7 +180,7 @@ async def test_nothing_stands_in_anybodys_way(scene: Scene) -> None:
     """Y1, WCAG 2.2 AA: axe-core finds nothing on any state of the page, and nothing needs to be scrolled sideways."""
     page = scene.page
     languages = {"languages": ["en", "ar", "de"]}
-    await scene.publish(every_type() | languages)
+    await scene.publish(whole() | languages)
     found: dict[str, list[str]] = {}
 
     async def look(state: str, width: int, *, dark: bool = False) -> None:
@@ -184,8 +190,18 @@ async def test_nothing_stands_in_anybodys_way(scene: Scene) -> None:
         # 1.4.10: at 320 pixels, too.
         assert await page.value("document.documentElement.scrollWidth") <= width, state
 
+    loaded = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     for query, state in (("?lang=en", "english"), ("?lang=ar", "arabic")):
         await scene.open(query)
+        if state == "english":
+            sizes = await page.value(f"{loaded}.map((each) => [each.name, each.transferSize])")
+            assert {Path(name).name.partition("?")[0] for name, _ in sizes} >= {
+                "party",
+                "form.js",
+                "logic.js",
+                "form.css",
+            }
+            assert 10_000 < sum(size for _, size in sizes) < 50_000, sizes
         await look(f"{state} wide", 1280)
         await look(f"{state} narrow", 320, dark=True)
         await page.value("document.getElementById('submit').click()")

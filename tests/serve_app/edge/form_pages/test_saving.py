@@ -32,6 +32,7 @@ class Partials:
     hosted: Hosted
     answers: dict[str, Any] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, int] = field(default_factory=dict)
     status: str = "partial"
     version: int = 2
     form_id: str = "frm_1"
@@ -41,7 +42,7 @@ class Partials:
         document = orjson.loads(command.body)
         if document.pop("status", "complete") == "complete":
             return await self.hosted.submit(principal, command)
-        self.answers, self.meta = document["answers"], document["meta"]
+        self.answers, self.meta, self.timings = document["answers"], document["meta"], document["timings"]
         return SimpleNamespace(resume_token=TOKEN, expires_at=UNTIL)
 
     async def save_partial(self, principal: Principal, token: str, body: bytes, key: str | None) -> Any:
@@ -53,6 +54,7 @@ class Partials:
         merged = self.answers | document["answers"]
         self.answers = {name: value for name, value in merged.items() if value is not None}
         self.meta |= document["meta"]
+        self.timings |= document.get("timings", {})
         if document["status"] == "complete":
             command = SubmitResponse(orjson.dumps({"answers": self.answers, "meta": self.meta}), "party", None, key)
             await self.hosted.submit(principal, command)
@@ -66,7 +68,12 @@ class Partials:
         if self.status == "complete":
             raise Completed
         return SimpleNamespace(
-            form_id=self.form_id, version=self.version, status="partial", answers=self.answers, meta=self.meta
+            form_id=self.form_id,
+            version=self.version,
+            status="partial",
+            answers=self.answers,
+            meta=self.meta,
+            timings=self.timings,
         )
 
 
@@ -93,6 +100,14 @@ async def test_what_is_right_is_saved(visitor: httpx.AsyncClient, partials: Part
     assert again.json()["resume"] == TOKEN
     assert partials.answers == {"name": "Bea"}
     assert partials.hosted.stored == []
+
+
+async def test_the_time_on_each_page_goes_on_elsewhere(visitor: httpx.AsyncClient, partials: Partials) -> None:
+    """R2: what was measured is saved, and what comes is added to it."""
+    await saved(visitor, name="Ada", _timings='{"p1": 4000, "p2": 10, "elsewhere": 7}')
+    assert partials.timings == {"p1": 4000, "p2": 10}
+    page = Html((await visitor.post(ADDRESS, data={"_go": "resume", "_resume": TOKEN})).text)
+    assert orjson.loads(page.one("input", name="_timings")["value"]) == {"p1": 4000, "p2": 10}
 
 
 async def test_it_is_gone_on_with_elsewhere(visitor: httpx.AsyncClient, partials: Partials) -> None:

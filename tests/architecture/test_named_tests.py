@@ -1,4 +1,4 @@
-"""What docs/security.md says is shown by a test that exists."""
+"""What docs/security.md and docs/reliability.md say is shown by a test that exists."""
 
 import re
 
@@ -6,7 +6,14 @@ import pytest
 
 from tests.architecture.rooms import ROOT
 
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())))
+PAGES = ("security.md", "reliability.md")
+NAMED = sorted(
+    {
+        found
+        for page in PAGES
+        for found in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / page).read_text())
+    }
+)
 
 
 def test_tests_are_named() -> None:

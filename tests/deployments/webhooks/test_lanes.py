@@ -1,0 +1,501 @@
+"""How deliveries are sent: beside one another, at their rate, past what is broken; on both databases."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+from standardwebhooks import Webhook as Verifier
+
+from db.models.events import Event as EventRow
+from db.models.jobs import Job
+from db.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookLane
+from db.session import Database
+from db.types import utc_now
+from deployments.kit.egress import Egress
+from deployments.kit.principal import Principal
+from deployments.kit.vault import Vault
+from deployments.webhooks import handlers
+from deployments.webhooks.contracts import (
+    CreatedWebhook,
+    CreateWebhook,
+    DeliveryFilter,
+    Header,
+    RecoverWebhook,
+    RotateSecret,
+    SendTestEvent,
+    UpdateWebhook,
+)
+from deployments.webhooks.deployment import Webhooks
+from deployments.webhooks.errors import InvalidWebhook, WebhookDisabled
+from deployments.webhooks.policy import Policy
+from deployments.webhooks.retry import Schedule
+from deployments.webhooks.service import deliveries
+from eventing.events.envelope import Event, Origin
+from eventing.events.responses import ResponseSubmitted
+from eventing.outbox import make_event, record
+from tests.deployments.local_http import LocalHttp, answer, hang, serving
+from tests.eventing.harness import eventually, rows
+from tests.eventing.jobs import harness as jobs
+from tests.factories import make_tenant
+
+VAULT = Vault("a secret key of the platform, 32+")
+AT_ONCE = Policy(Schedule((0.0, *[0.01] * 3)), pauses_s=(0.2,))
+EVENTS = ["response.submitted"]
+
+
+@pytest.fixture
+async def egress() -> AsyncIterator[Egress]:
+    egress = Egress(("127.0.0.0/8",), timeout_s=2, keep_s=5)
+    yield egress
+    await egress.aclose()
+
+
+@pytest.fixture
+async def acme(database: Database) -> Principal:
+    return await make_tenant(database)
+
+
+@pytest.fixture
+def webhooks(database: Database) -> Webhooks:
+    return Webhooks(database, VAULT)
+
+
+def url_of(server: LocalHttp) -> str:
+    return f"http://127.0.0.1:{server.port}/hook"
+
+
+async def endpoint(webhooks: Webhooks, acme: Principal, server: LocalHttp, **wishes: Any) -> CreatedWebhook:
+    return await webhooks.create(acme, CreateWebhook(**{"url": url_of(server), "events": EVENTS, **wishes}))
+
+
+def submitted(number: int, tenant_id: str = "acme") -> Event:
+    fact = ResponseSubmitted(
+        response_id=f"rsp_{number}", form_id="frm_1", form_version=1, status="complete", answers={"n": number}
+    )
+    return make_event(fact, tenant_id=tenant_id, actor="anonymous", origin=Origin())
+
+
+async def happen(database: Database, count: int, first: int = 0, tenant_id: str = "acme") -> list[str]:
+    """So many submissions and their deliveries, in one transaction; the events' ids."""
+    events = [submitted(number, tenant_id) for number in range(first, first + count)]
+    async with database.write(tenant_id) as unit:
+        await deliveries.deliver(unit, events)
+    return [event.id for event in events]
+
+
+async def states(database: Database) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in await rows(database, WebhookDelivery):
+        found[row.state] = found.get(row.state, 0) + 1
+    return found
+
+
+async def all_are(database: Database, **wanted: int) -> None:
+    """Wait until so many deliveries are in each state and the lanes have come to rest."""
+
+    async def settled() -> bool:
+        if await states(database) != wanted:
+            return False
+        return not any(lane.run_at for lane in await rows(database, WebhookLane)) or "pending" in wanted
+
+    await eventually(settled)
+
+
+def kinds(database: Database, egress: Egress, policy: Policy = AT_ONCE) -> Sequence[Any]:
+    return handlers.job_kinds(database, VAULT, egress, policy)
+
+
+def serving_jobs(database: Database, egress: Egress, policy: Policy = AT_ONCE, **options: Any) -> Any:
+    queues = {"default": 8, "batch": 2}
+    return jobs.serving(database, *kinds(database, egress, policy), queues=queues, **options)
+
+
+def ids_of(server: LocalHttp) -> list[str]:
+    return [request.headers["webhook-id"] for request in server.requests]
+
+
+async def test_many_deliveries_take_one_job_and_few_connections(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W5: 200 deliveries of one endpoint by one lane, over connections that are kept; each is sent once."""
+    async with serving(answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server)
+        ids = await happen(database, 200)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=200)
+    assert sorted(ids_of(server)) == sorted(ids)
+    assert server.connections <= Policy().concurrency
+    assert len(await rows(database, Job)) < 10
+    statistics = await webhooks.statistics(acme, hook.id, 1)
+    assert (statistics.delivered, statistics.attempts, statistics.success_rate, statistics.circuit) == (
+        200,
+        200,
+        1.0,
+        "closed",
+    )
+    assert 0 < (statistics.p50_ms or 0) <= (statistics.p95_ms or 0)
+    assert statistics.last_success_at is not None
+    told = [Event.decode(row.envelope) for row in await rows(database, EventRow) if row.type == "webhook.delivered"]
+    assert {event.data["event_id"] for event in told} == set(ids)
+
+
+async def test_an_endpoint_gets_as_many_requests_at_once_as_it_asked_for(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2: per-endpoint concurrency."""
+    running = most = 0
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        await answer("200 OK")(writer)
+
+    async with serving(slowly) as server:
+        await endpoint(webhooks, acme, server, max_concurrency=3)
+        await happen(database, 30)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=30)
+    assert most == 3
+
+
+async def test_an_endpoint_gets_no_more_in_a_minute_than_it_asked_for(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2: per-endpoint rate, also over several turns of its lane; the wait of a slow one takes no place."""
+    arrivals: list[float] = []
+
+    async def note(writer: asyncio.StreamWriter) -> None:
+        arrivals.append(time.monotonic())
+        await answer("200 OK")(writer)
+
+    async with serving(note) as quick, serving(answer("200 OK")) as slow:
+        await endpoint(webhooks, acme, quick, max_per_minute=1200)
+        slow_hook = await endpoint(webhooks, acme, slow, max_per_minute=1)
+        async with serving_jobs(database, egress):
+            await happen(database, 10)
+            await eventually(lambda: reached(arrivals, 10))
+            await happen(database, 5, first=10)
+            await all_are(database, delivered=16, pending=14)
+    # A busy machine can hold one up on its way; ten of them take their time all the same.
+    assert min(last - first for first, last in zip(arrivals, arrivals[9:], strict=False)) > 9 * 0.05 - 0.05
+    assert len(slow.requests) == 1
+    lane = next(row for row in await rows(database, WebhookLane) if row.endpoint_id == slow_hook.id)
+    assert 50 < (lane.run_at - utc_now()).total_seconds() <= 60
+    assert [row.tries for row in await rows(database, WebhookDelivery) if row.state == "pending"] == [0] * 14
+
+
+async def reached(found: Sequence[Any], count: int) -> bool:
+    return len(found) >= count
+
+
+async def test_a_hanging_endpoint_holds_up_nobody(database: Database, webhooks: Webhooks, acme: Principal) -> None:
+    """W5: among 51, with fewer places than endpoints, the other 50 get theirs long before its time is over."""
+    egress = Egress(("127.0.0.0/8",), timeout_s=60, keep_s=5)
+    async with serving(hang) as bad, serving(answer("200 OK")) as good:
+        await endpoint(webhooks, acme, bad)
+        for _ in range(50):
+            await endpoint(webhooks, acme, good)
+        await happen(database, 2)
+        async with serving_jobs(database, egress):
+            started = time.monotonic()
+            await all_are(database, delivered=100, pending=2)
+            took = time.monotonic() - started
+    await egress.aclose()
+    assert took < 20
+    assert len(bad.requests) == 2
+    assert len(good.requests) == 100
+
+
+async def test_a_request_that_hangs_does_not_hold_up_what_comes_later(
+    database: Database, webhooks: Webhooks, acme: Principal
+) -> None:
+    """W5: nor the deliveries of the same endpoint, which has more than one request at once."""
+    egress = Egress(("127.0.0.0/8",), timeout_s=60)
+    async with serving(hang, answer("200 OK")) as server:
+        await endpoint(webhooks, acme, server)
+        async with serving_jobs(database, egress):
+            await happen(database, 1)
+            await eventually(lambda: reached(server.requests, 1))
+            await happen(database, 3, first=1)
+            await all_are(database, delivered=3, pending=1)
+    await egress.aclose()
+    assert len(server.requests) == 4
+
+
+async def test_what_waits_for_a_broken_endpoint_burns_no_attempts(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2: the circuit opens after five failures in a row; then nothing is sent, nor counted, nor does a job run."""
+    policy = Policy(Schedule((0.0, 3600.0)), pauses_s=(3600.0,))
+    async with serving(answer("500 Oops")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        await happen(database, 20)
+        async with serving_jobs(database, egress, policy):
+            await eventually(lambda: rests(database))
+    assert len(server.requests) == 5
+    assert sorted(row.attempts for row in await rows(database, WebhookDelivery)) == [0] * 15 + [1] * 5
+    statistics = await webhooks.statistics(acme, hook.id, 1)
+    assert (statistics.circuit, statistics.consecutive_failures, statistics.pending) == ("open", 5, 20)
+    assert statistics.resumes_at is not None
+    await happen(database, 5, first=20)
+    (lane,) = await rows(database, WebhookLane)
+    assert [job.state for job in await rows(database, Job)].count("queued") == 1
+    assert (lane.run_at - utc_now()).total_seconds() > 3500
+
+
+async def rests(database: Database) -> bool:
+    (lane,) = await rows(database, WebhookLane)
+    return lane.quiet_until is not None and lane.run_at is not None and lane.run_at >= lane.quiet_until
+
+
+async def test_a_repaired_endpoint_is_found_out_and_gets_everything(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2: half open, one delivery is tried; its success lets the others through."""
+    oops = answer("500 Oops")
+    async with serving(*[oops] * 6, answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        ids = await happen(database, 12)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=12)
+    assert set(ids_of(server)) == set(ids)
+    statistics = await webhooks.statistics(acme, hook.id, 1)
+    assert (statistics.circuit, statistics.consecutive_failures, statistics.failing_since) == ("closed", 0, None)
+
+
+async def test_a_test_event_does_not_wait_for_the_circuit(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W1: whoever repaired the receiver sees it at once, before what has waited."""
+    policy = Policy(Schedule((0.0, 3600.0)), pauses_s=(3600.0,))
+    oops = answer("500 Oops")
+    async with serving(*[oops] * 5, answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        await happen(database, 7)
+        async with serving_jobs(database, egress, policy):
+            await eventually(lambda: rests(database))
+            made = await webhooks.test(acme, hook.id, SendTestEvent())
+            await all_are(database, delivered=3, pending=5)
+    assert ids_of(server)[5] == made.event_id
+
+
+async def test_five_days_of_failure_warn_disable_and_are_recovered(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2, W3: told of at 50, 70 and 90 %, disabled with notice at the end; what failed, and what happened while it was
+    disabled, arrives after `recover`. Time is moved by making the failure older."""
+    policy = Policy(Schedule((0.0, *[0.01] * 200)), failures_to_open=10_000)
+    since = utc_now() - timedelta(minutes=1)
+    async with serving(answer("500 Oops")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        watcher = await endpoint(webhooks, acme, server, events=["webhook.failing", "webhook.disabled"])
+        lost = [event.id for event in await recorded(database, 3)]
+        async with serving_jobs(database, egress, policy):
+            for hours, type_, percent in ((61, "failing", 50), (85, "failing", 70), (109, "failing", 90), (121, "", 0)):
+                await eventually(lambda: reached(server.requests, 10))
+                server.requests.clear()
+                async with database.write("acme") as unit:
+                    failing_since = utc_now() - timedelta(hours=hours)
+                    await unit.session.execute(update(WebhookLane).values(failing_since=failing_since))
+                if type_:
+                    await eventually(lambda percent=percent: told(database, percent))
+            await eventually(lambda: is_disabled(database, hook.id))
+            await all_are(database, failed=3)
+    found = await webhooks.get(acme, hook.id)
+    assert found.status == "disabled"
+    assert (found.disabled_reason or "").startswith("no delivery was heard for 5 days")
+    (notice,) = [Event.decode(row.envelope) for row in await rows(database, EventRow) if row.type == "webhook.disabled"]
+    async with database.write("acme") as unit:
+        await handlers.on_events(unit, [notice])
+    assert [row.endpoint_id for row in await rows(database, WebhookDelivery) if row.event_id == notice.id] == [
+        watcher.id
+    ]
+    missed = [event.id for event in await recorded(database, 4)]
+    with pytest.raises(WebhookDisabled):
+        await webhooks.recover(acme, hook.id, RecoverWebhook(since=since))
+    async with serving(answer("200 OK")) as repaired:
+        await webhooks.update(acme, hook.id, UpdateWebhook(status="enabled", url=url_of(repaired)))
+        ordered = await webhooks.recover(acme, hook.id, RecoverWebhook(since=since))
+        assert await webhooks.recover(acme, hook.id, RecoverWebhook(since=since)) == ordered
+        async with serving_jobs(database, egress, policy):
+            job = await jobs.reaches(database, ordered.job_id, "succeeded")
+            await eventually(lambda: reached(repaired.requests, 7))
+            await eventually(lambda: is_done(database, hook.id, 7))
+    assert job.result == {"restarted": 3, "made": 4}
+    assert job.progress_done > 0
+    assert sorted(ids_of(repaired)) == sorted(lost + missed)
+
+
+async def recorded(database: Database, count: int) -> list[Event]:
+    """Submissions that are in the log and, where somebody wants them, deliveries."""
+    async with database.write("acme") as unit:
+        events = [
+            record(
+                unit,
+                ResponseSubmitted(
+                    response_id=f"rsp_{number}", form_id="frm_1", form_version=1, status="complete", answers={}
+                ),
+                actor="anonymous",
+                origin=Origin(),
+            )
+            for number in range(count)
+        ]
+        await unit.session.flush()
+        wanted = await handlers.select_wanted(unit, events)
+        await handlers.on_events(unit, wanted)
+    return events
+
+
+async def told(database: Database, percent: int) -> bool:
+    facts = [Event.decode(row.envelope) for row in await rows(database, EventRow) if row.type == "webhook.failing"]
+    return facts[-1:] != [] and max(fact.data["percent"] for fact in facts) == percent
+
+
+async def is_disabled(database: Database, webhook_id: str) -> bool:
+    return [row.status for row in await rows(database, WebhookEndpoint) if row.id == webhook_id] == ["disabled"]
+
+
+async def is_done(database: Database, webhook_id: str, count: int) -> bool:
+    mine = [row.state for row in await rows(database, WebhookDelivery) if row.endpoint_id == webhook_id]
+    return mine == ["delivered"] * count
+
+
+async def test_all_that_failed_is_sent_again(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W3: whenever it was made; what was delivered is not."""
+    policy = Policy(Schedule((0.0,)))
+    async with serving(answer("200 OK"), answer("500 Oops"), answer("500 Oops"), answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        ids = await happen(database, 3)
+        async with serving_jobs(database, egress, policy):
+            await all_are(database, delivered=1, failed=2)
+            ordered = await webhooks.resend_failed(acme, hook.id)
+            await all_are(database, delivered=3)
+            job = await jobs.reaches(database, ordered.job_id, "succeeded")
+    assert job.result == {"restarted": 2, "made": 0}
+    assert ids_of(server) == [*ids, *ids[1:]]
+
+
+async def test_recovering_needs_a_time_that_has_passed(webhooks: Webhooks, acme: Principal) -> None:
+    async with serving(answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server)
+    now = utc_now()
+    for since, until in ((now + timedelta(hours=1), None), (now - timedelta(hours=1), now - timedelta(hours=2))):
+        with pytest.raises(InvalidWebhook):
+            await webhooks.recover(acme, hook.id, RecoverWebhook(since=since, until=until))
+
+
+async def test_secrets_headers_and_what_is_on_record(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W1, W3: during a rotation both secrets verify; own headers go along; the log shows them but no secret."""
+    async with serving(answer("200 OK", b"tha\0nks")) as server:
+        headers = [Header(name="X-Team", value="kitchen"), Header(name="X-Api-Key", value="hush", secret=True)]
+        hook = await endpoint(webhooks, acme, server, headers=headers)
+        rotated = await webhooks.rotate_secret(acme, hook.id, RotateSecret())
+        await happen(database, 1)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=1)
+    (request,) = server.requests
+    for secret in (hook.secret, rotated.secret):
+        assert Verifier(secret or "").verify(request.body, request.headers)
+    assert (request.headers["x-team"], request.headers["x-api-key"]) == ("kitchen", "hush")
+    (delivery,) = (await webhooks.list_deliveries(acme, hook.id, DeliveryFilter(), None, 1)).data
+    (attempt,) = delivery.attempts
+    assert attempt.request_headers["x-team"] == "kitchen"
+    assert attempt.request_headers["x-api-key"] == "(secret)"
+    assert attempt.request_headers["webhook-id"] == delivery.event_id
+    assert attempt.response_excerpt == "thanks"
+    assert "hush" not in str([row.model_dump() for row in await rows(database, WebhookAttempt)])
+    assert (await webhooks.get_delivery(acme, delivery.id)).body == request.body.decode()
+
+
+async def test_an_expired_secret_signs_no_more(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W1."""
+    async with serving(answer("200 OK")) as server:
+        hook = await endpoint(webhooks, acme, server)
+        await webhooks.rotate_secret(acme, hook.id, RotateSecret(expire_previous_after_s=3600))
+        async with database.write("acme") as unit:
+            (row,) = await unit.session.scalars(select(WebhookEndpoint))
+            past = (utc_now() - timedelta(seconds=1)).isoformat()
+            row.previous_secrets = [{**each, "expires_at": past} for each in row.previous_secrets]
+        await happen(database, 1)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=1)
+    assert len(server.requests[0].headers["webhook-signature"].split()) == 1
+
+
+async def test_only_what_the_filter_wants_is_delivered(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W1."""
+    async with serving(answer("200 OK")) as server:
+        await endpoint(webhooks, acme, server, filter={"data": {"answers": {"n": {"$gte": 3}}}})
+        ids = await happen(database, 5)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=2)
+    assert sorted(ids_of(server)) == sorted(ids[3:])
+
+
+async def test_of_an_endpoint_that_fails_the_others_are_told(webhooks: Webhooks, acme: Principal) -> None:
+    """W2: operational events go to whoever names them, never to the endpoint that they are about, nor for `*`."""
+    fact = {"webhook_id": "whk_1", "reason": "gone"}
+    event = Event("evt_1", "webhook.disabled", 1, utc_now(), "acme", "whk_1", None, "system:webhooks", data=fact)
+
+    def row(id_: str, *events: str) -> WebhookEndpoint:
+        named = {"tenant_id": "acme", "id": id_, "url": "https://a.example", "events": list(events), "secret": ""}
+        return WebhookEndpoint(**named, created_by="usr_1", created_at=utc_now(), updated_at=utc_now())
+
+    assert deliveries.wants(row("whk_2", "webhook.disabled"), event)
+    assert not deliveries.wants(row("whk_1", "webhook.disabled"), event)
+    assert not deliveries.wants(row("whk_2", "*"), event)
+    assert not deliveries.wants(row("whk_2", "webhook.*"), event)
+
+
+async def test_old_deliveries_are_forgotten_and_lost_lanes_found(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W3: what ended longer ago than it is kept goes, with its attempts, of every tenant; the rest stays. A lane
+    whose job is gone gets another."""
+    globex = await make_tenant(database, "globex")
+    async with serving(answer("200 OK")) as server:
+        for who in (acme, globex):
+            await endpoint(webhooks, who, server)
+            await happen(database, 3, tenant_id=who.tenant_id)
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=6)
+            async with database.unscoped_write() as unit:
+                old = [row.id for row in await rows(database, WebhookDelivery) if row.body.count('"rsp_1"')]
+                await unit.session.execute(
+                    update(WebhookDelivery)
+                    .where(col(WebhookDelivery.id).in_(old))
+                    .values(finished_at=utc_now() - timedelta(days=91))
+                )
+            await happen(database, 1, first=9)
+            await all_are(database, delivered=7)
+            async with database.unscoped_write() as unit:
+                stranded = utc_now() - timedelta(hours=1)
+                await unit.session.execute(
+                    update(WebhookLane).where(col(WebhookLane.tenant_id) == "acme").values(run_at=stranded)
+                )
+                await unit.session.execute(
+                    update(WebhookDelivery)
+                    .where(col(WebhookDelivery.body).contains('"rsp_9"'))
+                    .values(state="pending", next_at=stranded)
+                )
+            (job_id,) = await jobs.order(database, "acme", kind="webhooks.prune", payload={}, queue="batch")
+            job = await jobs.reaches(database, job_id, "succeeded")
+            await all_are(database, delivered=5)
+    assert job.result == {"removed": 2, "woken": 1}
+    assert len(await rows(database, WebhookAttempt)) == 6
