@@ -25,6 +25,8 @@ def _bound(value: object) -> int | float:
         return value
     if type(value) is float and isfinite(value):
         return value
+    if type(value) is int:
+        raise PydanticCustomError("definition.range", "A whole number has at most 64 bits.")
     raise PydanticCustomError("definition.type", "This must be a number.")
 
 

@@ -130,6 +130,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (make_element("number", validation={"min": float("nan")}), "/validation/min", "definition.type"),
     (make_element("number", validation={"max": 10**400}), "/validation/max", "definition.type"),
     (make_element("number", validation={"min": 2, "max": 1.5}), "/validation/min", "definition.range"),
+    (make_element("number", validation={"min": 2**63}), "/validation/min", "definition.range"),
     (make_element("integer", validation={"min": 1.5}), "/validation/min", "definition.type"),
     (make_element("currency", currency="eur"), "/currency", "definition.bad_text"),
     (make_element("scale", min=5, max=1), "/min", "definition.range"),
