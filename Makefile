@@ -24,7 +24,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults lint types browser bench bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint types browser bench bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ test: lint types browser ## Everything that CI checks: lint, types, and the test
 test-faults: $(DEV) ## What is killed, cut off and starved, and the simulation with runs of its own; RUNS=1000 looks further
 	FORMSTREAM_SIMULATION_RUNS=$(RUNS) $(BIN)/python -m pytest --timeout 3600 tests/simulation
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_faults.py
+
+explore: $(DEV) ## Property tests with examples that nobody has seen; what fails prints how to repeat it
+	FORMSTREAM_EXPLORE=1 $(BIN)/python -m pytest -m hypothesis -n $(PROCESSES) --dist worksteal $(ARGS)
 
 lint: $(DEV) ## Style, import contracts, Serve configurations
 	$(call heading,Style)

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -23,9 +24,11 @@ from deployments.models import minilm
 from deployments.models.registry import Registry
 from eventing.server import EmbeddedServer
 
-# How long an example takes says nothing on a busy machine.
-hypothesis_settings.register_profile("suite", deadline=None)
-hypothesis_settings.load_profile("suite")
+# How long an example takes says nothing on a busy machine. Whether a change may be merged is not for chance to say:
+# `make explore` asks it (docs/decisions/0038-chance-has-its-own-command.md).
+hypothesis_settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("explore", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("explore" if os.environ.get("FORMSTREAM_EXPLORE") else "suite")
 
 # structlog's own default draws every local variable of every frame of an exception, which takes seconds each time.
 structlog.configure(
