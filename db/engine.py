@@ -1,6 +1,6 @@
 """One engine per dialect, with the pragmas and the role that durability and isolation rest on."""
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
@@ -9,6 +9,7 @@ from sqlalchemy.pool import SingletonThreadPool
 
 from db.roles import APP_ROLE
 from db.settings import DatabaseSettings
+from db.sqlite import BEGIN, SQLiteDialect
 from db.types import json_dumps
 
 _MIGRATION_LOCK_TIMEOUT = "5s"
@@ -31,9 +32,11 @@ def normalise_url(url: str) -> str:
 
 def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
     """An engine on the SQLite file: the writer, or read-only connections."""
+    connections = 1 if writer else settings.pool_size
     engine = create_async_engine(
-        settings.url,
-        pool_size=1 if writer else settings.pool_size,
+        make_url(settings.url).set(drivername=f"sqlite+{'writer' if writer else 'reader'}"),
+        pool_size=connections,
+        threads=connections,
         max_overflow=0,
         pool_timeout=settings.wait_s,
         json_serializer=json_dumps,
@@ -41,6 +44,11 @@ def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
         connect_args={"timeout": settings.wait_s, "isolation_level": None},
     )
     _configure_sqlite(engine.sync_engine, writer=writer)
+
+    @event.listens_for(engine.sync_engine, "engine_disposed")
+    def _end_threads(disposed: Engine) -> None:
+        cast(SQLiteDialect, disposed.dialect).close()
+
     return engine
 
 
@@ -73,8 +81,7 @@ def _configure_sqlite(engine: Engine, *, writer: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # IMMEDIATE takes the write lock at once: a deferred transaction that upgrades fails with SQLITE_BUSY.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        connection.exec_driver_sql(BEGIN if writer else "BEGIN")
 
 
 def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:

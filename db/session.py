@@ -1,5 +1,6 @@
 """The unit of work: one transaction of one tenant, and what happens after it commits."""
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
@@ -29,7 +30,6 @@ Result = TypeVar("Result")
 _SET_TENANT = text("SELECT set_config('role', :role, true), set_config('app.tenant', :tenant, true)")
 
 _SET_LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
-_STEPS = 50_000
 _CANCELED = "57014"
 
 
@@ -263,10 +263,8 @@ async def _limited(unit: UnitOfWork, limit_s: float) -> AsyncIterator[None]:
     if connection.dialect.name == "postgresql":
         await connection.execute(_SET_LIMIT, {"limit": str(int(limit_s * 1000))})
     else:
-        # SQLite has no clock of its own: it asks every so many steps whether to end.
-        ends = time.monotonic() + limit_s
         sqlite = (await connection.get_raw_connection()).driver_connection
-        await sqlite.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+        sqlite.limit(time.monotonic() + limit_s)
     try:
         yield
     except DBAPIError as error:
@@ -276,8 +274,8 @@ async def _limited(unit: UnitOfWork, limit_s: float) -> AsyncIterator[None]:
     finally:
         if sqlite is not None:
             # A statement that was given up half way has closed its connection.
-            with suppress(ValueError):
-                await sqlite.set_progress_handler(None, _STEPS)
+            with suppress(sqlite3.ProgrammingError):
+                sqlite.limit(None)
 
 
 def _repeatable(engine: AsyncEngine) -> AsyncEngine:
