@@ -116,6 +116,13 @@ class SQLiteDialect(SQLiteDialect_pysqlite):
         """Let the threads end. What runs in them was waited for by whoever asked for it."""
         self._threads.shutdown(wait=False)
 
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        cursor.executemany(statement, parameters)
+        await_only(_at_once())
+
+    def do_execute_no_params(self, cursor: Any, statement: str, context: Any = None) -> None:
+        self.do_execute(cursor, statement, ())  # type: ignore[no-untyped-call]
+
     def _run(self, connection: Any, work: Callable[..., Result], *arguments: Any, stoppable: bool) -> Result:
         return await_only(self._in_thread(connection, work, arguments, stoppable))
 

@@ -7,8 +7,10 @@ import importlib.metadata
 import secrets
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import IO, Any, Final, cast
 
 import orjson
@@ -53,10 +55,13 @@ class ExportTenant:
         await self._require_wanted(tenant_id, export_id)
         if (await self._export(tenant_id, export_id)).finished_at is None:
             tables = tables_to_export()
+            finished = await self._parts(tenant_id, export_id)
             rows = 0
             for number, table in enumerate(tables):
                 await job.progress(number, len(tables) + 1)
-                rows += await self._write_parts(job, tenant_id, export_id, table, number, len(tables) + 1)
+                rows += await self._write_parts(
+                    job, tenant_id, export_id, table, finished.get(table, []), number, len(tables) + 1
+                )
             await job.progress(len(tables), len(tables) + 1)
             await self._put_together(job, tenant_id, export_id, rows)
         await self._remove_parts(tenant_id, export_id)
@@ -88,8 +93,16 @@ class ExportTenant:
 
     # One table after the other, each in parts.
 
-    async def _write_parts(self, job: JobRun, tenant_id: str, export_id: str, table: str, step: int, steps: int) -> int:
-        finished = [part for part in await self._parts(tenant_id, export_id) if part.source == table]
+    async def _write_parts(
+        self,
+        job: JobRun,
+        tenant_id: str,
+        export_id: str,
+        table: str,
+        finished: Sequence[TenantExportPart],
+        step: int,
+        steps: int,
+    ) -> int:
         rows = sum(part.rows for part in finished)
         after = finished[-1].last_key if finished and finished[-1].last_key else None
         is_last = bool(finished) and finished[-1].is_last
@@ -139,9 +152,11 @@ class ExportTenant:
             is_last=is_last,
         )
 
-    async def _parts(self, tenant_id: str, export_id: str) -> Sequence[TenantExportPart]:
+    async def _parts(self, tenant_id: str, export_id: str) -> Mapping[str, Sequence[TenantExportPart]]:
+        """The finished parts of each table, in their order."""
         async with self._database.read(tenant_id) as unit:
-            return await TenantExportRepository(unit.session, tenant_id).parts(export_id)
+            parts = await TenantExportRepository(unit.session, tenant_id).parts(export_id)
+        return {table: list(mine) for table, mine in groupby(parts, attrgetter("source"))}
 
     # The file.
 
@@ -151,7 +166,7 @@ class ExportTenant:
         with tempfile.TemporaryFile() as file:
             bundle = _Bundle(cast(IO[bytes], file))
             for table in tables:
-                mine = [part for part in parts if part.source == table]
+                mine = parts.get(table, [])
                 await bundle.add(
                     f"tables/{table}.jsonl", self._content(job, mine), rows=sum(part.rows for part in mine)
                 )

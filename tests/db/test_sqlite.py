@@ -113,6 +113,14 @@ async def test_rows_that_nobody_fetched_keep_no_commit_waiting(narrow: Database)
         assert (await unit.session.execute(text("SELECT count(*) FROM marks"))).scalar_one() == 3
 
 
+async def test_many_rows_are_written_at_once(narrow: Database) -> None:
+    async with narrow.connect(narrow.writer) as connection:
+        await connection.execute(text("CREATE TABLE marks (n INTEGER)"))
+        await connection.execute(text("INSERT INTO marks VALUES (:n)"), [{"n": n} for n in range(500)])
+    async with narrow.connect(narrow.reader) as connection:
+        assert (await connection.exec_driver_sql("SELECT sum(n) FROM marks")).scalar_one() == sum(range(500))
+
+
 async def test_a_write_that_is_given_up_leaves_nothing_and_the_writer_free(narrow: Database) -> None:
     """Wherever in it the caller leaves: what was not committed is gone, what was is whole."""
 
