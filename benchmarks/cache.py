@@ -75,7 +75,7 @@ async def main() -> None:
         EmbeddedServer(Path(folder) / "nats") as server,
         pytest.MonkeyPatch.context() as patch,
     ):
-        database = DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/formstream.db")
+        database = DatabaseSettings(url=f"sqlite:///{folder}/formstream.db")
         await migrate.upgrade(database)
         settings = settings_for(Path(folder), database, server.url, rate_limits={})
         async with one_process(settings, patch, works=False) as platform:

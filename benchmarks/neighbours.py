@@ -140,7 +140,7 @@ async def _jobs(database: Database, waiting: int, rounds: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _database(folder: Path, name: str, server: str | None) -> AsyncIterator[Database]:
-    settings = DatabaseSettings(url=server or f"sqlite+aiosqlite:///{folder}/{name}.db")
+    settings = DatabaseSettings(url=server or f"sqlite:///{folder}/{name}.db")
     await upgrade(settings)
     database = Database(settings)
     try:

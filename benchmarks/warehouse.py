@@ -211,7 +211,7 @@ def _figures(times: list[float]) -> str:
 
 async def _run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="formstream-bench-") as folder:
-        settings = DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/bench.db")
+        settings = DatabaseSettings(url=f"sqlite:///{folder}/bench.db")
         await upgrade(settings)
         database = Database(settings)
         try:

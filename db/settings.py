@@ -8,7 +8,7 @@ class DatabaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    url: str = Field(description="SQLAlchemy URL: sqlite+aiosqlite:///file or postgresql+asyncpg://user@host/db.")
+    url: str = Field(description="SQLAlchemy URL: sqlite:///file or postgresql+asyncpg://user@host/db.")
     pool_size: int = Field(
         default=8, ge=1, description="Connections one process keeps (PostgreSQL), or readers (SQLite)."
     )

@@ -247,7 +247,7 @@ class Settings(BaseSettings):
         """The data room's part."""
         from db.engine import normalise_url
 
-        url = self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'formstream.db'}"
+        url = self.database_url or f"sqlite:///{self.data_dir / 'formstream.db'}"
         replicas = () if url.startswith("sqlite") else self.database_replica_urls.split(",")
         return DatabaseSettings(
             url=normalise_url(url),

@@ -117,7 +117,7 @@ def sqlalchemy_url(uri: str) -> str:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file that tests are copied from."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    migrate.run_upgrade(DatabaseSettings(url=f"sqlite+aiosqlite:///{path}"))
+    migrate.run_upgrade(DatabaseSettings(url=f"sqlite:///{path}"))
     return path
 
 
@@ -172,7 +172,7 @@ def sqlite_settings(sqlite_template: Path, tmp_path: Path) -> DatabaseSettings:
     """A fresh SQLite database."""
     path = tmp_path / "formstream.db"
     path.write_bytes(sqlite_template.read_bytes())
-    return DatabaseSettings(url=f"sqlite+aiosqlite:///{path}")
+    return DatabaseSettings(url=f"sqlite:///{path}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

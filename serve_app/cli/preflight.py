@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
 
-_DIALECTS = ("sqlite+aiosqlite:", "postgresql+asyncpg:")
+_DIALECTS = ("sqlite:", "postgresql+asyncpg:")
 _MIN_ADMIN_PASSWORD = 10
 
 

@@ -127,7 +127,7 @@ async def test_a_pool_that_is_taken_is_an_outage_with_a_deadline(database_settin
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql+asyncpg://nobody@127.0.0.1:1/formstream", "sqlite+aiosqlite:////no/such/folder/formstream.db"],
+    ["postgresql+asyncpg://nobody@127.0.0.1:1/formstream", "sqlite:////no/such/folder/formstream.db"],
 )
 async def test_a_database_that_is_away_is_an_outage(url: str) -> None:
     database = Database(DatabaseSettings(url=url, wait_s=2))

@@ -43,7 +43,7 @@ def _limit(octets: int) -> None:
 class Scene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database = Database(DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/formstream.db", wait_s=3.0))
+        self.database = Database(DatabaseSettings(url=f"sqlite:///{folder}/formstream.db", wait_s=3.0))
         self.responses = Responses(self.database)
         self.form_id = ""
         self.acknowledged: dict[int, str] = {}
@@ -132,7 +132,7 @@ class Scene:
 
 
 async def main(folder: Path) -> None:
-    await upgrade(DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/formstream.db"))
+    await upgrade(DatabaseSettings(url=f"sqlite:///{folder}/formstream.db"))
     scene = Scene(folder)
     scene.form_id = (await make_form(scene.database, await make_tenant(scene.database))).id
     found = await scene.fill()

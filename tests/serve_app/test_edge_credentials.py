@@ -14,7 +14,7 @@ from tests.serve_app.one_process import settings_for
 
 
 async def test_a_database_that_is_away_is_a_passing_failure(tmp_path: Path) -> None:
-    nowhere = DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / 'not' / 'there.db'}")
+    nowhere = DatabaseSettings(url=f"sqlite:///{tmp_path / 'not' / 'there.db'}")
     credentials = EdgeCredentials(settings_for(tmp_path, nowhere), deadline_s=5)
     try:
         for asked in (

@@ -42,7 +42,7 @@ async def platform(
 ) -> AsyncIterator[OneProcess]:
     """One for all of them: each test has a tenant of its own."""
     folder = tmp_path_factory.mktemp("generation")
-    database = DatabaseSettings(url=f"sqlite+aiosqlite:///{folder / 'test.db'}")
+    database = DatabaseSettings(url=f"sqlite:///{folder / 'test.db'}")
     shutil.copyfile(sqlite_template, folder / "test.db")
     writer = tiny_writer(folder / "tiny", ["They", " waited", " [1]", " [77]"])
     settings = settings_for(folder, database, models_dir=models_folder, generation_model=writer)

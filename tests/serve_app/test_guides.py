@@ -241,7 +241,7 @@ async def test_every_command_about_models_works(
 def test_the_policy_of_jobs_in_the_guide_fits_the_jobs(tmp_path: Path) -> None:
     """J1: every kind and queue in it exists, every member is known."""
     (policy,) = re.findall(r"```json\n(.*?)```", JOBS.read_text(), re.DOTALL)
-    settings = settings_for(tmp_path, DatabaseSettings(url="sqlite+aiosqlite:///nowhere"))
+    settings = settings_for(tmp_path, DatabaseSettings(url="sqlite:///nowhere"))
     check_job_policy(settings.model_copy(update={"job_policy": JobPolicy.model_validate_json(policy)}))
 
 

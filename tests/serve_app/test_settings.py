@@ -22,7 +22,7 @@ def test_everything_local_is_below_the_data_folder(tmp_path: Path, monkeypatch: 
     settings = Settings()
     folder = tmp_path / "somewhere"
     assert settings.data_dir == folder
-    assert settings.database().url == f"sqlite+aiosqlite:///{folder}/formstream.db"
+    assert settings.database().url == f"sqlite:///{folder}/formstream.db"
     assert settings.object_store() == f"file://{folder}/objects"
     assert settings.edge().object_store_url == f"file://{folder}/objects"
 

@@ -96,7 +96,7 @@ class Delivery(RuleBasedStateMachine):
         path.write_bytes(self.template)
         self.clock = time_machine.travel(START, tick=True)
         self.time = self.clock.start()
-        self.database = FaultyDatabase(DatabaseSettings(url=f"sqlite+aiosqlite:///{path}"))
+        self.database = FaultyDatabase(DatabaseSettings(url=f"sqlite:///{path}"))
         self.responses = Responses(self.database)
         self.stream = SimulatedStream(SETTINGS.duplicate_window_s)
         self.relays = [self._new_relay(), self._new_relay()]
@@ -307,7 +307,7 @@ _TYPES = ("response.submitted", "response.updated")
 
 
 async def _prepared(path: Path) -> str:
-    database = Database(DatabaseSettings(url=f"sqlite+aiosqlite:///{path}"))
+    database = Database(DatabaseSettings(url=f"sqlite:///{path}"))
     form = await make_form(database, await make_tenant(database))
     async with database.unscoped_write() as unit:
         await unit.session.execute(EventRow.__table__.delete())  # type: ignore[attr-defined]

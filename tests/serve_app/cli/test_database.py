@@ -56,9 +56,9 @@ def test_a_given_administrator_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "sqlite+aiosqlite:////proc/no/such/folder/formstream.db",
-        "sqlite+aiosqlite:////proc",
-        "sqlite+aiosqlite://",
+        "sqlite:////proc/no/such/folder/formstream.db",
+        "sqlite:////proc",
+        "sqlite://",
         "postgresql+asyncpg://user:hunter2@127.0.0.1:1/formstream",
         "postgresql+asyncpg://user:hunter2@no.such.host.invalid/formstream",
     ],
@@ -81,7 +81,7 @@ def test_a_server_without_that_database_is_a_sentence(postgres_server: str) -> N
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "formstream.db").write_bytes(b"nothing of that kind" * 100)
     with pytest.raises(CommandFailed, match="not a database"):
-        migrate(DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/formstream.db"))
+        migrate(DatabaseSettings(url=f"sqlite:///{tmp_path}/formstream.db"))
 
 
 def test_a_policy_of_jobs_that_fits_no_job_is_a_sentence(tmp_path: Path) -> None:
