@@ -109,6 +109,7 @@ async def _measure_running(
     print(f"ready after {started:.1f} s (without dashboard)")
     print("| connections | stored/s | p50 ms | p90 ms | p99 ms | refused | errors |")
     print("|---|---|---|---|---|---|---|")
+    spent, first = _processor_times(platform), await _stored(client, form["id"])
     for count in connections:
         before = await _stored(client, form["id"])
         load = await asyncio.to_thread(post, url, {"answers": ANSWERS}, credential, count, seconds)
@@ -117,6 +118,7 @@ async def _measure_running(
         if after - before < load.stored:
             raise AssertionError(f"{load.stored} were acknowledged, only {after - before} are stored")
     await _drained(client)
+    _print_processor(spent, _processor_times(platform), await _stored(client, form["id"]) - first)
     await _print_latency(client, form["id"], path)
     _print_memory(platform)
     await client.aclose()
@@ -171,6 +173,31 @@ def _print(load: Load) -> None:
     )
 
 
+def _processor_times(platform: Platform) -> dict[tuple[int, str], float]:
+    """Seconds of processor time that each process has had, by its number and name."""
+    times = {}
+    for process in [psutil.Process(platform.pid), *platform.processes()]:
+        with contextlib.suppress(psutil.Error):
+            used = process.cpu_times()
+            times[process.pid, _name(process)] = used.user + used.system
+    return times
+
+
+def _print_processor(before: dict[tuple[int, str], float], after: dict[tuple[int, str], float], stored: int) -> None:
+    """What a submission costs until all its effects are through, whatever the pace was."""
+    print("| process | processor ms for each submission |\n|---|---|")
+    costs = {key: (seconds - before.get(key, 0.0)) * 1000 / stored for key, seconds in after.items()}
+    for (_, name), cost in sorted(costs.items(), key=lambda item: -item[1]):
+        if cost >= 0.01:
+            print(f"| {name} | {cost:.3f} |")
+    print(f"| all | {sum(costs.values()):.3f} |", flush=True)
+
+
+def _name(process: psutil.Process) -> str:
+    command = process.cmdline()
+    return (command[0] if command and command[0].startswith("ray::") else process.name()).split(".")[0][:60]
+
+
 def _print_memory(platform: Platform) -> None:
     print("| process | resident MiB |\n|---|---|")
     total = 0.0
@@ -178,10 +205,8 @@ def _print_memory(platform: Platform) -> None:
         with contextlib.suppress(psutil.Error):
             resident = process.memory_info().rss / 2**20
             total += resident
-            command = process.cmdline()
-            name = command[0] if command and command[0].startswith("ray::") else process.name()
             if resident > 20:
-                print(f"| {name.split('.')[0][:60]} | {resident:.0f} |")
+                print(f"| {_name(process)} | {resident:.0f} |")
     print(f"| all | {total:.0f} |", flush=True)
 
 
