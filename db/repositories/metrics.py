@@ -242,10 +242,13 @@ class MetricRepository:
     async def forget(self, generation: int, limit: int) -> int:
         """Delete up to `limit` rows of a generation, at last its state; how many there were."""
         for table in (MetricPart, MetricCount, MetricState):
-            keys = list(SQLModel.metadata.tables[str(table.__tablename__)].primary_key.columns)
-            chosen = select(*keys).where(*self._of(table, generation)).limit(limit)
-            statement = delete(table).where(*self._of(table, generation), tuple_(*keys).in_(chosen))
-            result: Any = await self._session.execute(statement, execution_options=_NO_SYNC)
+            key = list(SQLModel.metadata.tables[str(table.__tablename__)].primary_key.columns)
+            theirs = self._of(table, generation)
+            bound = select(*key).where(*theirs).order_by(*key).offset(limit - 1).limit(1)
+            # A range of the key: a list of keys is compared with every row where PostgreSQL has no statistics yet.
+            if (last := (await self._session.execute(bound)).first()) is not None:
+                theirs = (*theirs, tuple_(*key) <= tuple_(*last))
+            result: Any = await self._session.execute(delete(table).where(*theirs), execution_options=_NO_SYNC)
             if result.rowcount:
                 return int(result.rowcount)
         return 0
