@@ -24,7 +24,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint types browser bench bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint types browser bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,10 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 
 bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-compare: $(DEV) ## The same for another commit and for this tree, in turns; BASE=commit, fails when something got slower
+	@test -n "$(BASE)" || { echo "Say which commit to compare with: make bench-compare BASE=main~1" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
 
 bench-ai: $(DEV) ## Accuracy and speed of the models; ARGS="--data folder" names where the data sets are
 	$(BIN)/python -m benchmarks.ai $(ARGS)

@@ -1,6 +1,6 @@
 """Durable submissions through the whole path, start time, commit-to-consumer latency and memory.
 
-`python -m benchmarks.submissions [--database sqlite|postgresql] [--seconds 8] [--connections 1 16 64 256]`
+`python -m benchmarks.submissions [--database sqlite|postgresql] [--seconds 8] [--connections 1 16 64 256] [--out FILE]`
 """
 
 import argparse
@@ -9,12 +9,14 @@ import contextlib
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.figures import Figure, save
 from benchmarks.machine import describe
 from benchmarks.wrk import Load, post
 from tests.e2e.platform import Platform
@@ -79,8 +81,8 @@ def database_environment(name: str, folder: Path) -> Iterator[dict[str, str]]:
         server.cleanup()
 
 
-async def measure(database: str, seconds: int, connections: list[int]) -> None:
-    """Measure one database and print a table."""
+async def measure(database: str, seconds: int, connections: list[int]) -> list[Figure]:
+    """Measure one database and print tables."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         database_environment(database, Path(folder)) as environment,
@@ -89,14 +91,14 @@ async def measure(database: str, seconds: int, connections: list[int]) -> None:
         platform = Platform(Path(folder) / "data", **environment).start()
         started = time.monotonic() - began
         try:
-            await _measure_running(platform, database, seconds, connections, started)
+            return await _measure_running(platform, database, seconds, connections, started)
         finally:
             platform.stop()
 
 
 async def _measure_running(
     platform: Platform, database: str, seconds: int, connections: list[int], started: float
-) -> None:
+) -> list[Figure]:
     client = await platform.sign_up("bench")
     form = (await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})).json()
     assert (await client.post(f"/api/v1/forms/{form['id']}/publish")).status_code == 200
@@ -107,6 +109,8 @@ async def _measure_running(
     post(url, {"answers": ANSWERS}, credential, 16, 2)
     print(f"\n{database}: authenticated submission of ten fields, validated, committed with fsync, event recorded")
     print(f"ready after {started:.1f} s (without dashboard)")
+    under = f"database={database}"
+    figures = [Figure("ready", under, started, "s")]
     print("| connections | stored/s | p50 ms | p90 ms | p99 ms | refused | errors |")
     print("|---|---|---|---|---|---|---|")
     spent, first = _processor_times(platform), await _stored(client, form["id"])
@@ -115,13 +119,31 @@ async def _measure_running(
         load = await asyncio.to_thread(post, url, {"answers": ANSWERS}, credential, count, seconds)
         after = await _stored(client, form["id"])
         _print(load)
+        figures += _figures_of(load, f"{under} connections={count}")
         if after - before < load.stored:
             raise AssertionError(f"{load.stored} were acknowledged, only {after - before} are stored")
-    await _drained(client)
-    _print_processor(spent, _processor_times(platform), await _stored(client, form["id"]) - first)
-    await _print_latency(client, form["id"], path)
-    _print_memory(platform)
+    figures.append(Figure("backlog", under, await _drained(client), "s"))
+    stored = await _stored(client, form["id"]) - first
+    costs = _print_processor(spent, _processor_times(platform), stored)
+    figures += [Figure("processor", f"{under} process={name}", cost, "ms/submission") for name, cost in costs.items()]
+    for what, values in (await _latencies(client, form["id"], path)).items():
+        cuts = statistics.quantiles(values, n=100)
+        print(f"idle: {what} p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
+        figures += [
+            Figure(f"{what}, {name}", f"{under} idle", cuts[at], "ms") for name, at in (("p50", 49), ("p99", 98))
+        ]
+    figures.append(Figure("memory", under, _print_memory(platform), "MiB"))
     await client.aclose()
+    return figures
+
+
+def _figures_of(load: Load, under: str) -> list[Figure]:
+    return [
+        Figure("stored", under, load.per_second, "1/s", more_is_better=True),
+        Figure("answered, p50", under, load.p50_ms, "ms"),
+        Figure("answered, p99", under, load.p99_ms, "ms"),
+        Figure("refused or failed", under, load.refused + load.errors, "answers"),
+    ]
 
 
 async def _stored(client: Any, form_id: str) -> int:
@@ -132,19 +154,22 @@ async def _stored(client: Any, form_id: str) -> int:
     return total
 
 
-async def _drained(client: Any) -> None:
-    """Wait until a new delivery arrives at once again, so that a backlog does not colour the latency."""
+async def _drained(client: Any) -> float:
+    """Wait until a new delivery arrives at once again, so that a backlog does not colour the latency; the seconds."""
     async with receiving() as receiver:
         created = await client.post("/api/v1/webhooks", json={"url": receiver.url, "events": ["form.created"]})
         definition = {"pages": [{"id": "p", "elements": [{"id": "a", "type": "short_text", "title": "A"}]}]}
         began = time.monotonic()
         await client.post("/api/v1/forms", json={"slug": "marker", "title": "Marker", "definition": definition})
         await receiver.wait_for(1, 600)
-        print(f"backlog of events after the load drained within {time.monotonic() - began:.1f} s")
+        taken = time.monotonic() - began
+        print(f"backlog of events after the load drained within {taken:.1f} s")
         await client.delete(f"/api/v1/webhooks/{created.json()['id']}")
+    return taken
 
 
-async def _print_latency(client: Any, form_id: str, path: str) -> None:
+async def _latencies(client: Any, form_id: str, path: str) -> dict[str, list[float]]:
+    """Milliseconds of a hundred submissions, one after another."""
     async with receiving() as receiver:
         hook = {"url": receiver.url, "events": ["response.submitted"], "form_id": form_id}
         created = await client.post("/api/v1/webhooks", json=hook)
@@ -156,13 +181,7 @@ async def _print_latency(client: Any, form_id: str, path: str) -> None:
             await receiver.wait_for(number, 30)
             delivered.append((time.monotonic() - began) * 1000 - answered[-1])
         await client.delete(f"/api/v1/webhooks/{created.json()['id']}")
-    print(f"idle: submission answered after {_percentiles(answered)}")
-    print(f"idle: signed webhook delivery received {_percentiles(delivered)} after that answer")
-
-
-def _percentiles(values: list[float]) -> str:
-    cuts = statistics.quantiles(values, n=100)
-    return f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms"
+    return {"submission answered": answered, "signed webhook delivery received after that answer": delivered}
 
 
 def _print(load: Load) -> None:
@@ -183,14 +202,18 @@ def _processor_times(platform: Platform) -> dict[tuple[int, str], float]:
     return times
 
 
-def _print_processor(before: dict[tuple[int, str], float], after: dict[tuple[int, str], float], stored: int) -> None:
-    """What a submission costs until all its effects are through, whatever the pace was."""
+def _print_processor(
+    before: dict[tuple[int, str], float], after: dict[tuple[int, str], float], stored: int
+) -> dict[str, float]:
+    """Milliseconds that a submission costs until all its effects are through, whatever the pace was."""
+    costs: Counter[str] = Counter()
+    for (number, name), seconds in after.items():
+        costs[name] += (seconds - before.get((number, name), 0.0)) * 1000 / stored
+    shown = {name: cost for name, cost in costs.most_common() if cost >= 0.01} | {"all": costs.total()}
     print("| process | processor ms for each submission |\n|---|---|")
-    costs = {key: (seconds - before.get(key, 0.0)) * 1000 / stored for key, seconds in after.items()}
-    for (_, name), cost in sorted(costs.items(), key=lambda item: -item[1]):
-        if cost >= 0.01:
-            print(f"| {name} | {cost:.3f} |")
-    print(f"| all | {sum(costs.values()):.3f} |", flush=True)
+    for name, cost in shown.items():
+        print(f"| {name} | {cost:.3f} |", flush=True)
+    return shown
 
 
 def _name(process: psutil.Process) -> str:
@@ -198,7 +221,7 @@ def _name(process: psutil.Process) -> str:
     return (command[0] if command and command[0].startswith("ray::") else process.name()).split(".")[0][:60]
 
 
-def _print_memory(platform: Platform) -> None:
+def _print_memory(platform: Platform) -> float:
     print("| process | resident MiB |\n|---|---|")
     total = 0.0
     for process in [psutil.Process(platform.pid), *platform.processes()]:
@@ -208,6 +231,7 @@ def _print_memory(platform: Platform) -> None:
             if resident > 20:
                 print(f"| {_name(process)} | {resident:.0f} |")
     print(f"| all | {total:.0f} |", flush=True)
+    return total
 
 
 def main() -> None:
@@ -215,10 +239,14 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
+    parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
     arguments = parser.parse_args()
     print(describe())
+    figures: list[Figure] = []
     for database in arguments.database or ["sqlite", "postgresql"]:
-        asyncio.run(measure(database, arguments.seconds, arguments.connections))
+        figures += asyncio.run(measure(database, arguments.seconds, arguments.connections))
+    if arguments.out:
+        save(arguments.out, figures)
 
 
 if __name__ == "__main__":
