@@ -16,8 +16,7 @@ from db.repositories.outbox import oldest_unpublished_at
 from db.session import Database
 from db.types import utc_now
 from deployments.events.measuring import LAG
-from eventing.leadership import Leadership
-from eventing.pace import Pace
+from eventing.duty import Duty
 from eventing.streams import EVENTS
 from serve_app.runtime import Transport
 from serve_app.settings import Settings
@@ -33,7 +32,7 @@ _SMTP_PORTS: Final = {"smtp": 25, "smtps": 465}
 log = structlog.get_logger(__name__)
 
 
-class Monitor:
+class Monitor(Duty):
     """Whether NATS, the mail server and the disk are there, whether events flow, and how far consumers are.
 
     `transport` gives the connection of this process, None while there is none.
@@ -48,27 +47,16 @@ class Monitor:
         *,
         every_s: float = _EVERY_S,
     ) -> None:
-        self._database = database
+        super().__init__(database, "monitor", poll_s=every_s, lease_s=_LEASE_S)
         self._settings = settings
         self._consumers = consumers
         self._transport = transport
-        self._leadership = Leadership(database, "monitor", lease_s=_LEASE_S)
-        self._pace = Pace(every_s)
 
-    async def run(self) -> None:
-        """Look until `stop`. Keeps trying while the database is away."""
-        while not self._pace.is_stopped:
-            try:
-                if await self._leadership.acquire():
-                    parts = await self.look()
-                    await self._database.transact(partial(component_state.note, parts=parts))
-            except Exception as error:  # noqa: BLE001 - readiness says itself that nobody looks any more
-                log.warning("nobody could look", error=str(error) or type(error).__name__)
-            await self._pace.rest()
-
-    async def stop(self) -> None:
-        """End `run` at the next occasion."""
-        self._pace.stop()
+    async def round(self) -> bool:
+        """Look at everything and write it down; that is enough for a while. Raises DatabaseUnavailable."""
+        parts = await self.look()
+        await self._database.transact(partial(component_state.note, parts=parts))
+        return False
 
     async def look(self) -> list[Seen]:
         """How every part is now. Raises DatabaseUnavailable."""

@@ -7,13 +7,11 @@ from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import belongs_to, document, key, moment
+from db.models.made_files import MadeFile
 
 
-class ResponseExport(SQLModel, table=True):
-    """An export of a form's responses, made by a job. `file` is its key in the object store when it is finished.
-
-    `sees_personal`: who ordered it had the right to see personal answers, so they are in it.
-    """
+class ResponseExport(MadeFile, table=True):
+    """An export of a form's responses."""
 
     __tablename__ = "response_export"
     __table_args__ = (
@@ -22,21 +20,8 @@ class ResponseExport(SQLModel, table=True):
         Index("ix_response_export_expires", "expires_at"),
     )
 
-    tenant_id: str = key()
-    id: str = key()
-    form_id: str
     format: str
-    wanted: dict[str, Any] = document()
-    sees_personal: bool
-    job_id: str
-    requested_by: str
-    created_at: datetime = moment()
-    finished_at: datetime | None = moment(default=None)
-    expires_at: datetime = moment()
-    file: str | None = None
-    sha256: str = ""
     rows: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
 
 
 class LakeTable(SQLModel, table=True):

@@ -1,20 +1,16 @@
 """Reports: documents that were made of a form's responses."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import belongs_to, document, key, moment
+from db.models.columns import belongs_to, document
+from db.models.made_files import MadeFile
 
 
-class Report(SQLModel, table=True):
-    """A report on a form's responses, made by a job. `file` is its key in the object store when it is finished.
-
-    `sees_personal`: it may quote personal answers, since who ordered it sees them. `delivery` says to whom it
-    is mailed, of one that a schedule ordered.
-    """
+class Report(MadeFile, table=True):
+    """A report on a form's responses. `delivery` says to whom it is mailed, of one that a schedule ordered."""
 
     __tablename__ = "report"
     __table_args__ = (
@@ -23,21 +19,8 @@ class Report(SQLModel, table=True):
         Index("ix_report_expires", "expires_at"),
     )
 
-    tenant_id: str = key()
-    id: str = key()
-    form_id: str
-    wanted: dict[str, Any] = document()
-    sees_personal: bool
     life_days: int
     delivery: dict[str, Any] | None = document(default=None)
     schedule_id: str | None = None
-    job_id: str
-    requested_by: str
-    created_at: datetime = moment()
-    finished_at: datetime | None = moment(default=None)
-    expires_at: datetime = moment()
     title: str = ""
     responses: int = Field(default=0, sa_type=BigInteger)
-    file: str | None = None
-    sha256: str = ""
-    bytes: int = Field(default=0, sa_type=BigInteger)

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from pydantic import Field
 
 from deployments.kit.contract import Contract, Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.principal import Principal
 
 ExportFormat: TypeAlias = Literal["csv", "jsonl", "parquet", "xlsx"]
@@ -61,16 +62,6 @@ class Export(Contract):
     download_url: str | None = Field(description="Where the file is, when it is ready.")
 
 
-class ExportFile(Contract):
-    """Where the file of an export lies in the object store."""
-
-    object: str
-    name: str
-    size: int
-    type: str
-    sha256: str
-
-
 class CreateExportLink(Contract):
     """How long the link is to work."""
 
@@ -103,7 +94,7 @@ class ExportsApi(Protocol):
         """An export. Raises ExportNotFound."""
         ...
 
-    async def open(self, principal: Principal, export_id: str) -> ExportFile:
+    async def open(self, principal: Principal, export_id: str) -> OpenedFile:
         """Where the file lies. Raises ExportNotFound, ExportNotReady."""
         ...
 
@@ -111,7 +102,7 @@ class ExportsApi(Protocol):
         """A link to the file that needs no credential. Raises ExportNotFound, ExportNotReady."""
         ...
 
-    async def open_link(self, principal: Principal, link: str) -> ExportFile:
+    async def open_link(self, principal: Principal, link: str) -> OpenedFile:
         """Where the file of a link lies. Raises ExportNotFound, also for a link that is over."""
         ...
 

@@ -5,13 +5,13 @@ from deployments.exports import service
 from deployments.exports.contracts import (
     CreateExportLink,
     Export,
-    ExportFile,
     ExportLink,
     OrderedExport,
     OrderExport,
 )
 from deployments.exports.settings import ExportsSettings
 from deployments.kit.contract import Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.links import Links
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ResponsesApi
@@ -42,17 +42,17 @@ class Exports:
         async with self._database.read(principal.tenant_id) as unit:
             return await service.get(unit, principal, export_id)
 
-    async def open(self, principal: Principal, export_id: str) -> ExportFile:
+    async def open(self, principal: Principal, export_id: str) -> OpenedFile:
         async with self._database.write(principal.tenant_id) as unit:
-            return await service.opened(unit, principal, export_id)
+            return await service.FILES.opened(unit, principal, export_id)
 
     async def create_link(self, principal: Principal, export_id: str, command: CreateExportLink) -> ExportLink:
         async with self._database.write(principal.tenant_id) as unit:
             return await service.link(unit, principal, export_id, command, self._settings, self._links)
 
-    async def open_link(self, principal: Principal, link: str) -> ExportFile:
+    async def open_link(self, principal: Principal, link: str) -> OpenedFile:
         async with self._database.write(principal.tenant_id) as unit:
-            return await service.opened_by_link(unit, principal, link, self._links)
+            return await service.FILES.opened_by_link(unit, principal, link, self._links)
 
     async def delete(self, principal: Principal, export_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:

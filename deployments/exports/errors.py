@@ -1,7 +1,6 @@
 """What can be wrong with an export, or with asking for one."""
 
-from deployments.kit.errors import Conflict, Invalid, NotFound
-from deployments.kit.quotas import QuotaReached
+from deployments.kit.errors import Conflict, NotFound
 
 
 class FormNotFound(NotFound):
@@ -16,11 +15,3 @@ class ExportNotFound(NotFound):
 
 class ExportNotReady(Conflict):
     code, title = "export.not_ready", "The export is not ready"
-
-
-class KeyMismatch(Invalid):
-    code, title = "idempotency.mismatch", "The key was used for another request"
-
-
-class StorageQuotaReached(QuotaReached):
-    code, title, quota = "quota.storage", "The tenant's files take as much room as they may", "max_storage_bytes"

@@ -3,16 +3,17 @@
 from typing import Final
 
 from db.repositories.lake import LakeDirectory
-from db.repositories.response_exports import ResponseExportRepository
 from db.session import Database
 from db.types import utc_now
 from deployments.exports import service
 from deployments.exports.contracts import FORGET
 from deployments.exports.lake import Lake
-from deployments.exports.places import export_folder, lake_folder
+from deployments.exports.places import lake_folder
 from deployments.jobs.contracts import DAILY, Schedulable
 from deployments.kit.errors import DeadlineExceeded, NotFound, Unavailable
 from deployments.kit.features import is_enabled, settings_of
+from deployments.kit.made_files import QUEUE
+from deployments.kit.making import AGAIN_S, ForgetFiles
 from deployments.kit.objects import ObjectStore
 from deployments.reports.contracts import FORGET as FORGET_REPORTS
 from deployments.responses.contracts import ResponsesApi
@@ -21,13 +22,11 @@ from eventing.jobs import LOWEST, Done, GiveUp, JobKind, JobRun, JobSpec, Retry,
 RENEW: Final = "exports.lake"
 RENEW_DUE: Final = "exports.lake_due"
 SCHEDULABLE: Final = Schedulable(
-    RENEW_DUE, "Bring the lake up to date.", "platform:admin", service.QUEUE, priority=LOWEST, standing=DAILY
+    RENEW_DUE, "Bring the lake up to date.", "platform:admin", QUEUE, priority=LOWEST, standing=DAILY
 )
 
 _ACTOR: Final = "system:exports"
 _FORMS: Final = 200
-_EXPORTS: Final = 100
-_AGAIN_S: Final = 10.0
 _SOFT_S: Final = 3_300.0
 _HARD_S: Final = 3_600.0
 
@@ -45,7 +44,7 @@ class RenewTable:
         except NotFound as error:
             raise GiveUp("The form is not there any more.") from error
         except (Unavailable, DeadlineExceeded) as error:
-            raise Retry(error.detail, after_s=error.retry_after or _AGAIN_S) from error
+            raise Retry(error.detail, after_s=error.retry_after or AGAIN_S) from error
 
 
 class RenewDue:
@@ -76,7 +75,7 @@ class RenewDue:
             if not is_enabled(await settings_of(unit), "lake"):
                 return False
             key = f"{RENEW}:{form_id}:{utc_now().date().isoformat()}"
-            await enqueue(unit, JobSpec(RENEW, {"form_id": form_id}, _ACTOR, key, queue=service.QUEUE))
+            await enqueue(unit, JobSpec(RENEW, {"form_id": form_id}, _ACTOR, key, queue=QUEUE))
         return True
 
 
@@ -87,6 +86,7 @@ class ForgetResponses:
         self._database = database
         self._objects = objects
         self._lake = lake
+        self._exports = ForgetFiles(service.FILES, database, objects)
 
     async def run(self, job: JobRun) -> Done:
         """Remove the form's exports, have its reports removed, and write the months of the responses anew without a
@@ -95,9 +95,11 @@ class ForgetResponses:
         async with self._database.write(job.tenant_id) as unit:
             key = f"{FORGET_REPORTS}:{job.id}"
             await enqueue(unit, JobSpec(FORGET_REPORTS, {"form_id": form_id}, _ACTOR, key))
-        removed = 0
-        while count := await self._forget_exports(job, form_id):
-            removed += count
+
+        async def go_on(_removed: int) -> None:
+            await job.progress(job.done, job.total)
+
+        removed = await self._exports.of_form(job.tenant_id, form_id, go_on)
         has_table = False
         async for _ in self._objects.below(lake_folder(job.tenant_id, form_id)):
             has_table = True
@@ -108,20 +110,8 @@ class ForgetResponses:
             except NotFound as error:
                 raise GiveUp("The form is not there any more; its files go with it.") from error
             except (Unavailable, DeadlineExceeded) as error:
-                raise Retry(error.detail, after_s=error.retry_after or _AGAIN_S) from error
+                raise Retry(error.detail, after_s=error.retry_after or AGAIN_S) from error
         return Done({"exports": removed})
-
-    async def _forget_exports(self, job: JobRun, form_id: str) -> int:
-        async with self._database.read(job.tenant_id) as unit:
-            rows = await ResponseExportRepository(unit.session, job.tenant_id).of_form(form_id, _EXPORTS)
-        for row in rows:
-            while await self._objects.delete_some(export_folder(job.tenant_id, form_id, row.id)):
-                await job.progress(job.done, job.total)
-            async with self._database.write(job.tenant_id) as unit:
-                found = await ResponseExportRepository(unit.session, job.tenant_id).find(row.id, for_update=True)
-                if found is not None:
-                    await service.forget(unit, found)
-        return len(rows)
 
 
 def job_kinds(
@@ -131,16 +121,14 @@ def job_kinds(
     lake = Lake(database, objects, responses)
     forget = ForgetResponses(database, objects, lake)
     return (
-        JobKind(
-            RENEW, service.QUEUE, RenewTable(lake).run, max_attempts=10, soft_limit_s=_SOFT_S, hard_limit_s=_HARD_S
-        ),
+        JobKind(RENEW, QUEUE, RenewTable(lake).run, max_attempts=10, soft_limit_s=_SOFT_S, hard_limit_s=_HARD_S),
         JobKind(
             RENEW_DUE,
-            service.QUEUE,
+            QUEUE,
             RenewDue(database, is_on=is_on).run,
             max_attempts=20,
             soft_limit_s=_SOFT_S,
             hard_limit_s=_HARD_S,
         ),
-        JobKind(FORGET, service.QUEUE, forget.run, max_attempts=500, soft_limit_s=_SOFT_S, hard_limit_s=_HARD_S),
+        JobKind(FORGET, QUEUE, forget.run, max_attempts=500, soft_limit_s=_SOFT_S, hard_limit_s=_HARD_S),
     )

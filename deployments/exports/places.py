@@ -1,11 +1,6 @@
-"""Where exports and the lake lie in the object store."""
+"""Where the lake lies in the object store."""
 
-from deployments.kit.objects import EXPORTS, LAKE, object_key
-
-
-def export_folder(tenant_id: str, form_id: str, export_id: str) -> str:
-    """Everything of one export is below it."""
-    return object_key(tenant_id, EXPORTS, form_id, export_id)
+from deployments.kit.objects import LAKE, object_key
 
 
 def lake_folder(tenant_id: str, form_id: str) -> str:

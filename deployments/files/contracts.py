@@ -6,6 +6,7 @@ from typing import Protocol
 from pydantic import Field
 
 from deployments.kit.contract import Contract, Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.principal import Principal
 
 MAX_LINK_LIFE_S = 7 * 86_400
@@ -76,16 +77,6 @@ class FileInfo(Contract):
     scanned: bool
     uploaded_by: str
     created_at: datetime
-
-
-class OpenedFile(Contract):
-    """Where a file lies in the object store, and what it is sent as."""
-
-    object: str
-    name: str
-    size: int
-    type: str
-    sha256: str
 
 
 class CreateLink(Contract):

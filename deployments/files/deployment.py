@@ -7,20 +7,20 @@ from deployments.files.contracts import (
     CreateLink,
     FileInfo,
     FileLink,
-    OpenedFile,
     Upload,
 )
-from deployments.files.errors import FileRefused, StorageQuotaReached, UploadNotFound
+from deployments.files.errors import FileRefused, UploadNotFound
 from deployments.files.examination import Examination
 from deployments.files.places import final_object, parts_folder
 from deployments.files.service import reading, uploads
 from deployments.files.settings import FilesSettings
 from deployments.files.signing import Signatures
 from deployments.kit.contract import Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.errors import DomainError
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
-from deployments.kit.quotas import QuotaNotices
+from deployments.kit.quotas import QuotaNotices, StorageQuotaReached
 
 
 class Files:

@@ -9,7 +9,6 @@ from deployments.kit.errors import (
     TooManyRequests,
     Unavailable,
 )
-from deployments.kit.quotas import QuotaReached
 
 
 class FormNotFound(NotFound):
@@ -46,10 +45,6 @@ class UploadConflict(Conflict):
 
 class FileTooLarge(PayloadTooLarge):
     code, title = "file.too_large", "The file is larger than the field allows"
-
-
-class StorageQuotaReached(QuotaReached):
-    code, title, quota = "quota.storage", "The tenant's files take as much room as they may", "max_storage_bytes"
 
 
 class TooManyUploads(TooManyRequests):

@@ -1,7 +1,6 @@
 """What can be wrong with a file, or with asking for its import."""
 
 from deployments.kit.errors import Invalid, NotFound
-from deployments.kit.quotas import QuotaReached
 
 
 class FileUnreadable(Invalid):
@@ -20,10 +19,6 @@ class KeyMismatch(Invalid):
     """The idempotency key was used for another import."""
 
     code, title = "idempotency.mismatch", "The idempotency key was used for another import"
-
-
-class StorageQuotaReached(QuotaReached):
-    code, title, quota = "quota.storage", "The tenant's files take as much room as they may", "max_storage_bytes"
 
 
 class FileForeign(NotFound):

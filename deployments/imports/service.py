@@ -6,10 +6,10 @@ from db.repositories.jobs import JobRepository
 from db.repositories.storage import StorageRepository
 from db.session import UnitOfWork
 from deployments.imports.contracts import StartedImport, StartImport
-from deployments.imports.errors import FileForeign, KeyMismatch, StorageQuotaReached
+from deployments.imports.errors import FileForeign, KeyMismatch
 from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
-from deployments.kit.quotas import require_room
+from deployments.kit.quotas import StorageQuotaReached, require_room
 from eventing.jobs import JobSpec, enqueue
 
 IMPORT: Final = "import"

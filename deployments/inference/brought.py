@@ -14,12 +14,12 @@ from deployments.inference.brought_contracts import (
     RegisteredModel,
     RegisterModel,
 )
-from deployments.inference.errors import ModelNotFound, ModelNotReady, StorageQuotaReached, TooManyModels
+from deployments.inference.errors import ModelNotFound, ModelNotReady, TooManyModels
 from deployments.kit.audit import audit
 from deployments.kit.errors import NotFound
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
-from deployments.kit.quotas import require_room
+from deployments.kit.quotas import StorageQuotaReached, require_room
 from deployments.models.contracts import Applied, HeadRef, ModelsApi
 from eventing.jobs import Done, JobKind, JobRun, JobSpec, enqueue
 

@@ -1,7 +1,6 @@
 """What inference can refuse."""
 
 from deployments.kit.errors import Conflict, Invalid, NotFound, Unavailable
-from deployments.kit.quotas import QuotaReached
 
 
 class FormNotFound(NotFound):
@@ -28,10 +27,6 @@ class ModelNotReady(Conflict):
 
 class TooManyModels(Conflict):
     code, title = "model.too_many", "The tenant has as many models as it may"
-
-
-class StorageQuotaReached(QuotaReached):
-    code, title, quota = "quota.storage", "The tenant's files take as much room as they may", "max_storage_bytes"
 
 
 class ClassifierNotFound(NotFound):

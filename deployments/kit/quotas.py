@@ -28,6 +28,10 @@ class QuotaReached(Forbidden):
     quota: ClassVar[str] = ""
 
 
+class StorageQuotaReached(QuotaReached):
+    code, title, quota = "quota.storage", "The tenant's files take as much room as they may", "max_storage_bytes"
+
+
 async def require_room(
     unit: UnitOfWork, refusal: type[QuotaReached], used: Callable[[], Awaitable[int]], more: int = 1
 ) -> None:

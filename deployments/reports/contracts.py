@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, EmailStr, Field, model_valid
 
 from deployments.jobs.contracts import Cron, LastRun, Missed, ScheduleName, StartedRun, TimeZone
 from deployments.kit.contract import Contract, Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.principal import Principal
 from deployments.kit.texts import Language
 
@@ -17,7 +18,6 @@ __all__ = [
     "OrderReport",
     "OrderedReport",
     "Report",
-    "ReportFile",
     "ReportLink",
     "ReportPlan",
     "ReportSchedule",
@@ -101,15 +101,6 @@ class Report(Contract):
     responses: int = Field(description="Complete responses of the span.")
     bytes: int
     download_url: str | None = Field(description="Where the file is, when it is ready.")
-
-
-class ReportFile(Contract):
-    """Where the file of a report lies in the object store."""
-
-    object: str
-    name: str
-    size: int
-    sha256: str
 
 
 class CreateReportLink(Contract):
@@ -204,7 +195,7 @@ class ReportsApi(Protocol):
         """A report. Raises ReportNotFound."""
         ...
 
-    async def open(self, principal: Principal, report_id: str) -> ReportFile:
+    async def open(self, principal: Principal, report_id: str) -> OpenedFile:
         """Where the file lies. Raises ReportNotFound, ReportNotReady."""
         ...
 
@@ -212,7 +203,7 @@ class ReportsApi(Protocol):
         """A link to the file that needs no credential. Raises ReportNotFound, ReportNotReady."""
         ...
 
-    async def open_link(self, principal: Principal, link: str) -> ReportFile:
+    async def open_link(self, principal: Principal, link: str) -> OpenedFile:
         """Where the file of a link lies. Raises ReportNotFound, also for a link that is over."""
         ...
 

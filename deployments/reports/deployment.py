@@ -4,6 +4,7 @@ from db.session import Database
 from deployments.forms.contracts import FormsApi
 from deployments.jobs.contracts import JobsApi
 from deployments.kit.contract import Page
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.principal import Principal
 from deployments.reports import service
 from deployments.reports.contracts import (
@@ -12,7 +13,6 @@ from deployments.reports.contracts import (
     OrderedReport,
     OrderReport,
     Report,
-    ReportFile,
     ReportLink,
     ReportSchedule,
     ReportScheduleChange,
@@ -51,17 +51,17 @@ class Reports:
         async with self._database.read(principal.tenant_id) as unit:
             return await service.get(unit, principal, report_id)
 
-    async def open(self, principal: Principal, report_id: str) -> ReportFile:
+    async def open(self, principal: Principal, report_id: str) -> OpenedFile:
         async with self._database.write(principal.tenant_id) as unit:
-            return await service.opened(unit, principal, report_id)
+            return await service.FILES.opened(unit, principal, report_id)
 
     async def create_link(self, principal: Principal, report_id: str, command: CreateReportLink) -> ReportLink:
         async with self._database.write(principal.tenant_id) as unit:
             return await service.link(unit, principal, report_id, command, self._links, self._settings.public_url)
 
-    async def open_link(self, principal: Principal, link: str) -> ReportFile:
+    async def open_link(self, principal: Principal, link: str) -> OpenedFile:
         async with self._database.write(principal.tenant_id) as unit:
-            return await service.opened_by_link(unit, principal, link, self._links)
+            return await service.FILES.opened_by_link(unit, principal, link, self._links)
 
     async def delete(self, principal: Principal, report_id: str) -> None:
         async with self._database.write(principal.tenant_id) as unit:

@@ -1,12 +1,10 @@
 """The jobs of reports: one makes a file, one is started by schedules, and the others remove."""
 
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
 from db.models.reports import Report as ReportRow
-from db.repositories.reports import ReportDirectory, ReportRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.analytics.contracts import FormMetrics, MetricsApi
@@ -14,19 +12,18 @@ from deployments.forms.contracts import Form, FormsApi
 from deployments.inference.contracts import SummariesApi
 from deployments.jobs.contracts import DAILY, Schedulable
 from deployments.kit.egress import Egress
-from deployments.kit.errors import DeadlineExceeded, DomainError, NotFound, Unavailable
+from deployments.kit.errors import DeadlineExceeded, NotFound, Unavailable
 from deployments.kit.features import is_enabled, settings_of
+from deployments.kit.made_files import QUEUE
+from deployments.kit.making import AGAIN_S, ForgetFiles, Making, PruneFiles, RemoveFile
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
-from deployments.kit.quotas import QuotaNotices
 from deployments.kit.vault import Vault
 from deployments.notifications.contracts import SEND_REPORT, ReportMail
 from deployments.reports import service
 from deployments.reports.brand import brand_of, logo_from
 from deployments.reports.contracts import FORGET, OrderReport, ReportPlan
 from deployments.reports.document import Look, Quote, Told, results
-from deployments.reports.errors import StorageQuotaReached
-from deployments.reports.places import report_folder
 from deployments.reports.settings import ReportsSettings
 from deployments.reports.spans import bucket_of, last_whole
 from deployments.reports.typesetting import NotTypeset, typeset
@@ -35,17 +32,15 @@ from eventing.jobs import LOWEST, Done, GiveUp, JobKind, JobRun, JobSpec, Retry,
 
 PRUNE: Final = "reports.prune"
 SCHEDULABLE: Final = (
-    Schedulable(service.PLANNED, "Make a report and mail it.", service.WRITE, service.QUEUE, ReportPlan),
+    Schedulable(service.PLANNED, "Make a report and mail it.", service.WRITE, QUEUE, ReportPlan),
     Schedulable(PRUNE, "Forget reports whose time is over.", "platform:admin", priority=LOWEST, standing=DAILY),
 )
 
 _ACTOR: Final = "system:reports"
-_AT_ONCE: Final = 100
-_AGAIN_S: Final = 10.0
 
 
 class MakeReport:
-    """Makes one file. What a worker that died has written is found by nobody, and the next attempt begins anew."""
+    """Makes one file."""
 
     def __init__(
         self,
@@ -67,31 +62,13 @@ class MakeReport:
         self._vault = vault
         self._settings = settings
         self._links = settings.links()
-        self._notices = QuotaNotices(database)
+        self._making = Making(service.FILES, database, objects)
 
     async def run(self, job: JobRun) -> Done:
         """Write the file, and order its mails. Raises GiveUp when it is not wanted or cannot be made, Retry when it
         cannot now."""
-        row = await self._row(job)
-        if row.finished_at is None:
-            try:
-                async with self._notices.telling(row.tenant_id):
-                    await self._make(job, row)
-            except (Unavailable, DeadlineExceeded) as error:
-                raise Retry(error.detail, after_s=error.retry_after or _AGAIN_S) from error
-            except DomainError as error:
-                raise GiveUp(error.detail) from error
-            except NotTypeset as error:
-                raise Retry(str(error), after_s=_AGAIN_S) from error
-            row = await self._row(job)
-        return Done(service.result_of(row))
-
-    async def _row(self, job: JobRun) -> ReportRow:
-        async with self._database.read(job.tenant_id) as unit:
-            row = await ReportRepository(unit.session, unit.tenant).find(job.payload["report_id"])
-        if row is None:
-            raise GiveUp("The report is not wanted any more.")
-        return row
+        row = await self._making.run(job, self._make)
+        return Done(service.FILES.result(row, responses=row.responses))
 
     async def _make(self, job: JobRun, row: ReportRow) -> None:
         reader, order = service.reader_of(row), OrderReport.model_validate(row.wanted)
@@ -99,34 +76,29 @@ class MakeReport:
         await job.progress(0, 2)
         metrics = await self._figures.metrics(reader, row.form_id, order.since, order.until)
         await job.progress(1, 2)
-        content = await self._typeset(reader, order, form, metrics)
-        await job.progress(2, 2)
-        # A name of its own for each attempt: a worker that lost its lease must not write into another one's file.
-        folder = report_folder(row.tenant_id, row.form_id, row.id)
-        file = f"{folder}/{secrets.token_hex(8)}.pdf"
-        await self._objects.put(file, content)
         try:
-            async with self._database.write(row.tenant_id) as unit:
-                made = await service.finish(
-                    unit,
-                    row.id,
-                    file,
-                    sha256=hashlib.sha256(content).hexdigest(),
-                    size=len(content),
-                    title=form.title,
-                    responses=metrics.submissions,
-                )
-                if made is not None and made.delivery is not None:
-                    await self._mail(unit, made, form, order)
-        except StorageQuotaReached:
-            await self._objects.delete(file)
-            raise
-        if made is None:
-            await self._objects.delete(file)
-            return
-        async for stray, _ in self._objects.below(folder):
-            if stray != file:
-                await self._objects.delete(stray)
+            content = await self._typeset(reader, order, form, metrics)
+        except NotTypeset as error:
+            raise Retry(str(error), after_s=AGAIN_S) from error
+        await job.progress(2, 2)
+        file = self._making.new_object(row, "pdf")
+        await self._objects.put(file, content)
+
+        async def finish(unit: UnitOfWork) -> ReportRow | None:
+            made = await service.finish(
+                unit,
+                row.id,
+                file,
+                sha256=hashlib.sha256(content).hexdigest(),
+                size=len(content),
+                title=form.title,
+                responses=metrics.submissions,
+            )
+            if made is not None and made.delivery is not None:
+                await self._mail(unit, made, form, order)
+            return made
+
+        await self._making.keep(row, file, finish)
 
     async def _typeset(self, reader: Principal, order: OrderReport, form: Form, metrics: FormMetrics) -> bytes:
         series = None
@@ -184,9 +156,9 @@ class MakeReport:
                     period=_period(order, wording),
                     responses=wording.number(row.responses),
                     until=wording.moment(expires_at),
-                    link=service.address_of(self._links, self._settings.public_url, row, expires_at),
+                    link=service.FILES.address(row, expires_at, self._links, self._settings.public_url),
                     attachment=row.file if attach else None,
-                    file_name=f"report-{row.form_id}.pdf",
+                    file_name=service.file_name(row),
                     logo_url=theme.logo_url if theme is not None else None,
                     colour=theme.primary if theme is not None else None,
                 ).sealed(self._vault),
@@ -237,7 +209,7 @@ class MakePlanned:
                     reader,
                     order,
                     plan.keep_days or self._settings.life_days,
-                    unique_key=f"{service.MAKE}:{job.id}",
+                    unique_key=f"{service.FILES.name}:{job.id}",
                     sees_personal=False,
                     schedule_id=schedule_id if by == "schedule" else None,
                     delivery={"recipients": [str(each) for each in plan.recipients], "attach": plan.attach},
@@ -245,76 +217,8 @@ class MakePlanned:
         except NotFound as error:
             raise GiveUp("The form is not there any more.") from error
         except (Unavailable, DeadlineExceeded) as error:
-            raise Retry(error.detail, after_s=error.retry_after or _AGAIN_S) from error
+            raise Retry(error.detail, after_s=error.retry_after or AGAIN_S) from error
         return Done({"report_id": ordered.report_id, "job_id": ordered.job_id})
-
-
-class RemoveReport:
-    """Removes what a report has left in the object store."""
-
-    def __init__(self, objects: ObjectStore) -> None:
-        self._objects = objects
-
-    async def run(self, job: JobRun) -> Done:
-        """Remove everything below its folder; when it is gone already, that is fine."""
-        folder = report_folder(job.tenant_id, job.payload["form_id"], job.payload["report_id"])
-        removed = 0
-        while count := await self._objects.delete_some(folder):
-            removed += count
-            await job.progress(removed)
-        return Done({"removed": removed})
-
-
-class ForgetReports:
-    """Removes the reports of a form, files first: see `contracts.FORGET`."""
-
-    def __init__(self, database: Database, objects: ObjectStore) -> None:
-        self._database = database
-        self._objects = objects
-
-    async def run(self, job: JobRun) -> Done:
-        """Remove them all; one that is being made meanwhile finds that it is not wanted."""
-        form_id: str = job.payload["form_id"]
-        removed = 0
-        while rows := await self._some(job.tenant_id, form_id):
-            for row in rows:
-                while await self._objects.delete_some(report_folder(job.tenant_id, form_id, row.id)):
-                    await job.progress(removed)
-                removed += await _forget(self._database, job.tenant_id, row.id)
-        return Done({"removed": removed})
-
-    async def _some(self, tenant_id: str, form_id: str) -> list[ReportRow]:
-        async with self._database.read(tenant_id) as unit:
-            return list(await ReportRepository(unit.session, tenant_id).of_form(form_id, _AT_ONCE))
-
-
-class PruneReports:
-    """Once a day: forgets the reports whose time is over."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def run(self, job: JobRun) -> Done:
-        """Forget everything that is due; run again it goes on."""
-        removed = 0
-        while expired := await self._expired():
-            for tenant_id, report_id in expired:
-                removed += await _forget(self._database, tenant_id, report_id, before=utc_now())
-                await job.progress(removed)
-        return Done({"removed": removed})
-
-    async def _expired(self) -> list[tuple[str, str]]:
-        async with self._database.unscoped_read() as unit:
-            return list(await ReportDirectory(unit.session).expired_in_any_tenant(utc_now(), _AT_ONCE))
-
-
-async def _forget(database: Database, tenant_id: str, report_id: str, before: datetime | None = None) -> bool:
-    async with database.write(tenant_id) as unit:
-        row = await ReportRepository(unit.session, tenant_id).find(report_id, for_update=True)
-        if row is None or (before is not None and row.expires_at > before):
-            return False
-        await service.forget(unit, row)
-        return True
 
 
 def _period(order: OrderReport, wording: Wording) -> str:
@@ -339,9 +243,9 @@ def job_kinds(
     make = MakeReport(database, objects, forms, figures, summaries, egress, vault, settings)
     planned = MakePlanned(database, figures, settings)
     return (
-        JobKind(service.MAKE, service.QUEUE, make.run, max_attempts=5, soft_limit_s=300.0, hard_limit_s=360.0),
-        JobKind(service.PLANNED, service.QUEUE, planned.run, max_attempts=5),
-        JobKind(service.REMOVE, "default", RemoveReport(objects).run, max_attempts=20),
-        JobKind(FORGET, "default", ForgetReports(database, objects).run, max_attempts=500),
-        JobKind(PRUNE, "default", PruneReports(database).run, max_attempts=20),
+        JobKind(service.FILES.name, QUEUE, make.run, max_attempts=5, soft_limit_s=300.0, hard_limit_s=360.0),
+        JobKind(service.PLANNED, QUEUE, planned.run, max_attempts=5),
+        JobKind(service.FILES.remove, "default", RemoveFile(service.FILES, objects).run, max_attempts=20),
+        JobKind(FORGET, "default", ForgetFiles(service.FILES, database, objects).run, max_attempts=500),
+        JobKind(PRUNE, "default", PruneFiles(service.FILES, database).run, max_attempts=20),
     )

@@ -4,8 +4,8 @@ import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from deployments.files.contracts import OpenedFile
 from deployments.files.errors import FileNotFound
+from deployments.kit.downloads import OpenedFile
 from serve_app.edge.operations import IF_NONE_MATCH, Exchange, HeaderParameter, Headers, Reply
 
 READ_HEADERS = (

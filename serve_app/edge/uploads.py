@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack, suppress
 import uuid_utils
 
 from deployments.files.contracts import AppendPart, BeginUpload, StoredFile, Upload
-from deployments.files.errors import EmptyFile, FileTooLarge, StorageQuotaReached
+from deployments.files.errors import EmptyFile, FileTooLarge
 from deployments.kit.errors import DomainError, Fault, Invalid
 from deployments.kit.objects import Writer
+from deployments.kit.quotas import StorageQuotaReached
 from serve_app.edge.multipart import Form, read_form
 from serve_app.edge.operations import Exchange
 from serve_app.edge.parsing import pieces_of, stream_of

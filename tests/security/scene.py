@@ -18,8 +18,7 @@ from deployments.identity.tokens import AccessTokens, Claims
 from deployments.kit.links import Links
 from deployments.kit.objects import ObjectStore
 from deployments.kit.vault import Vault
-from deployments.reports.places import report_folder
-from deployments.reports.service import finish
+from deployments.reports.service import FILES, finish
 from deployments.responses.deployment import Responses
 from tests.deployments.files.scene import ask_for_files, send
 from tests.deployments.files.test_uploads import begin
@@ -265,7 +264,7 @@ async def _make_export(platform: OneProcess, export_id: str) -> None:
 async def _make_report(platform: OneProcess, report_id: str, form_id: str) -> None:
     """What its job would have made."""
     database = Database(platform.settings.database())
-    file = f"{report_folder('acme', form_id, report_id)}/made.pdf"
+    file = f"{FILES.folder('acme', form_id, report_id)}/made.pdf"
     await ObjectStore(platform.settings.object_store()).put(file, CANARY.encode())
     async with database.write("acme") as unit:
         await finish(unit, report_id, file, sha256="0" * 64, size=len(CANARY), title=CANARY, responses=1)

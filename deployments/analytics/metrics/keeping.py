@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import structlog
 from sqlalchemy.exc import IntegrityError
 
 from db.models.metrics import MetricState
@@ -19,9 +18,8 @@ from db.types import utc_now
 from deployments.analytics.metrics.counted import CountedVersions, part_of
 from deployments.analytics.metrics.parts import NOTHING, RULES, CountedVersion, unpacked
 from deployments.analytics.metrics.tally import Tally
+from eventing.duty import PAGE, Duty
 from eventing.events.envelope import Event
-from eventing.leadership import Leadership
-from eventing.pace import Pace
 from eventing.subscription import Subscription
 
 KEEPER: Final = "analytics-metrics"
@@ -36,13 +34,8 @@ _TYPES: Final = (
     "response.submitted",
     "response.updated",
 )
-_FORMS: Final = 100
 _ROWS: Final = 2_000
-_POLL_S: Final = 1.0
 _PAUSE_S: Final = 0.25
-_STOP_S: Final = 5.0
-
-_log = structlog.get_logger(__name__)
 
 
 class Counting:
@@ -167,59 +160,17 @@ class Nudges:
         )
 
 
-class MetricKeeper:
-    """Looks for figures that are behind, about once a second: what no event tells of, and what is counted anew.
-
-    Several are harmless; the lease keeps one at work.
-    """
+class MetricKeeper(Duty):
+    """Looks for figures that are behind, about once a second: what no event tells of, and what is counted anew."""
 
     def __init__(self, database: Database, *, piece: int | None = None) -> None:
-        self._database = database
+        super().__init__(database, KEEPER)
         self._counting = Counting(database, piece=piece)
-        self._leadership = Leadership(database, KEEPER)
-        self._pace = Pace(_POLL_S)
-        self._finished = asyncio.Event()
-        self._finished.set()
-
-    async def run(self) -> None:
-        """Count until `stop`. Never raises because of the database: it keeps trying, with back-off."""
-        self._finished.clear()
-        try:
-            while not self._pace.is_stopped:
-                try:
-                    progress = await self._leadership.acquire() and await self.round()
-                except Exception as error:  # noqa: BLE001 - a keeper that ends is worse than one that tries again
-                    _log.warning("metrics are not kept", error=str(error) or type(error).__name__)
-                    await self._pace.back_off()
-                    continue
-                self._pace.succeed()
-                if not progress:
-                    await self._pace.rest()
-        finally:
-            self._finished.set()
-
-    async def stop(self) -> None:
-        """End `run` after its current piece and give the lease back."""
-        self._pace.stop()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await self._finished.wait()
-            if self._leadership.is_held:
-                await self._leadership.release()
-        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
-            _log.warning("lease of metrics not released", error=str(error) or type(error).__name__)
 
     async def round(self) -> bool:
         """One piece of each form that is behind; whether there was any."""
-        after, progress = ("", ""), False
-        while not self._pace.is_stopped:
-            async with self._database.unscoped_read() as unit:
-                forms = await MetricDirectory(unit.session).behind(RULES, _FORMS, after)
-            for tenant_id, form_id in forms:
-                progress = await self._counting.advance(tenant_id, form_id) or progress
-                if self._pace.is_stopped or not await self._leadership.acquire():
-                    return progress
-            if len(forms) < _FORMS:
-                return progress
-            after = forms[-1]
-        return progress
+        return await self._each_form(self._behind, self._counting.advance)
+
+    async def _behind(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+        async with self._database.unscoped_read() as unit:
+            return await MetricDirectory(unit.session).behind(RULES, PAGE, after)

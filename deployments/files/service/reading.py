@@ -7,13 +7,14 @@ from db.repositories.files import FileRepository
 from db.repositories.responses import ResponseRepository
 from db.session import UnitOfWork
 from db.types import utc_now
-from deployments.files.contracts import CreateLink, FileInfo, FileLink, OpenedFile
+from deployments.files.contracts import CreateLink, FileInfo, FileLink
 from deployments.files.errors import FileNotFound, ResponseNotFound
 from deployments.files.places import final_object
 from deployments.files.settings import FilesSettings
 from deployments.files.signing import Signatures
 from deployments.kit.audit import audit
 from deployments.kit.contract import Page, PageMeta
+from deployments.kit.downloads import OpenedFile
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 

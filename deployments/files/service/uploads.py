@@ -13,7 +13,6 @@ from db.types import new_id, utc_now
 from deployments.files.contracts import AppendPart, BeginUpload, StoredFile, Upload
 from deployments.files.errors import (
     FileTooLarge,
-    StorageQuotaReached,
     TooManyUploads,
     UploadConflict,
     UploadNotFound,
@@ -26,7 +25,7 @@ from deployments.files.signing import Signatures
 from deployments.kit.addresses import network_of
 from deployments.kit.file_fields import FileField
 from deployments.kit.principal import Principal
-from deployments.kit.quotas import note_use
+from deployments.kit.quotas import StorageQuotaReached, note_use
 from eventing.events.files import FileRejected, FileUploaded
 from eventing.outbox import record
 

@@ -5,10 +5,10 @@ Queries are exact without it; it makes them fast. So it may lag, be killed, and 
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import structlog
 from sqlalchemy.exc import IntegrityError
 
 from db.repositories.answer_index import AnswerIndexDirectory, AnswerIndexRepository, Entry, Piece
@@ -17,91 +17,49 @@ from db.repositories.responses import QUARANTINED
 from db.session import Database
 from deployments.responses.errors import FormNotFound
 from deployments.responses.query.forms import SearchedForm, SearchedForms
-from eventing.leadership import Leadership
-from eventing.pace import Pace
+from eventing.duty import PAGE, Duty
 
 INDEXER: Final = "answer-index"
 AT_LEAST: Final = 2_000
 """Forms with fewer responses need no index: reading all of them is as fast."""
 
-_FORMS: Final = 100
 _ENTRIES: Final = 50_000
-_POLL_S: Final = 1.0
-_STOP_S: Final = 5.0
-
-_log = structlog.get_logger(__name__)
 
 
-class AnswerIndexer:
-    """Keeps the indexes of all forms. Several are harmless; the lease keeps one at work."""
+class AnswerIndexer(Duty):
+    """Keeps the indexes of all forms."""
 
     def __init__(
         self, database: Database, *, at_least: int = AT_LEAST, piece: int | None = None, rest: bool = True
     ) -> None:
         """`piece`: responses in one transaction, by default few on SQLite, where submissions wait for it. `rest`:
         leave half of the time to others while a form is being answered."""
-        self._database = database
+        super().__init__(database, INDEXER)
         self._forms = SearchedForms()
         self._at_least = at_least
         self._piece = piece or (200 if database.is_sqlite else 1_000)
         self._rest = rest
         self._changes: dict[tuple[str, str], int] = {}
-        self._leadership = Leadership(database, INDEXER)
-        self._pace = Pace(_POLL_S)
-        self._finished = asyncio.Event()
-        self._finished.set()
-
-    async def run(self) -> None:
-        """Index until `stop`. Never raises because of the database: it keeps trying, with back-off."""
-        self._finished.clear()
-        try:
-            while not self._pace.is_stopped:
-                try:
-                    progress = await self._leadership.acquire() and await self.round()
-                except Exception as error:  # noqa: BLE001 - an indexer that ends is worse than one that tries again
-                    _log.warning("indexer failed", error=str(error) or type(error).__name__)
-                    await self._pace.back_off()
-                    continue
-                self._pace.succeed()
-                if not progress:
-                    await self._pace.rest()
-        finally:
-            self._finished.set()
-
-    async def stop(self) -> None:
-        """End `run` after its current piece and give the lease back."""
-        self._pace.stop()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await self._finished.wait()
-            if self._leadership.is_held:
-                await self._leadership.release()
-        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
-            _log.warning("indexer lease not released", error=str(error) or type(error).__name__)
 
     async def round(self) -> bool:
         """One piece of each form that is behind; whether there was any."""
-        after = ("", "")
-        progress = False
         # Whose last change is what it was in the round before is not being answered now.
         before, self._changes = self._changes, {}
-        while not self._pace.is_stopped:
-            async with self._database.unscoped_read() as unit:
-                forms = await AnswerIndexDirectory(unit.session).behind(self._at_least, _FORMS, after)
-            for form in forms:
-                began = time.monotonic()
-                changes = await self._advance(*form)
-                if changes is not None:
-                    progress = True
-                    self._changes[form] = changes
-                if self._rest and before.get(form) != changes:
-                    await asyncio.sleep(time.monotonic() - began)
-                if self._pace.is_stopped or not await self._leadership.acquire():
-                    return progress
-            if len(forms) < _FORMS:
-                return progress
-            after = forms[-1]
-        return progress
+
+        async def advance(tenant_id: str, form_id: str) -> bool:
+            began, form = time.monotonic(), (tenant_id, form_id)
+            changes = await self._advance(tenant_id, form_id)
+            if changes is not None:
+                self._changes[form] = changes
+            if self._rest and before.get(form) != changes:
+                await asyncio.sleep(time.monotonic() - began)
+            return changes is not None
+
+        return await self._each_form(self._behind, advance)
+
+    async def _behind(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+        async with self._database.unscoped_read() as unit:
+            return await AnswerIndexDirectory(unit.session).behind(self._at_least, PAGE, after)
 
     async def _advance(self, tenant_id: str, form_id: str) -> int | None:
         """Bring one piece of a form to the index; the number of the form's last change, None when nothing was done."""

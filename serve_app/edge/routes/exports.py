@@ -10,29 +10,27 @@ from pydantic import Field
 from deployments.exports.contracts import (
     CreateExportLink,
     Export,
-    ExportFile,
     ExportFormat,
     ExportLink,
     OrderedExport,
     OrderExport,
 )
 from deployments.exports.packing import FORMATS, packed
-from deployments.files.contracts import OpenedFile
 from deployments.kit.contract import Page
 from deployments.responses.contracts import ExportChunk, ExportResponses, RowFormat
-from serve_app.edge.downloads import READ_HEADERS, download
 from serve_app.edge.operations import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
-    Access,
     Exchange,
     Handler,
     Operation,
     PageQuery,
     Reply,
 )
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.revisions import matches
+from serve_app.edge.routes.made_files import MadeFileOperations
 from serve_app.edge.routes.responses import SelectionQuery
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -104,41 +102,12 @@ async def _chunks(x: Exchange, form_id: str, wanted: ExportResponses, rows: RowF
 
 async def order_export(x: Exchange) -> Reply:
     key = idempotency_key(x.request)
-    ordered = await x.apis.exports.order(x.principal, x.path["form_id"], x.body, key)
-    headers = [("location", f"/api/v1/jobs/{ordered.job_id}")]
-    if ordered.replayed:
-        headers.append(("idempotent-replayed", "true"))
-    return Reply(ordered, headers=tuple(headers))
+    return accepted(await x.apis.exports.order(x.principal, x.path["form_id"], x.body, key))
 
 
 async def list_exports(x: Exchange) -> Reply:
     query: PageQuery = x.query
     return Reply(await x.apis.exports.list_exports(x.principal, x.path["form_id"], query.cursor, query.limit))
-
-
-async def get_export(x: Exchange) -> Reply:
-    return Reply(await x.apis.exports.get(x.principal, x.path["export"]))
-
-
-async def download_export(x: Exchange) -> Reply:
-    return download(x, _opened(await x.apis.exports.open(x.principal, x.path["export"])))
-
-
-async def create_export_link(x: Exchange) -> Reply:
-    return Reply(await x.apis.exports.create_link(x.principal, x.path["export"], x.body))
-
-
-async def follow_export_link(x: Exchange) -> Reply:
-    return download(x, _opened(await x.apis.exports.open_link(x.principal, x.path["export_link"])))
-
-
-async def delete_export(x: Exchange) -> Reply:
-    await x.apis.exports.delete(x.principal, x.path["export"])
-    return Reply()
-
-
-def _opened(file: ExportFile) -> OpenedFile:
-    return OpenedFile(object=file.object, name=file.name, size=file.size, type=file.type, sha256=file.sha256)
 
 
 def _streaming(form: Literal["csv", "jsonl", "parquet", "xlsx"], name: str, about: str) -> Operation:
@@ -195,72 +164,13 @@ OPERATIONS = (
         query=PageQuery,
         response=Page[Export],
     ),
-    Operation(
-        id="get_export",
-        per_form=True,
-        method="GET",
-        path="/api/v1/exports/{export}",
-        summary="An export",
-        tag="Exports",
+    *MadeFileOperations(
+        api=lambda apis: apis.exports,
+        noun="an export",
         scope="responses:read",
-        handler=get_export,
-        response=Export,
-    ),
-    Operation(
-        id="download_export",
-        per_form=True,
-        method="GET",
-        path="/api/v1/exports/{export}/download",
-        summary="Fetch an export",
-        description="Takes ranges. Each fetch is in the audit trail.",
-        tag="Exports",
-        scope="responses:read",
-        rate="export",
-        handler=download_export,
-        response=bytes,
-        response_media_type="application/octet-stream",
-        headers=READ_HEADERS,
-        errors=(206, 304, 409, 416),
-    ),
-    Operation(
-        id="create_export_link",
-        per_form=True,
-        method="POST",
-        path="/api/v1/exports/{export}/link",
-        summary="Make a link to an export",
-        description="Whoever has the link can fetch the file, without a credential, until it expires.",
-        tag="Exports",
-        scope="responses:read",
-        handler=create_export_link,
-        request=CreateExportLink,
-        response=ExportLink,
-        status=201,
-        errors=(409,),
-        example={"expires_in": 3600},
-    ),
-    Operation(
-        id="follow_export_link",
-        method="GET",
-        path="/api/v1/export-links/{tenant}/{export_link}",
-        summary="Fetch an export by its link",
-        tag="Public",
-        scope=Access.PUBLIC,
-        rate="export",
-        handler=follow_export_link,
-        response=bytes,
-        response_media_type="application/octet-stream",
-        headers=READ_HEADERS,
-        errors=(206, 304, 404, 416),
-    ),
-    Operation(
-        id="delete_export",
-        per_form=True,
-        method="DELETE",
-        path="/api/v1/exports/{export}",
-        summary="Remove an export",
-        tag="Exports",
-        scope="responses:read",
-        handler=delete_export,
-        status=204,
-    ),
+        media_type="application/octet-stream",
+        shown=Export,
+        link_order=CreateExportLink,
+        link=ExportLink,
+    ).operations(),
 )

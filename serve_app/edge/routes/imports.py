@@ -14,6 +14,7 @@ from deployments.kit.errors import Fault, Invalid
 from deployments.kit.objects import object_key
 from deployments.kit.problems import faults_of
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Body, Exchange, Operation, Reply
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.received import Received, received
 
@@ -56,10 +57,7 @@ async def start_import(x: Exchange) -> Reply:
     if started.replayed:
         # The first request's file is the one that is imported.
         await x.objects.delete(file)
-    headers = [("location", f"/api/v1/jobs/{started.job_id}")]
-    if started.replayed:
-        headers.append(("idempotent-replayed", "true"))
-    return Reply(StartedJob(job_id=started.job_id), headers=tuple(headers))
+    return accepted(started, StartedJob(job_id=started.job_id))
 
 
 class StartedJob(Contract):

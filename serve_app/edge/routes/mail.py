@@ -27,6 +27,7 @@ from deployments.notifications.contracts import (
 )
 from deployments.notifications.errors import TextMessageNotFound
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Access, Body, Exchange, Operation, PageQuery, Reply
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key, read_body
 
 _TEMPLATE = "/api/v1/mail-templates/{mail_template}"
@@ -102,11 +103,7 @@ async def unsuppress(x: Exchange) -> Reply:
 
 async def create_mailing(x: Exchange) -> Reply:
     key = idempotency_key(x.request)
-    ordered: OrderedMailing = await x.apis.notifications.create_mailing(x.principal, x.path["form_id"], x.body, key)
-    headers = [("location", f"/api/v1/jobs/{ordered.job_id}")]
-    if ordered.replayed:
-        headers.append(("idempotent-replayed", "true"))
-    return Reply(ordered, headers=tuple(headers))
+    return accepted(await x.apis.notifications.create_mailing(x.principal, x.path["form_id"], x.body, key))
 
 
 async def list_mailings(x: Exchange) -> Reply:

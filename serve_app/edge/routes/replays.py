@@ -2,15 +2,12 @@
 
 from deployments.events.recovery_contracts import StartedJob, StartReplay
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Exchange, Operation, Reply
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key
-
-_REPLAYED = ("idempotent-replayed", "true")
 
 
 async def start_replay(x: Exchange) -> Reply:
-    started = await x.apis.events.replay(x.principal, x.body, idempotency_key(x.request))
-    location = ("location", f"/api/v1/jobs/{started.job_id}")
-    return Reply(started, headers=(location, _REPLAYED) if started.replayed else (location,))
+    return accepted(await x.apis.events.replay(x.principal, x.body, idempotency_key(x.request)))
 
 
 OPERATIONS = (

@@ -2,7 +2,6 @@
 
 from pydantic import Field
 
-from deployments.files.contracts import OpenedFile
 from deployments.kit.contract import Contract, Page
 from deployments.kit.texts import Language
 from deployments.reports.contracts import (
@@ -11,24 +10,24 @@ from deployments.reports.contracts import (
     OrderedReport,
     OrderReport,
     Report,
-    ReportFile,
     ReportLink,
     ReportSchedule,
     ReportScheduleChange,
     StartedRun,
 )
-from serve_app.edge.downloads import READ_HEADERS, attachment, download
+from serve_app.edge.downloads import attachment
 from serve_app.edge.operations import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
-    Access,
     Exchange,
     Operation,
     PageQuery,
     Reply,
 )
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.revisions import matches
+from serve_app.edge.routes.made_files import MadeFileOperations
 
 PDF = "application/pdf"
 
@@ -46,37 +45,12 @@ class DocumentQuery(Contract):
 
 
 async def order_report(x: Exchange) -> Reply:
-    ordered = await x.apis.reports.order(x.principal, x.body, idempotency_key(x.request))
-    headers = [("location", f"/api/v1/jobs/{ordered.job_id}")]
-    if ordered.replayed:
-        headers.append(("idempotent-replayed", "true"))
-    return Reply(ordered, headers=tuple(headers))
+    return accepted(await x.apis.reports.order(x.principal, x.body, idempotency_key(x.request)))
 
 
 async def list_reports(x: Exchange) -> Reply:
     query: ReportQuery = x.query
     return Reply(await x.apis.reports.list_reports(x.principal, query.form_id, query.cursor, query.limit))
-
-
-async def get_report(x: Exchange) -> Reply:
-    return Reply(await x.apis.reports.get(x.principal, x.path["report"]))
-
-
-async def download_report(x: Exchange) -> Reply:
-    return download(x, _opened(await x.apis.reports.open(x.principal, x.path["report"])))
-
-
-async def create_report_link(x: Exchange) -> Reply:
-    return Reply(await x.apis.reports.create_link(x.principal, x.path["report"], x.body))
-
-
-async def follow_report_link(x: Exchange) -> Reply:
-    return download(x, _opened(await x.apis.reports.open_link(x.principal, x.path["report_link"])))
-
-
-async def delete_report(x: Exchange) -> Reply:
-    await x.apis.reports.delete(x.principal, x.path["report"])
-    return Reply()
 
 
 async def response_document(x: Exchange) -> Reply:
@@ -120,11 +94,6 @@ async def run_report_schedule(x: Exchange) -> Reply:
     return Reply(started, headers=(("location", f"/api/v1/jobs/{started.job_id}"),))
 
 
-def _opened(file: ReportFile) -> OpenedFile:
-    return OpenedFile(object=file.object, name=file.name, size=file.size, type=PDF, sha256=file.sha256)
-
-
-_ONE = "/api/v1/reports/{report}"
 _SCHEDULE = "/api/v1/report-schedules/{report_schedule}"
 
 OPERATIONS = (
@@ -157,75 +126,16 @@ OPERATIONS = (
         query=ReportQuery,
         response=Page[Report],
     ),
-    Operation(
-        id="get_report",
-        per_form=True,
-        method="GET",
-        path=_ONE,
-        summary="A report",
-        tag="Reports",
+    *MadeFileOperations(
+        api=lambda apis: apis.reports,
+        noun="a report",
         scope="analytics:read",
-        handler=get_report,
-        response=Report,
-    ),
-    Operation(
-        id="download_report",
-        per_form=True,
-        method="GET",
-        path=f"{_ONE}/download",
-        summary="Fetch a report",
-        description="Takes ranges. Each fetch is in the audit trail.",
-        tag="Reports",
-        scope="analytics:read",
-        rate="export",
-        handler=download_report,
-        response=bytes,
-        response_media_type=PDF,
-        headers=READ_HEADERS,
-        errors=(206, 304, 409, 416),
-    ),
-    Operation(
-        id="create_report_link",
-        per_form=True,
-        method="POST",
-        path=f"{_ONE}/link",
-        summary="Make a link to a report",
-        description="Whoever has the link can fetch the file, without a credential, until it expires.",
-        tag="Reports",
-        scope="analytics:read",
-        handler=create_report_link,
-        request=CreateReportLink,
-        response=ReportLink,
-        status=201,
-        errors=(409,),
-        example={"expires_in": 3600},
-    ),
-    Operation(
-        id="follow_report_link",
-        method="GET",
-        path="/api/v1/report-links/{tenant}/{report_link}",
-        summary="Fetch a report by its link",
-        tag="Public",
-        scope=Access.PUBLIC,
-        rate="export",
-        handler=follow_report_link,
-        response=bytes,
-        response_media_type=PDF,
-        headers=READ_HEADERS,
-        errors=(206, 304, 404, 416),
-    ),
-    Operation(
-        id="delete_report",
-        per_form=True,
-        method="DELETE",
-        path=_ONE,
-        summary="Remove a report",
-        description="Your own, or with `reports:write` anybody's.",
-        tag="Reports",
-        scope="analytics:read",
-        handler=delete_report,
-        status=204,
-    ),
+        media_type=PDF,
+        shown=Report,
+        link_order=CreateReportLink,
+        link=ReportLink,
+        who_removes="Your own, or with `reports:write` anybody's.",
+    ).operations(),
     Operation(
         id="response_document",
         per_form=True,

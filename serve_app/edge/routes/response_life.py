@@ -21,6 +21,7 @@ from deployments.responses.life_contracts import (
     TagCount,
 )
 from serve_app.edge.operations import IDEMPOTENCY_KEY, IF_MATCH, Exchange, Operation, PageQuery, Reply
+from serve_app.edge.orders import accepted
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.revisions import entity_tag, revision_of
 
@@ -134,9 +135,7 @@ async def purge(x: Exchange) -> Reply:
 
 async def start_bulk(x: Exchange) -> Reply:
     key = idempotency_key(x.request)
-    started = await x.apis.responses.start_bulk(x.principal, x.path["form_id"], x.body, key)
-    location = ("location", f"/api/v1/jobs/{started.job_id}")
-    return Reply(started, headers=(location, _REPLAYED) if started.replayed else (location,))
+    return accepted(await x.apis.responses.start_bulk(x.principal, x.path["form_id"], x.body, key))
 
 
 def _details(response: ResponseDetails) -> Reply:

@@ -21,12 +21,13 @@ from db.session import Database
 from db.types import utc_now
 from deployments.exports.contracts import CreateExportLink, ExportFormat, OrderExport
 from deployments.exports.deployment import Exports
-from deployments.exports.errors import ExportNotFound, ExportNotReady, FormNotFound, KeyMismatch
+from deployments.exports.errors import ExportNotFound, ExportNotReady, FormNotFound
 from deployments.exports.making import MakeExport, PruneExports, RemoveExport
 from deployments.exports.settings import ExportsSettings
 from deployments.forms.deployment import Forms
 from deployments.identity.contracts import scopes_of
 from deployments.kit.errors import Forbidden, Invalid
+from deployments.kit.made_files import KeyMismatch
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
 from deployments.responses.deployment import Responses

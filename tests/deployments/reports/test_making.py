@@ -34,6 +34,7 @@ from deployments.jobs.errors import InvalidSchedule, ScheduleNameTaken
 from deployments.jobs.settings import JobsSettings
 from deployments.kit.egress import Egress
 from deployments.kit.errors import Forbidden
+from deployments.kit.made_files import KeyMismatch
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
 from deployments.notifications.contracts import SuppressAddress
@@ -51,7 +52,6 @@ from deployments.reports.contracts import (
 from deployments.reports.deployment import Reports
 from deployments.reports.errors import (
     FormNotFound,
-    KeyMismatch,
     ReportNotFound,
     ReportNotReady,
     ReportScheduleNotFound,

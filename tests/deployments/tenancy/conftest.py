@@ -1,4 +1,4 @@
-"""What the tests of tenancy share: a platform over HTTP, with somebody who runs it."""
+"""What the tests of tenancy share: a platform over HTTP, with somebody who runs it, and people to be erased."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,6 +10,9 @@ import pytest
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import ensure_administrator
+from deployments.kit.objects import ObjectStore
+from tests.deployments.tenancy.people import Scene
+from tests.factories import make_tenant
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
 PASSWORD = "correct horse battery"
@@ -49,3 +52,15 @@ def configure(root: httpx.AsyncClient) -> Configure:
         return await root.patch("/api/v1/tenants/acme", json={"settings": settings})
 
     return change
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectStore:
+    """A folder of files."""
+    return ObjectStore((tmp_path / "objects").as_uri())
+
+
+@pytest.fixture
+async def scene(database: Database, objects: ObjectStore) -> Scene:
+    """A tenant with nobody in it yet."""
+    return Scene(database, objects, await make_tenant(database))

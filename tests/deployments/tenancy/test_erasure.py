@@ -1,7 +1,6 @@
 """T7: erasing a tenant, once its grace period is over, and the receipt that stays."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,11 +49,6 @@ ROOT = Principal(
     PLATFORM_TENANT, "usr_root", "user", "administrator", frozenset({"platform:admin", "tenant:own", "tenant:read"})
 )
 CONFIRMED = EraseTenant(confirm="acme")
-
-
-@pytest.fixture
-def objects(tmp_path: Path) -> ObjectStore:
-    return ObjectStore((tmp_path / "objects").as_uri())
 
 
 @pytest.fixture

@@ -45,11 +45,6 @@ HARMLESS = frozenset({"tenant_export", "tenant_export_part", "job", "event", "au
 """Tables in which an export leaves traces of itself."""
 
 
-@pytest.fixture
-def objects(tmp_path: Path) -> ObjectStore:
-    return ObjectStore((tmp_path / "objects").as_uri())
-
-
 async def _put(objects: ObjectStore, key: str, content: bytes) -> None:
     async with objects.writer(key) as writer:
         await writer.write(content)

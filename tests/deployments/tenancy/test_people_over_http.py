@@ -22,8 +22,8 @@ from deployments.kit.objects import ObjectStore
 from serve_app.cli import receipt as receipts
 from serve_app.cli.failure import CommandFailed
 from tests.deployments.files.scene import send
+from tests.deployments.tenancy.people import Scene
 from tests.deployments.tenancy.population import contents
-from tests.deployments.tenancy.test_people import Scene
 from tests.eventing.harness import Transport, empty_stream, eventually
 from tests.factories import ANSWERS, make_form, make_tenant
 from tests.serve_app.one_process import OneProcess, one_process, settings_for

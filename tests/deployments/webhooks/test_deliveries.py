@@ -18,7 +18,6 @@ from db.session import Database
 from db.types import utc_now
 from deployments.kit.egress import Egress
 from deployments.kit.principal import Principal
-from deployments.kit.vault import Vault
 from deployments.webhooks import handlers
 from deployments.webhooks.contracts import (
     CreatedWebhook,
@@ -38,11 +37,11 @@ from eventing.events.webhooks import WebhookFailed
 from eventing.outbox import make_event
 from eventing.settings import EventingSettings
 from tests.deployments.local_http import LocalHttp, answer, serving
+from tests.deployments.webhooks.lanes import VAULT
 from tests.eventing.harness import rows
 from tests.eventing.jobs import harness as jobs
 from tests.factories import make_form, make_tenant
 
-VAULT = Vault("a secret key of the platform, 32+")
 (SUBSCRIPTION,) = handlers.SUBSCRIPTIONS
 SUBMITTED = ResponseSubmitted(
     response_id="rsp_1", form_id="frm_1", form_version=1, status="complete", answers={"name": "Ada"}
@@ -54,16 +53,6 @@ async def egress() -> AsyncIterator[Egress]:
     egress = Egress(("127.0.0.0/8",), timeout_s=2)
     yield egress
     await egress.aclose()
-
-
-@pytest.fixture
-async def acme(database: Database) -> Principal:
-    return await make_tenant(database)
-
-
-@pytest.fixture
-def webhooks(database: Database) -> Webhooks:
-    return Webhooks(database, VAULT)
 
 
 def event_of(fact: EventData, tenant_id: str = "acme") -> Event:

@@ -14,7 +14,7 @@ from deployments.kit.vault import Vault
 from deployments.webhooks.contracts import CreateWebhook
 from deployments.webhooks.deployment import Webhooks
 from tests.deployments.local_http import answer, serving
-from tests.deployments.webhooks.test_lanes import happen
+from tests.deployments.webhooks.lanes import happen
 from tests.eventing.harness import eventually, rows
 from tests.factories import make_tenant
 

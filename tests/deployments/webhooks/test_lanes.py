@@ -1,12 +1,9 @@
-"""How deliveries are sent: beside one another, at their rate, past what is broken; on both databases."""
+"""How deliveries are sent: beside one another, at their rate, each as its endpoint wants it; on both databases."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 from standardwebhooks import Webhook as Verifier
@@ -18,105 +15,27 @@ from db.session import Database
 from db.types import utc_now
 from deployments.kit.egress import Egress
 from deployments.kit.principal import Principal
-from deployments.kit.vault import Vault
-from deployments.webhooks import handlers
 from deployments.webhooks.contracts import (
-    CreatedWebhook,
-    CreateWebhook,
     DeliveryFilter,
     Header,
-    RecoverWebhook,
     RotateSecret,
-    SendTestEvent,
-    UpdateWebhook,
 )
 from deployments.webhooks.deployment import Webhooks
-from deployments.webhooks.errors import InvalidWebhook, WebhookDisabled
 from deployments.webhooks.policy import Policy
-from deployments.webhooks.retry import Schedule
 from deployments.webhooks.service import deliveries
-from eventing.events.envelope import Event, Origin
-from eventing.events.responses import ResponseSubmitted
-from eventing.outbox import make_event, record
-from tests.deployments.local_http import LocalHttp, answer, hang, serving
+from eventing.events.envelope import Event
+from tests.deployments.local_http import answer, hang, serving
+from tests.deployments.webhooks.lanes import (
+    all_are,
+    endpoint,
+    happen,
+    ids_of,
+    reached,
+    serving_jobs,
+)
 from tests.eventing.harness import eventually, rows
 from tests.eventing.jobs import harness as jobs
 from tests.factories import make_tenant
-
-VAULT = Vault("a secret key of the platform, 32+")
-AT_ONCE = Policy(Schedule((0.0, *[0.01] * 3)), pauses_s=(0.2,))
-EVENTS = ["response.submitted"]
-
-
-@pytest.fixture
-async def egress() -> AsyncIterator[Egress]:
-    egress = Egress(("127.0.0.0/8",), timeout_s=2, keep_s=5)
-    yield egress
-    await egress.aclose()
-
-
-@pytest.fixture
-async def acme(database: Database) -> Principal:
-    return await make_tenant(database)
-
-
-@pytest.fixture
-def webhooks(database: Database) -> Webhooks:
-    return Webhooks(database, VAULT)
-
-
-def url_of(server: LocalHttp) -> str:
-    return f"http://127.0.0.1:{server.port}/hook"
-
-
-async def endpoint(webhooks: Webhooks, acme: Principal, server: LocalHttp, **wishes: Any) -> CreatedWebhook:
-    return await webhooks.create(acme, CreateWebhook(**{"url": url_of(server), "events": EVENTS, **wishes}))
-
-
-def submitted(number: int, tenant_id: str = "acme") -> Event:
-    fact = ResponseSubmitted(
-        response_id=f"rsp_{number}", form_id="frm_1", form_version=1, status="complete", answers={"n": number}
-    )
-    return make_event(fact, tenant_id=tenant_id, actor="anonymous", origin=Origin())
-
-
-async def happen(database: Database, count: int, first: int = 0, tenant_id: str = "acme") -> list[str]:
-    """So many submissions and their deliveries, in one transaction; the events' ids."""
-    events = [submitted(number, tenant_id) for number in range(first, first + count)]
-    async with database.write(tenant_id) as unit:
-        await deliveries.deliver(unit, events)
-    return [event.id for event in events]
-
-
-async def states(database: Database) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for row in await rows(database, WebhookDelivery):
-        found[row.state] = found.get(row.state, 0) + 1
-    return found
-
-
-async def all_are(database: Database, **wanted: int) -> None:
-    """Wait until so many deliveries are in each state and the lanes have come to rest."""
-
-    async def settled() -> bool:
-        if await states(database) != wanted:
-            return False
-        return not any(lane.run_at for lane in await rows(database, WebhookLane)) or "pending" in wanted
-
-    await eventually(settled)
-
-
-def kinds(database: Database, egress: Egress, policy: Policy = AT_ONCE) -> Sequence[Any]:
-    return handlers.job_kinds(database, VAULT, egress, policy)
-
-
-def serving_jobs(database: Database, egress: Egress, policy: Policy = AT_ONCE, **options: Any) -> Any:
-    queues = {"default": 8, "batch": 2}
-    return jobs.serving(database, *kinds(database, egress, policy), queues=queues, **options)
-
-
-def ids_of(server: LocalHttp) -> list[str]:
-    return [request.headers["webhook-id"] for request in server.requests]
 
 
 async def test_many_deliveries_take_one_job_and_few_connections(
@@ -192,10 +111,6 @@ async def test_an_endpoint_gets_no_more_in_a_minute_than_it_asked_for(
     assert [row.tries for row in await rows(database, WebhookDelivery) if row.state == "pending"] == [0] * 14
 
 
-async def reached(found: Sequence[Any], count: int) -> bool:
-    return len(found) >= count
-
-
 async def test_a_hanging_endpoint_holds_up_nobody(database: Database, webhooks: Webhooks, acme: Principal) -> None:
     """W5: among 51, with fewer places than endpoints, the other 50 get theirs long before its time is over."""
     egress = Egress(("127.0.0.0/8",), timeout_s=60, keep_s=5)
@@ -228,170 +143,6 @@ async def test_a_request_that_hangs_does_not_hold_up_what_comes_later(
             await all_are(database, delivered=3, pending=1)
     await egress.aclose()
     assert len(server.requests) == 4
-
-
-async def test_what_waits_for_a_broken_endpoint_burns_no_attempts(
-    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
-) -> None:
-    """W2: the circuit opens after five failures in a row; then nothing is sent, nor counted, nor does a job run."""
-    policy = Policy(Schedule((0.0, 3600.0)), pauses_s=(3600.0,))
-    async with serving(answer("500 Oops")) as server:
-        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
-        await happen(database, 20)
-        async with serving_jobs(database, egress, policy):
-            await eventually(lambda: rests(database))
-    assert len(server.requests) == 5
-    assert sorted(row.attempts for row in await rows(database, WebhookDelivery)) == [0] * 15 + [1] * 5
-    statistics = await webhooks.statistics(acme, hook.id, 1)
-    assert (statistics.circuit, statistics.consecutive_failures, statistics.pending) == ("open", 5, 20)
-    assert statistics.resumes_at is not None
-    await happen(database, 5, first=20)
-    (lane,) = await rows(database, WebhookLane)
-    assert [job.state for job in await rows(database, Job)].count("queued") == 1
-    assert (lane.run_at - utc_now()).total_seconds() > 3500
-
-
-async def rests(database: Database) -> bool:
-    (lane,) = await rows(database, WebhookLane)
-    return lane.quiet_until is not None and lane.run_at is not None and lane.run_at >= lane.quiet_until
-
-
-async def test_a_repaired_endpoint_is_found_out_and_gets_everything(
-    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
-) -> None:
-    """W2: half open, one delivery is tried; its success lets the others through."""
-    oops = answer("500 Oops")
-    async with serving(*[oops] * 6, answer("200 OK")) as server:
-        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
-        ids = await happen(database, 12)
-        async with serving_jobs(database, egress):
-            await all_are(database, delivered=12)
-    assert set(ids_of(server)) == set(ids)
-    statistics = await webhooks.statistics(acme, hook.id, 1)
-    assert (statistics.circuit, statistics.consecutive_failures, statistics.failing_since) == ("closed", 0, None)
-
-
-async def test_a_test_event_does_not_wait_for_the_circuit(
-    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
-) -> None:
-    """W1: whoever repaired the receiver sees it at once, before what has waited."""
-    policy = Policy(Schedule((0.0, 3600.0)), pauses_s=(3600.0,))
-    oops = answer("500 Oops")
-    async with serving(*[oops] * 5, answer("200 OK")) as server:
-        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
-        await happen(database, 7)
-        async with serving_jobs(database, egress, policy):
-            await eventually(lambda: rests(database))
-            made = await webhooks.test(acme, hook.id, SendTestEvent())
-            await all_are(database, delivered=3, pending=5)
-    assert ids_of(server)[5] == made.event_id
-
-
-async def test_five_days_of_failure_warn_disable_and_are_recovered(
-    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
-) -> None:
-    """W2, W3: told of at 50, 70 and 90 %, disabled with notice at the end; what failed, and what happened while it was
-    disabled, arrives after `recover`. Time is moved by making the failure older."""
-    policy = Policy(Schedule((0.0, *[0.01] * 200)), failures_to_open=10_000)
-    since = utc_now() - timedelta(minutes=1)
-    async with serving(answer("500 Oops")) as server:
-        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
-        watcher = await endpoint(webhooks, acme, server, events=["webhook.failing", "webhook.disabled"])
-        lost = [event.id for event in await recorded(database, 3)]
-        async with serving_jobs(database, egress, policy):
-            for hours, type_, percent in ((61, "failing", 50), (85, "failing", 70), (109, "failing", 90), (121, "", 0)):
-                await eventually(lambda: reached(server.requests, 10))
-                server.requests.clear()
-                async with database.write("acme") as unit:
-                    failing_since = utc_now() - timedelta(hours=hours)
-                    await unit.session.execute(update(WebhookLane).values(failing_since=failing_since))
-                if type_:
-                    await eventually(lambda percent=percent: told(database, percent))
-            await eventually(lambda: is_disabled(database, hook.id))
-            await all_are(database, failed=3)
-    found = await webhooks.get(acme, hook.id)
-    assert found.status == "disabled"
-    assert (found.disabled_reason or "").startswith("no delivery was heard for 5 days")
-    (notice,) = [Event.decode(row.envelope) for row in await rows(database, EventRow) if row.type == "webhook.disabled"]
-    async with database.write("acme") as unit:
-        await handlers.on_events(unit, [notice])
-    assert [row.endpoint_id for row in await rows(database, WebhookDelivery) if row.event_id == notice.id] == [
-        watcher.id
-    ]
-    missed = [event.id for event in await recorded(database, 4)]
-    with pytest.raises(WebhookDisabled):
-        await webhooks.recover(acme, hook.id, RecoverWebhook(since=since))
-    async with serving(answer("200 OK")) as repaired:
-        await webhooks.update(acme, hook.id, UpdateWebhook(status="enabled", url=url_of(repaired)))
-        ordered = await webhooks.recover(acme, hook.id, RecoverWebhook(since=since))
-        assert await webhooks.recover(acme, hook.id, RecoverWebhook(since=since)) == ordered
-        async with serving_jobs(database, egress, policy):
-            job = await jobs.reaches(database, ordered.job_id, "succeeded")
-            await eventually(lambda: reached(repaired.requests, 7))
-            await eventually(lambda: is_done(database, hook.id, 7))
-    assert job.result == {"restarted": 3, "made": 4}
-    assert job.progress_done > 0
-    assert sorted(ids_of(repaired)) == sorted(lost + missed)
-
-
-async def recorded(database: Database, count: int) -> list[Event]:
-    """Submissions that are in the log and, where somebody wants them, deliveries."""
-    async with database.write("acme") as unit:
-        events = [
-            record(
-                unit,
-                ResponseSubmitted(
-                    response_id=f"rsp_{number}", form_id="frm_1", form_version=1, status="complete", answers={}
-                ),
-                actor="anonymous",
-                origin=Origin(),
-            )
-            for number in range(count)
-        ]
-        await unit.session.flush()
-        wanted = await handlers.select_wanted(unit, events)
-        await handlers.on_events(unit, wanted)
-    return events
-
-
-async def told(database: Database, percent: int) -> bool:
-    facts = [Event.decode(row.envelope) for row in await rows(database, EventRow) if row.type == "webhook.failing"]
-    return facts[-1:] != [] and max(fact.data["percent"] for fact in facts) == percent
-
-
-async def is_disabled(database: Database, webhook_id: str) -> bool:
-    return [row.status for row in await rows(database, WebhookEndpoint) if row.id == webhook_id] == ["disabled"]
-
-
-async def is_done(database: Database, webhook_id: str, count: int) -> bool:
-    mine = [row.state for row in await rows(database, WebhookDelivery) if row.endpoint_id == webhook_id]
-    return mine == ["delivered"] * count
-
-
-async def test_all_that_failed_is_sent_again(
-    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
-) -> None:
-    """W3: whenever it was made; what was delivered is not."""
-    policy = Policy(Schedule((0.0,)))
-    async with serving(answer("200 OK"), answer("500 Oops"), answer("500 Oops"), answer("200 OK")) as server:
-        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
-        ids = await happen(database, 3)
-        async with serving_jobs(database, egress, policy):
-            await all_are(database, delivered=1, failed=2)
-            ordered = await webhooks.resend_failed(acme, hook.id)
-            await all_are(database, delivered=3)
-            job = await jobs.reaches(database, ordered.job_id, "succeeded")
-    assert job.result == {"restarted": 2, "made": 0}
-    assert ids_of(server) == [*ids, *ids[1:]]
-
-
-async def test_recovering_needs_a_time_that_has_passed(webhooks: Webhooks, acme: Principal) -> None:
-    async with serving(answer("200 OK")) as server:
-        hook = await endpoint(webhooks, acme, server)
-    now = utc_now()
-    for since, until in ((now + timedelta(hours=1), None), (now - timedelta(hours=1), now - timedelta(hours=2))):
-        with pytest.raises(InvalidWebhook):
-            await webhooks.recover(acme, hook.id, RecoverWebhook(since=since, until=until))
 
 
 async def test_secrets_headers_and_what_is_on_record(

@@ -33,6 +33,9 @@ ELEMENTS: dict[str, dict[str, Any]] = {
     "statement": {"title": "Nearly done", "description": "Thank you so far."},
 }
 """One element of every type, without id and type."""
+ANSWERS = {"the_short_text": "Ada", "the_email": "ada@example.com"}
+"""To what of them has to be answered."""
+EVIL = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7 * 7 }}"
 
 
 _GUEST = {"elements": [{"id": "who", "type": "short_text", "title": "Who", "required": True}]}

@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 from typing import Any
 
+import httpx
+
 _CONTROLS = ("input", "select", "textarea")
 
 
@@ -51,3 +53,12 @@ class Html(HTMLParser):
 
     def key(self) -> str:
         return self.one("input", name="_key")["value"]
+
+
+def page_of(answer: httpx.Response, status: int = 200) -> Html:
+    """The page that was answered, in which no id stands twice."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = Html(answer.text)
+    assert len(page.ids()) == len(set(page.ids()))
+    return page

@@ -7,15 +7,12 @@ import httpx
 import orjson
 import pytest
 
-from deployments.kit.captcha import CaptchaWidget
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.errors import (
-    CaptchaPending,
     FormClosed,
     FormFull,
     IdempotencyMismatch,
-    InvalidAnswers,
     SubmissionConflict,
     TenantSuspended,
 )
@@ -23,21 +20,10 @@ from deployments.responses.life_contracts import MAX_PAGE_MS
 from serve_app.edge.form_pages.assets import FORM_ASSETS, content
 from serve_app.edge.form_pages.spent import spent
 from serve_app.edge.form_pages.texts import LANGUAGES, catalogue
-from tests.serve_app.edge.fakes import Fakes, running
+from tests.serve_app.edge.fakes import Fakes
 from tests.serve_app.edge.form_pages.conftest import ADDRESS, Hosted
-from tests.serve_app.edge.form_pages.definitions import ELEMENTS, every_type, three_pages
-from tests.serve_app.edge.form_pages.reading import Html
-
-ANSWERS = {"the_short_text": "Ada", "the_email": "ada@example.com"}
-EVIL = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7 * 7 }}"
-
-
-def page_of(answer: httpx.Response, status: int = 200) -> Html:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    page = Html(answer.text)
-    assert len(page.ids()) == len(set(page.ids()))
-    return page
+from tests.serve_app.edge.form_pages.definitions import ANSWERS, ELEMENTS, EVIL, every_type, three_pages
+from tests.serve_app.edge.form_pages.reading import Html, page_of
 
 
 async def test_every_type_is_shown_with_a_label(visitor: httpx.AsyncClient) -> None:
@@ -313,66 +299,6 @@ async def test_an_address_can_begin_the_answers(visitor: httpx.AsyncClient, host
     assert page_of(await visitor.get(ADDRESS)).one("input", name="the_hidden")["value"] == ""
 
 
-async def test_markup_is_text_everywhere(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
-    """Security: titles, options, descriptions and answers cannot become elements, attributes or templates."""
-    definition = orjson.loads(
-        orjson.dumps(every_type()).replace(b'"Corn"', orjson.dumps(EVIL)).replace(b'"Good"', orjson.dumps(EVIL))
-    )
-    for element in definition["pages"][0]["elements"]:
-        element["title"] = element["description"] = EVIL
-        for name in ("min_label", "max_label"):
-            if name in element:
-                element[name] = EVIL
-    hosted.title = EVIL
-    hosted.publish(definition | {"title": EVIL, "description": EVIL + " https://a.example/\"onclick='x'"})
-    data = dict.fromkeys(page_of(await visitor.get(ADDRESS)).names(), EVIL)
-    hosted.state["open"] = True
-    answers = [await visitor.get(ADDRESS), await visitor.post(ADDRESS, data=data), await visitor.get(ADDRESS + "/sent")]
-    answers.append(await visitor.get(ADDRESS + "?embed=1&lang=" + "%22%3E%3Cscript%3E"))
-    hosted.state["open"] = False
-    answers.append(await visitor.get(ADDRESS))
-    for answer in answers:
-        page = Html(answer.text)
-        assert {script.get("type") for script in page.all("script")} <= {"module", "application/json"}
-        assert page.all("img") == []
-        assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-        assert "49" not in page.text
-        assert "<script>alert" not in answer.text
-
-
-async def test_data_for_the_script_cannot_end_its_element(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
-    answer = await visitor.get("/f/acme/party")
-    data = answer.text.partition('id="data">')[2].partition("</script>")[0]
-    assert orjson.loads(data)["form"] == "acme/party"
-    assert not {"<", ">", "&"} & set(data)
-
-
-async def test_pages_are_protected(visitor: httpx.AsyncClient, fakes: Fakes) -> None:
-    """H3: only the platform's own files, nobody's frame unless the tenant says so, no cookies."""
-    for path in (ADDRESS, ADDRESS + "/sent", "/f/acme/none"):
-        answer = await visitor.get(path)
-        policy = answer.headers["content-security-policy"]
-        for rule in ("default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"):
-            assert rule in policy
-        assert "unsafe" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
-        assert "set-cookie" not in answer.headers
-
-
-async def test_a_tenants_origins_may_frame_it(hosted: Hosted, fakes: Fakes) -> None:
-    """Y1: what may call the API from a browser may embed the form."""
-    profile = fakes.identity.profiles["acme"]
-    fakes.identity.profiles["acme"] = profile.model_copy(update={"allowed_origins": ["https://acme.example"]})
-    async with running(fakes) as client:
-        for path in (ADDRESS, ADDRESS + "?embed=1", ADDRESS + "/sent"):
-            policy = (await client.get(path)).headers["content-security-policy"]
-            assert policy.endswith("frame-ancestors https://acme.example")
-        page = Html((await client.get(ADDRESS + "?embed=1")).text)
-        assert page.one("html")["class"] == "embedded"
-        assert page.one("form")["action"] == ADDRESS + "?embed=1"
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_why_there_is_no_form(visitor: httpx.AsyncClient, hosted: Hosted, fakes: Fakes, language: str) -> None:
     """Y1: in the visitor's language, with the status that says the same to programs."""
@@ -468,70 +394,3 @@ async def test_what_is_kept_of_a_page_is_not_shown_to_others(visitor: httpx.Asyn
     await different(ADDRESS + "?embed=1")
     hosted.version += 1
     await different()
-
-
-class TestCaptcha:
-    """R6: a captcha of the tenant's provider, where the form asks for one."""
-
-    @pytest.mark.parametrize(
-        ("provider", "box", "field", "source"),
-        [
-            ("turnstile", "cf-turnstile", "cf-turnstile-response", "https://challenges.cloudflare.com"),
-            ("hcaptcha", "h-captcha", "h-captcha-response", "https://*.hcaptcha.com"),
-            ("recaptcha", "g-recaptcha", "g-recaptcha-response", "https://www.gstatic.com/recaptcha/"),
-        ],
-    )
-    async def test_is_shown_allowed_and_passed_on(
-        self, visitor: httpx.AsyncClient, hosted: Hosted, provider: str, box: str, field: str, source: str
-    ) -> None:
-        plain = await visitor.get(ADDRESS)
-        hosted.state["captcha"] = CaptchaWidget.model_validate({"provider": provider, "site_key": "0x4AAA"})
-        answer = await visitor.get(ADDRESS)
-        page = page_of(answer)
-        (widget,) = [each for _, each in page.elements if box in each.get("class", "").split()]
-        assert widget["data-sitekey"] == "0x4AAA"
-        (script,) = [each["src"] for each in page.all("script") if each.get("src", "").startswith("https://")]
-        policies = dict(
-            part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";")
-        )
-        assert source in policies["script-src"].split()
-        assert any(script.startswith(each.replace("*.", "js.")) for each in policies["script-src"].split())
-        assert "frame-src" in policies
-        assert "switch on JavaScript" in answer.text
-        assert "https://" not in plain.headers["content-security-policy"]
-        assert "captcha" not in plain.text
-        sent = await visitor.post(ADDRESS, data=ANSWERS | {field: "solved"})
-        assert sent.status_code == 303
-        assert orjson.loads(hosted.commands[-1].body)["captcha_token"] == "solved"
-
-    async def test_what_is_wrong_with_it_is_said_above_everything(
-        self, visitor: httpx.AsyncClient, hosted: Hosted
-    ) -> None:
-        for code in ("captcha.required", "captcha.failed"):
-            hosted.failure = InvalidAnswers.at("/captcha_token", code, "English.")
-            page = page_of(await visitor.post(ADDRESS, data=ANSWERS), 422)
-            assert catalogue("en")[f"fault.{code}"] in page.text
-            assert page.one("input", name="the_short_text")["value"] == "Ada"
-            told = await visitor.post(ADDRESS, data=ANSWERS, headers={"accept": "application/json"})
-            assert [each["text"] for each in told.json()["problems"]] == [catalogue("en")[f"fault.{code}"]]
-
-    async def test_waits_where_it_holds_up_nobody(
-        self, visitor: httpx.AsyncClient, hosted: Hosted, fakes: Fakes
-    ) -> None:
-        """R6: the page and the API call once more, with the same key, when a provider has to be asked."""
-        stored = hosted.submit
-        hosted.failure = CaptchaPending()
-
-        async def screened(principal: Principal, command: SubmitResponse) -> SubmittedResponse:
-            hosted.failure = None
-            return await stored(principal, command)
-
-        fakes.responses.submit_screened = screened  # type: ignore[attr-defined]
-        key = page_of(await visitor.get(ADDRESS)).key()
-        assert (await visitor.post(ADDRESS, data=ANSWERS | {"_key": key})).status_code == 303
-        assert [command.idempotency_key for command in hosted.commands] == [f"page-{key}"]
-        hosted.failure = CaptchaPending()
-        body = {"answers": ANSWERS, "captcha_token": "solved"}
-        answer = await visitor.post("/api/v1/public/acme/party/responses", json=body)
-        assert answer.status_code == 201
-        assert orjson.loads(hosted.commands[-1].body) == body
