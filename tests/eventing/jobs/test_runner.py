@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text, update
+from sqlalchemy import Connection, event, insert, text, update
 
 from db.errors import DatabaseUnavailable
 from db.models.jobs import Job
 from db.repositories import job_claims as claims
 from db.session import Database
-from db.types import utc_now
+from db.types import new_id, utc_now
 from eventing.jobs import Done, JobRun, JobRunner, SoftLimitExceeded
 from eventing.jobs import runner as runner_module
 from tests.eventing.harness import eventually
@@ -227,8 +227,10 @@ async def test_an_end_waits_until_the_database_answers_again(
 
 async def finished(database: Database, tenant_id: str, number: int) -> None:
     """Jobs that were done long ago."""
-    await order(database, tenant_id, number)
+    [ordered] = await order(database, tenant_id)
+    done = (await fetch(database, ordered)).model_dump() | {"state": "succeeded"}
     async with database.write(tenant_id) as unit:
+        await unit.session.execute(insert(Job), [{**done, "id": new_id("job")} for _ in range(number - 1)])
         await unit.session.execute(update(Job).values(state="succeeded"))
 
 
