@@ -24,7 +24,8 @@ _PARENT_DEATH_SIGNAL: Final = 1
 def leave_network() -> bool:
     """Go into a namespace without any network; whether the kernel allows that.
 
-    Where it refuses, the engine still has no extension that opens a socket. Without privileges it takes a namespace of users too, which a process with several threads does not get.
+    Where it refuses, the engine still has no extension that opens a socket. Without privileges it takes a namespace of
+    users too, which a process with several threads does not get.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     return any(libc.unshare(what) == 0 for what in (_NEW_NETWORK, _NEW_USER | _NEW_NETWORK))
