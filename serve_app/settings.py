@@ -232,6 +232,12 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    @field_validator("report_fonts")
+    @classmethod
+    def _absolute_or_none(cls, value: Path | None) -> Path | None:
+        # Documents are typeset in a folder of their own, where a relative path leads nowhere.
+        return None if value is None else value.expanduser().resolve()
+
     def origin(self) -> str:
         """The origin (RFC 6454) under which people reach the platform."""
         host = f"[{self.host}]" if ":" in self.host else self.host

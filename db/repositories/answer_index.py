@@ -5,24 +5,20 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.answers import AnswerIndex
 from db.models.forms import Form, FormCounter
-from db.models.response_life import ResponseTag
 from db.models.responses import Response
-from db.repositories.answer_sql import sql_of
-from db.repositories.response_filters import has_comments, has_files
+from db.repositories.response_filters import Filtering
 from db.repositories.upsert import upsert
 
 Entry: TypeAlias = tuple[int, str, int, str]
 """Series, value, moment and response: an entry as it is stored."""
 
 _NAMES: Final = ("series", "value", "moment", "response_id")
-TAGS_BETWEEN: Final = "\x1f"
-"""What stands between the tags of a response that was read for the index; no tag has it."""
 
 _ADD_SQLITE: Final = "INSERT INTO answer_entry (tenant_id, series, value, moment, response_id) VALUES (?, ?, ?, ?, ?)"
 _FORGET_SQLITE: Final = "DELETE FROM answer_entry WHERE tenant_id = ? AND response_id = ?"
@@ -183,19 +179,11 @@ class AnswerIndexRepository:
         )
 
     def _changed_after(self, change: int, limit: int) -> Any:
-        sql = sql_of(self._session.get_bind().dialect.name)
         columns: list[Any] = [Response.id, Response.version, Response.change, Response.answers, Response.submitted_at]
         columns += [Response.deleted_at, Response.status, Response.review, Response.assignee]
         columns += [Response.inference]
-        tags = select(func.aggregate_strings(col(ResponseTag.tag), TAGS_BETWEEN)).where(
-            col(ResponseTag.tenant_id) == col(Response.tenant_id), col(ResponseTag.response_id) == col(Response.id)
-        )
-        columns += [
-            tags.correlate(Response).scalar_subquery().label("tags"),
-            has_comments(Response).label("commented"),
-            has_files(Response).label("has_files"),
-            sql.text(Response.meta, ("language",)).label("language"),
-        ]
+        beside = Filtering(self._session).beside(Response)
+        columns += [value.label(name) for name, value in beside.items()]
         return (
             select(*columns)
             .where(

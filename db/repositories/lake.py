@@ -1,15 +1,21 @@
 """Queries on the tables of the lake."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Text, and_, cast, false, func, not_, or_, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.exports import LakeTable
 from db.models.forms import Form, FormCounter
 from db.models.identity import Tenant
+
+
+def lacks(columns: Sequence[Mapping[str, Any]], wanted: Collection[str]) -> bool:
+    """Whether a table of these columns was written before all that are wanted were known; one of nothing lacks none."""
+    return bool(columns) and not {column["name"] for column in columns}.issuperset(wanted)
 
 
 class LakeRepository:
@@ -44,8 +50,11 @@ class LakeDirectory:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def due_in_any_tenant(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
-        """Up to `limit` forms of active tenants, as tenant and id, after a tenant and an id."""
+    async def due_in_any_tenant(
+        self, after: tuple[str, str], limit: int, wanted: Collection[str] = ()
+    ) -> Sequence[tuple[str, str]]:
+        """Up to `limit` forms of active tenants, as tenant and id, after a tenant and an id; also those whose table
+        lacks columns that are wanted."""
         tenant, form = col(FormCounter.tenant_id), col(FormCounter.form_id)
         statement = (
             select(tenant, form)
@@ -56,10 +65,17 @@ class LakeDirectory:
                 col(Form.deleted_at).is_(None),
                 col(Form.published_version).is_not(None),
                 col(Tenant.status) == "active",
-                col(FormCounter.changes) > func.coalesce(col(LakeTable.change), 0),
+                or_(col(FormCounter.changes) > func.coalesce(col(LakeTable.change), 0), self._lacks(wanted)),
                 tuple_(tenant, form) > after,
             )
             .order_by(tenant, form)
             .limit(limit)
         )
         return [(tenant_id, form_id) for tenant_id, form_id in (await self._session.execute(statement)).all()]
+
+    def _lacks(self, wanted: Collection[str]) -> ColumnElement[bool]:
+        """As `lacks`."""
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        columns: Any = type_coerce(LakeTable.columns, Text) if is_sqlite else cast(col(LakeTable.columns), Text)
+        each = [not_(columns.contains(f'"{name}"', autoescape=True)) for name in wanted]
+        return and_(columns != "[]", or_(false(), *each))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Double, String, and_, bindparam, false, func, literal, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +17,9 @@ from db.models.response_life import ResponseComment, ResponseTag
 from db.repositories.answer_sql import AnswerSql, Path, any_of, first, sql_of
 from db.repositories.answer_values import LONGEST, Kind, after_prefix, is_exact, series_of, text_of
 from db.types import UTCDateTime
+
+TAGS_BETWEEN: Final = "\x1f"
+"""What stands between the tags of a response that are read as one text; no tag has it."""
 
 Operator = Literal["eq", "lt", "lte", "gt", "gte", "in", "contains", "starts_with", "exists", "any", "all"]
 Value: TypeAlias = str | float | bool | datetime
@@ -191,6 +194,15 @@ class Filtering:
         # With OFFSET PostgreSQL keeps it a look-up per row.
         return found.offset(0).correlate(row).exists()
 
+    def beside(self, row: Any) -> dict[str, ColumnElement[Any]]:
+        """What a response has beside its own columns, by name; `tags` as one text, see `TAGS_BETWEEN`."""
+        return {
+            "language": self._sql.text(row.meta, ("language",)),
+            "tags": _tags_of(row),
+            "commented": has_comments(row),
+            "has_files": has_files(row),
+        }
+
     def is_in(self, column: Any, values: Sequence[str]) -> Any:
         """See `AnswerSql.is_in`."""
         return self._sql.is_in(column, values)
@@ -249,6 +261,13 @@ def has_tag(row: Any, *wanted: str) -> ColumnElement[bool]:
     if not wanted:
         return _has(row, ResponseTag)
     return and_(*(_has(row, ResponseTag, col(ResponseTag.tag) == tag) for tag in wanted))
+
+
+def _tags_of(row: Any) -> ColumnElement[str | None]:
+    mine = col(ResponseTag.tenant_id) == row.tenant_id, col(ResponseTag.response_id) == row.id
+    return (
+        select(func.aggregate_strings(col(ResponseTag.tag), TAGS_BETWEEN)).where(*mine).correlate(row).scalar_subquery()
+    )
 
 
 def _has(row: Any, table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

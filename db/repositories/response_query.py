@@ -114,7 +114,8 @@ class ResponseQueryRepository:
     async def plain(
         self, search: Search, order: Order, after: Position | None, limit: int, columns: Sequence[str]
     ) -> list[tuple[Row[Any], Position]]:
-        """As `page`, with the named columns only, documents as the JSON text of them. Raises IndexBehind.
+        """As `page`, with the named columns only, documents as the JSON text of them, and what a response has beside
+        them (`Filtering.beside`). Raises IndexBehind.
 
         An object of each response would cost many times what is done with it when there are millions.
         """
@@ -165,7 +166,7 @@ class ResponseQueryRepository:
 
     async def changed_plain(self, after: int, limit: int, columns: Sequence[str]) -> Sequence[Row[Any]]:
         """As `changes`, with the named columns only, documents as the JSON text of them."""
-        picked = [self._text_of(getattr(Response, name)).label(name) for name in columns]
+        picked = self._picked(Response, columns)
         statement = self._changed_after(after).with_only_columns(*picked, maintain_column_froms=True)
         statement = statement.order_by(col(Response.change)).limit(limit)
         return (await (await self._session.connection()).execute(statement)).all()
@@ -320,12 +321,16 @@ class ResponseQueryRepository:
         # As a position has it: what is read plainly is its own position.
         value = value.label("value")
         if self._columns is not None:
-            picked = [self._text_of(getattr(row, name)).label(name) for name in self._columns]
+            picked = self._picked(row, self._columns)
             statement = statement.with_only_columns(*picked, value, maintain_column_froms=True)
             plain = (await (await self._session.connection()).execute(statement)).all()
             return list(zip(plain, plain, strict=True))  # type: ignore[arg-type]
         rows = (await self._session.execute(statement.add_columns(value))).all()
         return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
+
+    def _picked(self, row: Any, columns: Sequence[str]) -> list[Any]:
+        beside = self._filtering.beside(row)
+        return [(beside[name] if name in beside else self._text_of(getattr(row, name))).label(name) for name in columns]
 
     def _text_of(self, column: Any) -> Any:
         if not isinstance(column.type, JSON):

@@ -16,14 +16,14 @@ import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from db.models.exports import LakeTable
-from db.repositories.lake import LakeRepository
+from db.repositories.lake import LakeRepository, lacks
 from db.session import Database
 from db.types import utc_now
 from deployments.exports.packing.parquet import ParquetFile
 from deployments.exports.places import lake_folder
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import ChangedMonths, ExportChunk, ExportResponses, ResponsesApi
+from deployments.responses.contracts import METADATA, ChangedMonths, ExportChunk, ExportResponses, ResponsesApi
 from eventing.jobs import JobRun, Retry
 
 MANIFEST: Final = "manifest.json"
@@ -67,6 +67,8 @@ class Lake:
         # What an earlier attempt has written may hold responses that are to go.
         following = (None if without else _pending(row)) or _begun(row, changed)
         months = set(changed.months) | (await self._holding(job, row, without) if without else set())
+        if lacks(row.columns, METADATA):
+            months |= {file["month"] for file in row.files}
         if months or following.change != row.change or not row.number:
             await self._write_months(job, row, following, months)
             await self._swap(row, following)
@@ -248,7 +250,10 @@ def _begun(row: LakeTable, changed: ChangedMonths) -> _Next:
 
 
 def _pending(row: LakeTable) -> _Next | None:
-    return None if row.pending is None else _Next(**row.pending)
+    # What was written before a column was known does not have it.
+    if row.pending is None or lacks(row.pending["columns"], METADATA):
+        return None
+    return _Next(**row.pending)
 
 
 def _document(following: _Next) -> dict[str, Any]:

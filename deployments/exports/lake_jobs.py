@@ -16,7 +16,7 @@ from deployments.kit.made_files import QUEUE
 from deployments.kit.making import AGAIN_S, ForgetFiles
 from deployments.kit.objects import ObjectStore
 from deployments.reports.contracts import FORGET as FORGET_REPORTS
-from deployments.responses.contracts import ResponsesApi
+from deployments.responses.contracts import METADATA, ResponsesApi
 from eventing.jobs import LOWEST, Done, GiveUp, JobKind, JobRun, JobSpec, Retry, enqueue
 
 RENEW: Final = "exports.lake"
@@ -68,7 +68,7 @@ class RenewDue:
 
     async def _due(self, after: tuple[str, str]) -> list[tuple[str, str]]:
         async with self._database.unscoped_read() as unit:
-            return list(await LakeDirectory(unit.session).due_in_any_tenant(after, _FORMS))
+            return list(await LakeDirectory(unit.session).due_in_any_tenant(after, _FORMS, METADATA))
 
     async def _order(self, tenant_id: str, form_id: str) -> bool:
         async with self._database.write(tenant_id) as unit:

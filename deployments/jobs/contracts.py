@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from deployments.jobs import cron
 from deployments.kit.contract import Contract, Page
 from deployments.kit.principal import Principal
 
@@ -13,6 +14,10 @@ JobKindName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, patt
 ScheduleName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 Cron: TypeAlias = Annotated[str, Field(max_length=100, description="Five fields, as in `30 6 * * MON-FRI`.")]
 TimeZone: TypeAlias = Annotated[str, Field(max_length=100, description="Of the IANA database, as in `Europe/Berlin`.")]
+WorkingCron: TypeAlias = Annotated[Cron, AfterValidator(cron.working)]
+"""A cron that was tried when its body was read, so that it is refused together with all else that is wrong there."""
+KnownZone: TypeAlias = Annotated[TimeZone, AfterValidator(cron.known_zone)]
+"""As `WorkingCron`, a time zone."""
 Missed: TypeAlias = Literal["skip", "run_once", "run_all"]
 QueueName: TypeAlias = Literal["high", "default", "batch"]
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
+from pydantic_core import PydanticCustomError
 
 Missed: TypeAlias = Literal["skip", "run_once", "run_all"]
 
@@ -19,6 +20,9 @@ ON_TIME: Final = timedelta(minutes=5)
 """What is found due later than this was missed."""
 MOST: Final = 50
 """How many missed runs `run_all` makes up for, the latest ones."""
+
+INVALID: Final = "cron.invalid"
+UNKNOWN_ZONE: Final = "time_zone.unknown"
 
 _LOOKED_AT: Final = 5_000
 _RECENT: Final = timedelta(days=1)
@@ -58,6 +62,24 @@ def first_after(cron: str, time_zone: str, after: datetime) -> datetime:
     for moment in occurrences(cron, time_zone, after):
         return moment
     raise NotCron("This never comes.")
+
+
+def known_zone(name: str) -> str:
+    """The name of a time zone, for a member of a body. Raises PydanticCustomError."""
+    try:
+        zone(name)
+    except NotCron as error:
+        raise PydanticCustomError(UNKNOWN_ZONE, "{reason}", {"reason": str(error)}) from None
+    return name
+
+
+def working(cron: str) -> str:
+    """A cron that comes some time, for a member of a body. Raises PydanticCustomError."""
+    try:
+        first_after(cron, "UTC", datetime.now(UTC))
+    except NotCron as error:
+        raise PydanticCustomError(INVALID, "{reason}", {"reason": str(error)}) from None
+    return cron
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,12 +240,12 @@ def _first_run(expression: str, time_zone: str, now: datetime, faults: list[Faul
     try:
         cron.zone(time_zone)
     except cron.NotCron as error:
-        faults.append(Fault("/time_zone", "time_zone.unknown", str(error)))
+        faults.append(Fault("/time_zone", cron.UNKNOWN_ZONE, str(error)))
         time_zone = "UTC"
     try:
         return cron.first_after(expression, time_zone, now)
     except cron.NotCron as error:
-        faults.append(Fault("/cron", "cron.invalid", str(error)))
+        faults.append(Fault("/cron", cron.INVALID, str(error)))
         return now
 
 

@@ -92,9 +92,13 @@ def check_url(url: str, *, pointer: str = "/url") -> None:
     `url.userinfo` (none allowed), `url.host` (a name or a plain IP literal), `url.port`. Whether the address
     is allowed is decided when it is dialled, since the name may resolve differently by then.
     """
-    faults = tuple(Fault(pointer, code, detail) for code, detail in _url_faults(url))
-    if faults:
+    if faults := url_faults(url, pointer):
         raise Invalid("The URL cannot be used.", faults=faults)
+
+
+def url_faults(url: str, pointer: str) -> tuple[Fault, ...]:
+    """What `check_url` would refuse."""
+    return tuple(Fault(pointer, code, detail) for code, detail in _url_faults(url))
 
 
 @cache

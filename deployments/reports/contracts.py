@@ -2,11 +2,10 @@
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, Protocol, Self, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, EmailStr, Field, model_validator
+from pydantic import AwareDatetime, EmailStr, Field, model_validator
 
-from deployments.jobs.contracts import Cron, LastRun, Missed, ScheduleName, StartedRun, TimeZone
+from deployments.jobs.contracts import KnownZone, LastRun, Missed, ScheduleName, StartedRun, WorkingCron
 from deployments.kit.contract import Contract, Page
 from deployments.kit.downloads import OpenedFile
 from deployments.kit.principal import Principal
@@ -28,14 +27,6 @@ __all__ = [
 ]
 
 
-def _known(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("there is no such time zone") from None
-    return name
-
-
 FORGET: Final = "reports.forget"
 """The job that removes the reports of a form, since they may quote what is gone. Its payload is `{"form_id"}`, its
 queue `default`."""
@@ -43,7 +34,6 @@ queue `default`."""
 Section: TypeAlias = Literal["overview", "series", "pages", "summaries", "fields"]
 ReportStateName: TypeAlias = Literal["queued", "running", "ready", "failed", "cancelled"]
 Span: TypeAlias = Literal["day", "week", "month", "all"]
-Zone: TypeAlias = Annotated[TimeZone, AfterValidator(_known)]
 Recipients: TypeAlias = Annotated[list[EmailStr], Field(min_length=1, max_length=20)]
 
 _ALL: Final[tuple[Section, ...]] = ("overview", "series", "pages", "summaries", "fields")
@@ -62,7 +52,7 @@ class ReportContent(Contract):
 class OrderReport(ReportContent):
     """A report to be made of a form's responses. Times and counts are of the span, answers of all responses."""
 
-    time_zone: Zone = "UTC"
+    time_zone: KnownZone = "UTC"
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
 
@@ -129,7 +119,7 @@ class ResponseDocument(Contract):
 class ReportPlan(ReportContent):
     """What a schedule makes and mails; the payload of its job."""
 
-    time_zone: Zone = Field(default="UTC", description="In which days, weeks and months begin.")
+    time_zone: KnownZone = Field(default="UTC", description="In which days, weeks and months begin.")
     span: Span = Field(default="week", description="The last whole day, week from Monday, or month; or everything.")
     recipients: Recipients
     attach: bool = Field(default=False, description="The file in the mail, where it is not too large; else a link.")
@@ -141,7 +131,7 @@ class CreateReportSchedule(ReportPlan):
     """Make a report by the clock and mail it."""
 
     name: ScheduleName
-    cron: Cron
+    cron: WorkingCron
     missed: Missed = "run_once"
     enabled: bool = True
 
@@ -150,8 +140,8 @@ class ReportScheduleChange(Contract):
     """What is given is changed."""
 
     name: ScheduleName | None = None
-    cron: Cron | None = None
-    time_zone: Zone | None = None
+    cron: WorkingCron | None = None
+    time_zone: KnownZone | None = None
     missed: Missed | None = None
     enabled: bool | None = None
     language: Language | None = None
@@ -216,7 +206,7 @@ class ReportsApi(Protocol):
         ...
 
     async def create_schedule(self, principal: Principal, command: CreateReportSchedule) -> ReportSchedule:
-        """Raises FormNotFound, InvalidSchedule, ScheduleNameTaken, TooManySchedules, FeatureDisabled."""
+        """Raises FormNotFound, ScheduleNameTaken, TooManySchedules, FeatureDisabled."""
         ...
 
     async def list_schedules(self, principal: Principal, cursor: str | None, limit: int) -> Page[ReportSchedule]:
@@ -230,7 +220,7 @@ class ReportsApi(Protocol):
     async def change_schedule(
         self, principal: Principal, schedule_id: str, change: ReportScheduleChange
     ) -> ReportSchedule:
-        """Raises ReportScheduleNotFound, InvalidSchedule, ScheduleNameTaken."""
+        """Raises ReportScheduleNotFound, ScheduleNameTaken."""
         ...
 
     async def delete_schedule(self, principal: Principal, schedule_id: str) -> None:

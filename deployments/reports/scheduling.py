@@ -29,7 +29,7 @@ class Schedules:
         self._jobs = jobs
 
     async def create(self, principal: Principal, command: CreateReportSchedule) -> ReportSchedule:
-        """Raises FormNotFound, FeatureDisabled, InvalidSchedule, ScheduleNameTaken, TooManySchedules."""
+        """Raises FormNotFound, FeatureDisabled, ScheduleNameTaken, TooManySchedules."""
         async with self._database.read(principal.tenant_id) as unit:
             await service.require_form(unit, principal, command.form_id)
         payload = command.model_dump(mode="json", include=set(ReportPlan.model_fields))
@@ -48,7 +48,7 @@ class Schedules:
         return _to_report_schedule(await self._found(principal, schedule_id))
 
     async def change(self, principal: Principal, schedule_id: str, change: ReportScheduleChange) -> ReportSchedule:
-        """Raises ReportScheduleNotFound, InvalidSchedule, ScheduleNameTaken."""
+        """Raises ReportScheduleNotFound, ScheduleNameTaken."""
         principal.require(service.WRITE)
         found = await self._found(principal, schedule_id)
         given = change.model_dump(mode="json", exclude_none=True)

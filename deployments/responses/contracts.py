@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import Field
 
@@ -211,6 +211,13 @@ class ExportResponses(Selection):
     lists: bool = False
     details: bool = False
     file_links: bool = False
+
+
+METADATA: Final = (
+    *("_id", "_submitted_at", "_version", "_status", "_submitted_by", "_started_at", "_seconds", "_revision"),
+    *("_updated_at", "_review", "_assignee", "_language", "_tags", "_commented", "_has_files", "_change"),
+)
+"""The columns of metadata that rows with `details` have, by their keys."""
 
 
 class ImportRow(Contract):

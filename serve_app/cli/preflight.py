@@ -49,6 +49,8 @@ def _problems(settings: Settings) -> list[str]:
     password = settings.admin_password.get_secret_value()
     if password and len(password) < _MIN_ADMIN_PASSWORD:
         problems.append(f"FORMSTREAM_ADMIN_PASSWORD needs at least {_MIN_ADMIN_PASSWORD} characters.")
+    if settings.report_fonts is not None and not settings.report_fonts.is_dir():
+        problems.append(f"FORMSTREAM_REPORT_FONTS: there is no folder {settings.report_fonts}.")
     for network in settings.egress_networks():
         try:
             ip_network(network)

@@ -143,6 +143,41 @@ async def test_injected_text_is_kept_as_it_is(platform: OneProcess, text: str) -
     assert (made.json()["title"], response["answers"]["name"]) == (text, text)
 
 
+@pytest.mark.parametrize("url", ["https://G4N[i4Dd-", "https://a[b]c", "https://:80", "https://a.example:99999"])
+async def test_what_is_no_url_is_stored_nowhere(platform: OneProcess, url: str) -> None:
+    """Every property that holds one, made and changed: refused as 422, which names the place."""
+    owner = await platform.sign_up()
+    definition = {"pages": [{"id": "p1", "elements": [{"id": "name", "type": "short_text", "title": "Name"}]}]}
+    made = await owner.post("/api/v1/forms", json={"slug": "party", "title": "Party", "definition": definition})
+    form = f"/api/v1/forms/{made.json()['id']}"
+    hook = {"url": "https://acme.example/hook", "events": ["*"]}
+    webhook = f"/api/v1/webhooks/{(await owner.post('/api/v1/webhooks', json=hook)).json()['id']}"
+    login = {
+        "name": "Acme",
+        "issuer": "https://login.acme.example",
+        "client_id": "a",
+        "client_secret": "b",
+        "provisioning": {"allowed_domains": ["acme.example"]},
+    }
+    sso = "/api/v1/sso/connections"
+    connection = f"{sso}/{(await owner.post(sso, json=login)).json()['id']}"
+    captcha = {"provider": "turnstile", "site_key": "a", "secret": "b"}
+    for method, path, body, place in (
+        ("PUT", "/api/v1/mail-branding", {"logo_url": url}, "/logo_url"),
+        ("PATCH", "/api/v1/tenants/acme", {"settings": {"allowed_origins": ["*", url]}}, "/settings/allowed_origins/1"),
+        ("PUT", "/api/v1/captcha", {**captcha, "verify_url": url}, "/verify_url"),
+        ("POST", "/api/v1/webhooks", {**hook, "url": url}, "/url"),
+        ("PATCH", webhook, {"url": url}, "/url"),
+        ("POST", sso, {**login, "name": "Other", "issuer": url}, "/issuer"),
+        ("PATCH", connection, {"issuer": url, "client_secret": "c"}, "/issuer"),
+        ("PATCH", form, {"settings": {"theme": {"logo_url": url}}}, "/settings/theme/logo_url"),
+        ("PATCH", form, {"settings": {"confirmation": {"redirect_url": url}}}, "/settings/confirmation/redirect_url"),
+    ):
+        answer = await owner.request(method, path, json=body)
+        assert answer.status_code == 422, (path, answer.text)
+        assert [fault["pointer"] for fault in answer.json()["errors"]] == [place], (path, answer.text)
+
+
 async def test_no_answer_repeats_the_host(scene: Scene) -> None:
     """Host header and X-Forwarded-*: nothing is built from what a client says about itself."""
     games = {

@@ -1,7 +1,10 @@
 """L4: whatever a statement tries, it is refused or ended; the platform is unhurt, and the next one works."""
 
 import asyncio
+import json
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,18 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+from db.session import Database
+from db.settings import DatabaseSettings
+from deployments.analytics.warehouse.engine import Engine
 from deployments.analytics.warehouse.errors import TooManyStatements
 from deployments.analytics.warehouse.pool import Pool
 from deployments.analytics.warehouse.process import Process, ProcessGone
 from deployments.analytics.warehouse.settings import WarehouseSettings
-from deployments.analytics.warehouse.worker import Engine
+from deployments.analytics.warehouse.warehouse import Limits, Warehouse
+from deployments.kit.objects import ObjectStore
+from deployments.responses.deployment import Responses
+from tests.architecture.rooms import ROOT
+from tests.factories import make_tenant
 
 MEMORY = 256 << 20
 
@@ -181,6 +191,62 @@ async def test_a_process_serves_one_tenant(pool: Pool) -> None:
 
 def _text(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
+
+
+_UNSHARE = (
+    "import ctypes, sys; unshare = ctypes.CDLL(None).unshare; "
+    "sys.exit(unshare(0x40000000) != 0 and unshare(0x50000000) != 0)"
+)
+
+
+async def exit_code(*arguments: str) -> tuple[int | None, bytes]:
+    """How a process of Python ends, and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments), stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said
+
+
+async def test_a_statement_has_no_network() -> None:
+    """A listening socket of this machine is out of reach once the process is confined, where the kernel has namespaces;
+    where it has none, the process knows."""
+    refused, _ = await exit_code("-c", _UNSHARE)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        _, said = await exit_code("-m", "tests.security.network_probe", str(port))
+    is_offline = refused == 0
+    assert json.loads(said) == {"before": True, "offline": is_offline, "after": not is_offline}
+    process = await Process.start("acme", MEMORY, 1)
+    try:
+        await process.ask(question("SELECT 1"))
+        assert process.is_offline is is_offline
+        own = os.readlink(f"/proc/{os.getpid()}/ns/net")
+        assert (os.readlink(f"/proc/{process.pid}/ns/net") != own) is is_offline
+    finally:
+        await process.stop()
+
+
+async def test_a_kernel_without_namespaces_is_told_of(
+    sqlite_settings: DatabaseSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once, and statements work."""
+    monkeypatch.setattr("deployments.analytics.warehouse.process._WORKER", "tests.security.networked_worker")
+    database = Database(sqlite_settings)
+    acme = await make_tenant(database)
+    warehouse = Warehouse(database, ObjectStore(tmp_path.as_uri()), Responses(database))
+    try:
+        for _ in range(2):
+            answer = await warehouse.ask(acme, "SELECT 1", (), Limits(), "json")
+            assert answer.content == b"[[1]]"
+    finally:
+        await warehouse.close()
+        await database.close()
+    told = [record.levelname for record in caplog.records if "without a network namespace" in record.getMessage()]
+    assert told == ["WARNING"]
 
 
 async def test_a_tenant_has_so_many_statements_at_once(pool: Pool) -> None:

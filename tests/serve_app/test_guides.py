@@ -184,7 +184,7 @@ async def test_every_command_about_queries_works(
     """L3: figures, cross-tabs, and queries that are kept, read from the warehouse."""
     async with one_process(settings_for(tmp_path, sqlite_settings), monkeypatch, works=False) as platform:
         answers = await _all_work(platform, GUIDE.with_name("analytics-queries.md"))
-    assert len(answers) == 15
+    assert len(answers) == 16
 
 
 async def test_every_command_about_jobs_works(

@@ -65,6 +65,10 @@ async def test_a_report_is_ordered_fetched_and_mailed(platform: OneProcess, tmp_
     plan = {"name": "Yearly", "form_id": form_id, "cron": "0 0 1 1 *", "recipients": ["boss@acme.example"]}
     wrong = await client.post("/api/v1/report-schedules", json={**plan, "cron": "no", "recipients": ["nobody"]})
     assert wrong.status_code == 422
+    assert {(fault["pointer"], fault["code"]) for fault in wrong.json()["errors"]} == {
+        ("/cron", "cron.invalid"),
+        ("/recipients/0", "format.email"),
+    }
     schedule = await client.post("/api/v1/report-schedules", json=plan)
     assert schedule.status_code == 201, schedule.text
     started = await client.post(f"{schedule.headers['location']}/run")

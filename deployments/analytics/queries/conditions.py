@@ -95,9 +95,11 @@ class Conditions:
 
     def _mark(self, name: str, operator: str, values: tuple[Value, ...]) -> Sql:
         place = self._place(f"_{name}")
-        if name not in ("review", "assignee") or place is None:
+        if place is None:
             raise NotInTable
-        value: Sql = at(place)
+        value, column = at(place), self._schema.columns[place]
+        if column.type.endswith("[]"):
+            return is_there(value) if operator == "exists" else self._set(column, value, operator, values)
         if name == "review":
             value = call("NULLIF", value, exp.Literal.string(_NO_REVIEW))
         return is_there(value) if operator == "exists" else surely(self._compared(value, operator, values, self._bound))

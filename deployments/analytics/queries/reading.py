@@ -50,6 +50,8 @@ class Grouping:
     @property
     def type(self) -> Type:
         """What its keys are."""
+        if self.slot.kind == "several" and not self.slot.labels:
+            return "text"
         return "bin" if self.is_binned else TYPES[self.slot.kind]
 
 

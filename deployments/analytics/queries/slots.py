@@ -23,6 +23,10 @@ _METADATA: Final = {
     "_updated_at": "updated_at",
     "_review": "review",
     "_assignee": "assignee",
+    "_language": "language",
+    "_tags": "tags",
+    "_commented": "commented",
+    "_has_files": "has_files",
 }
 _ANSWERS: Final = "answers."
 _VERDICTS: Final = "ai."

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from db.models.exports import LakeTable
-from db.repositories.lake import LakeRepository
+from db.repositories.lake import LakeRepository, lacks
 from db.session import Database
 from deployments.analytics.sql_contracts import TableColumn
 from deployments.analytics.warehouse.errors import TableBehind, TableNotFound
@@ -22,7 +22,7 @@ from deployments.analytics.warehouse.schema import PLACES, LocalFile, columns_of
 from deployments.kit.errors import NotFound
 from deployments.kit.objects import LAKE, ObjectStore, object_key
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import ChangedRows, ExportResponses, ResponsesApi
+from deployments.responses.contracts import METADATA, ChangedRows, ExportResponses, ResponsesApi
 
 COLUMNS: Final = ExportResponses(status="complete", labels=False, lists=True, details=True)
 _PIECE: Final = 5_000
@@ -151,7 +151,8 @@ class Copy:
     async def _renew(self) -> None:
         async with self._database.read(self._tenant_id) as unit:
             row = await LakeRepository(unit.session, self._tenant_id).find(self.form_id)
-        if row is not None and row.number != self._number:
+        # Files that lack a column would say that nobody has it: until they are written anew, all is read as changed.
+        if row is not None and row.number != self._number and not lacks(row.columns, METADATA):
             await self._take_lake(row)
         batch, reader, has_more = _Batch(self._through), Principal.system(self._tenant_id, "warehouse"), True
         while has_more:

@@ -28,6 +28,8 @@ class Process:
         self._questions = cast(asyncio.StreamWriter, process.stdin)
         self._answers = cast(asyncio.StreamReader, process.stdout)
         self.tenant_id = tenant_id
+        self.is_offline: bool | None = None
+        """Whether the kernel has taken the network from it; None before its first answer."""
 
     @classmethod
     async def start(cls, tenant_id: str, memory: int, threads: int) -> "Process":
@@ -70,8 +72,9 @@ class Process:
             length, body_length = frames.LENGTHS.unpack(lengths)
             if length + body_length > _LARGEST:
                 raise ProcessGone
-            said = await self._answers.readexactly(length)
-            return json.loads(said), await self._answers.readexactly(body_length)
+            said = json.loads(await self._answers.readexactly(length))
+            self.is_offline = said.pop("offline")
+            return said, await self._answers.readexactly(body_length)
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             await asyncio.shield(self.stop())
             raise ProcessGone from error

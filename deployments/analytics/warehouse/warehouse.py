@@ -87,6 +87,7 @@ class Warehouse:
         self._folder = Folder(self.settings.folder)
         self._copies: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._sweeper: asyncio.Task[None] | None = None
+        self._is_network_told = False
 
     async def table(self, principal: Principal, form_id: str) -> TableSchema:
         """The columns of a form's table for a reader: without the personal ones when they are not for them.
@@ -198,6 +199,7 @@ class Warehouse:
         except ProcessGone:
             fault = _fault("sql.memory", "The statement needs more memory than it gets.", None, None)
             raise StatementRefused(fault.detail, faults=(fault,)) from None
+        self._tell_network(process)
         refused = said.get("refused")
         if refused is None:
             return said, content
@@ -207,6 +209,12 @@ class Warehouse:
             _log.warning("A statement failed: %s", refused["internal"])
         fault = _fault(refused["code"], refused["detail"], refused.get("line"), refused.get("column"))
         raise StatementRefused(fault.detail, faults=(fault,))
+
+    def _tell_network(self, process: Process) -> None:
+        """Say once that a layer of the sandbox is not there."""
+        if not process.is_offline and not self._is_network_told:
+            self._is_network_told = True
+            _log.warning("Statements run without a network namespace, which the kernel refuses")
 
     async def _views(self, principal: Principal, sql: str, called: Sequence[str]) -> dict[str, str]:
         """The ids of the forms whose tables are called so. Raises StatementRefused with every other name."""

@@ -1,8 +1,7 @@
 """The process in which statements of one tenant are carried out, one after the other.
 
-It gives up what it does not need before it reads the first of them: memory, writing to files, the network where the
-kernel lets it; nothing of the platform's environment is in it. Each statement gets an engine of its own, empty but for
-the tables it reads, which reads no file but theirs and takes no setting any more.
+It gives up what it does not need before it reads the first of them: the network where the kernel lets it, memory,
+writing to files; nothing of the platform's environment is in it.
 """
 
 import ctypes
@@ -10,17 +9,9 @@ import os
 import resource
 import signal
 import sys
-from bisect import bisect_right
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
-
-from deployments.analytics.sql_contracts import LONGEST
 from deployments.analytics.warehouse import frames
-from deployments.analytics.warehouse.rendering import RENDERED
-from deployments.analytics.warehouse.statement import Refused, line_of, shortened, tables_of
 
 _BEYOND: Final = 1_536 << 20
 """What the interpreter and its libraries reserve beside the engine's memory, most of which is never touched."""
@@ -28,23 +19,20 @@ _DESCRIPTORS: Final = 1_024
 _NEW_NETWORK: Final = 0x40000000
 _NEW_USER: Final = 0x10000000
 _PARENT_DEATH_SIGNAL: Final = 1
-_BATCH_ROWS: Final = 2_048
-_TOO_MUCH: Final = "The statement needs more memory than it gets."
-_UNREAD: Final = "The tables could not be read."
-_SAFE: Final = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "allow_persistent_secrets": "false",
-    "python_enable_replacements": "false",
-    "temp_directory": "",
-    "preserve_insertion_order": "false",
-    "max_expression_depth": "250",
-}
+
+
+def leave_network() -> bool:
+    """Go into a namespace without any network; whether the kernel allows that.
+
+    Where it refuses, the engine still has no extension that opens a socket. Without privileges it takes a namespace of
+    users too, which a process with several threads does not get.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    return any(libc.unshare(what) == 0 for what in (_NEW_NETWORK, _NEW_USER | _NEW_NETWORK))
 
 
 def confine(memory: int) -> None:
-    """Give up what is not needed, for good."""
+    """Give up what else is not needed, for good."""
     for what, most in (
         (resource.RLIMIT_AS, memory + _BEYOND),
         (resource.RLIMIT_FSIZE, 0),
@@ -52,125 +40,22 @@ def confine(memory: int) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
-    libc = ctypes.CDLL(None, use_errno=True)
     # Whoever asks may be killed while a statement runs.
-    libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    # A namespace without any network; where the kernel refuses, the engine has no extension that opens a socket.
-    if libc.unshare(_NEW_NETWORK) != 0:
-        libc.unshare(_NEW_USER | _NEW_NETWORK)
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     os.nice(5)
-
-
-class Engine:
-    """One empty engine, for one statement."""
-
-    def __init__(self, memory: int, threads: int, paths: list[str]) -> None:
-        config: dict[str, Any] = {**_SAFE, "memory_limit": f"{memory}B", "threads": str(threads)}
-        self._connection = duckdb.connect(":memory:", config=config)
-        self._connection.execute("SET TimeZone = 'UTC'")
-        if paths:
-            listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-            self._connection.execute(f"SET allowed_paths = [{listed}]")
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
-
-    def tables(self, sql: str) -> frozenset[str]:
-        """What a statement reads. Raises Refused."""
-        if len(sql) > LONGEST:
-            raise Refused("sql.too_long", f"A statement has at most {LONGEST} characters.")
-        ((serialized,),) = self._connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
-        return tables_of(sql, serialized)
-
-    def run(self, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """What a statement answers. Raises Refused, and what the engine raises."""
-        sql = asked["sql"]
-        if not self.tables(sql) <= asked["views"].keys():
-            raise Refused("sql.unknown_table", "There is no such table.")
-        for name, definition in asked["views"].items():
-            self._connection.execute(f'CREATE TEMP VIEW "{name.replace(chr(34), chr(34) * 2)}" AS {definition}')
-        # A relation gives its rows piece by piece; what is executed at once is held whole.
-        found = self._connection.sql(sql, params=asked["parameters"] or None)
-        types = [(name, str(kind)) for name, kind in zip(found.columns, found.types, strict=True)]
-        reader = found.to_arrow_reader(_BATCH_ROWS)
-        batches, truncated = _some(reader, asked["max_rows"], asked["max_bytes"])
-        head = {
-            "columns": [{"name": name, "type": kind} for name, kind in types],
-            "rows": sum(batch.num_rows for batch in batches),
-            "truncated": truncated,
-        }
-        table = pa.Table.from_batches(batches, reader.schema)
-        return head, RENDERED[asked["format"]](table)
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._connection.close()
-
-
-def _some(found: Any, max_rows: int, max_bytes: int) -> tuple[list[Any], bool]:
-    """The first rows that fit, and whether there were more."""
-    batches: list[Any] = []
-    rows = size = 0
-    for batch in found:
-        count = min(batch.num_rows, max_rows - rows)
-        if batch.slice(0, count).nbytes > max_bytes - size:
-            count = bisect_right(range(count + 1), max_bytes - size, key=partial(_size, batch)) - 1
-        batches.append(batch.slice(0, count))
-        if count < batch.num_rows:
-            return batches, True
-        rows += count
-        size += batch.nbytes
-    return batches, False
-
-
-def _size(batch: Any, count: int) -> int:
-    """The bytes of the first rows of a batch."""
-    return int(batch.slice(0, count).nbytes)
-
-
-def answer(asked: dict[str, Any], memory: int, threads: int) -> tuple[dict[str, Any], bytes]:
-    """What is said to a question: the names of tables, the rows, or why not."""
-    try:
-        engine = Engine(memory, threads, asked.get("paths", []))
-        try:
-            if asked["do"] == "read":
-                return {"tables": sorted(engine.tables(asked["sql"]))}, b""
-            return engine.run(asked)
-        finally:
-            engine.close()
-    except Refused as error:
-        refused = {"code": error.code, "detail": error.detail, "line": error.line, "column": error.column}
-    except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
-        refused = {"code": "sql.memory", "detail": _TOO_MUCH, "is_spent": True}
-    except (duckdb.IOException, duckdb.PermissionException, duckdb.InternalException, duckdb.FatalException) as error:
-        refused = {"code": "sql.failed", "detail": _UNREAD, "is_spent": True}
-        refused["internal"] = str(error)[:2_000]
-    except duckdb.Error as error:
-        said = str(error)
-        refused = {"code": "sql.invalid", "detail": shortened(said), "line": line_of(said)}
-    except OSError as error:
-        refused = _late(str(error))
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        refused = {"code": "sql.invalid", "detail": shortened(str(error))}
-    return {"refused": refused}, b""
-
-
-def _late(said: str) -> dict[str, Any]:
-    """What is wrong, when it comes to light while rows are read: then Arrow tells what the engine says."""
-    if said.startswith("Out of Memory Error"):
-        return {"code": "sql.memory", "detail": _TOO_MUCH, "is_spent": True}
-    if said.startswith(("IO Error", "Permission Error", "INTERNAL Error", "FATAL Error")):
-        return {"code": "sql.failed", "detail": _UNREAD, "is_spent": True, "internal": said[:2_000]}
-    return {"code": "sql.invalid", "detail": shortened(said)}
 
 
 def main(memory: int, threads: int) -> None:
     """Answer until nobody asks any more."""
+    offline = leave_network()
+    # Not before: Arrow begins threads.
+    from deployments.analytics.warehouse.engine import answer, keep_to_one_thread
+
     confine(memory)
-    pa.set_cpu_count(1)
-    pa.set_io_thread_count(1)
+    keep_to_one_thread()
     while (message := frames.read(sys.stdin.buffer)) is not None:
         head, body = answer(message[0], memory, threads)
-        sys.stdout.buffer.write(frames.packed(head, body))
+        sys.stdout.buffer.write(frames.packed({**head, "offline": offline}, body))
         sys.stdout.buffer.flush()
 
 

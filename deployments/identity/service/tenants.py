@@ -25,6 +25,7 @@ from deployments.identity.service.paging import after, page
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
 from deployments.kit.contract import Page
+from deployments.kit.egress import url_faults
 from deployments.kit.errors import Fault, Invalid
 from deployments.kit.features import FEATURES, unknown_features
 from deployments.kit.principal import Principal
@@ -59,9 +60,10 @@ async def sign_up(
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateTenant, hashed: str | None) -> Tenant:
-    """A tenant, with an owner when the command names one. Raises TenantTaken, Invalid for an unknown feature."""
+    """A tenant, with an owner when the command names one. Raises TenantTaken; Invalid with a fault for each unknown
+    feature and each origin that no browser sends."""
     principal.require(PLATFORM_ADMIN)
-    _refuse_unknown(command.settings.model_dump())
+    _refuse_unusable(command.settings.model_dump())
     new = NewTenant(id=command.id, name=command.name)
     tenant = await _add(unit, new, command.settings, actor=principal.subject, origin=principal.origin)
     if command.owner is not None and hashed is not None:
@@ -94,10 +96,10 @@ async def get(unit: UnitOfWork, principal: Principal) -> Tenant:
 
 async def update(unit: UnitOfWork, principal: Principal, command: UpdateTenant) -> Tenant:
     """The tenant after the change. Raises TenantNotFound; SettingProtected with a fault for each such setting; Invalid
-    with a fault for each unknown feature."""
+    with a fault for each unknown feature and each origin that no browser sends."""
     principal.require("tenant:write")
     given = {} if command.settings is None else command.settings.model_dump(mode="json", exclude_unset=True)
-    _refuse_unknown(given)
+    _refuse_unusable(given)
     _refuse_protected(principal, given)
     row = _existing(await TenantRepository(unit.session, unit.tenant).get_locked())
     settings = _merge(row.settings, given)
@@ -199,9 +201,13 @@ def _refuse_protected(principal: Principal, given: dict[str, Any]) -> None:
         )
 
 
-def _refuse_unknown(given: dict[str, Any]) -> None:
-    if faults := unknown_features(given.get("features") or {}, "/settings/features"):
-        raise Invalid(faults=faults)
+def _refuse_unusable(given: dict[str, Any]) -> None:
+    faults = list(unknown_features(given.get("features") or {}, "/settings/features"))
+    for number, origin in enumerate(given.get("allowed_origins") or ()):
+        if origin != "*":
+            faults += url_faults(origin, f"/settings/allowed_origins/{number}")
+    if faults:
+        raise Invalid(faults=tuple(faults))
 
 
 def _merge(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

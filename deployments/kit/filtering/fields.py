@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, get_args
 
-from db.repositories.answer_index import TAGS_BETWEEN
 from db.repositories.answer_sql import Path
 from db.repositories.answer_values import Kind, series_of, text_of
-from db.repositories.response_filters import Answer, Column, Mark, Target, Value
+from db.repositories.response_filters import TAGS_BETWEEN, Answer, Column, Mark, Target, Value
 from deployments.kit.engine import Definition, answer_types
 from deployments.kit.engine.fields import Field
 from deployments.kit.engine.fields.country import normal_country

@@ -12,6 +12,7 @@ from db.repositories.mail_templates import MailTemplateRepository
 from db.session import UnitOfWork
 from db.types import utc_now
 from deployments.kit.audit import audit
+from deployments.kit.egress import check_url
 from deployments.kit.errors import Fault
 from deployments.kit.principal import Principal
 from deployments.notifications import wording
@@ -136,7 +137,9 @@ async def branding(unit: UnitOfWork) -> MailBranding:
 
 
 async def put_branding(unit: UnitOfWork, principal: Principal, wanted: MailBranding) -> MailBranding:
-    """Present them so from now on. Raises Invalid for an address that no mail can be sent to."""
+    """Present them so from now on. Raises Invalid for an address that no mail can be sent to, or where no logo is."""
+    if wanted.logo_url is not None:
+        check_url(wanted.logo_url, pointer="/logo_url")
     if wanted.reply_to is not None:
         mailbox(wanted.reply_to, "/reply_to")
     row = tables.MailBranding(tenant_id=unit.tenant, updated_at=utc_now(), **wanted.model_dump())

@@ -31,7 +31,7 @@ async def changed_rows(
     there = [row for row in piece if row.deleted_at is None and row.status == COMPLETE]
     known = {row.id for row in there}
     return ChangedRows(
-        content=await asyncio.to_thread(writer.encode, there, {}, 0),
+        content=await asyncio.to_thread(writer.encode, there, 0),
         gone=[row.id for row in piece if row.id not in known],
         through=piece[-1].change if piece else after,
         has_more=len(rows) > limit,

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,19 +10,18 @@ import orjson
 
 from db.repositories.response_filters import Search
 from db.repositories.response_query import Order, Position, ResponseQueryRepository
-from db.repositories.response_tags import ResponseTagRepository
 from db.session import UnitOfWork
 from deployments.kit.errors import Invalid
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.responses.contracts import ExportChunk, ExportResponses, RowFormat
 from deployments.responses.errors import FormNotFound
-from deployments.responses.exporting.rows import SHEET_COLUMNS, SHEET_ROWS, JsonRows, Rows, rows_of
+from deployments.responses.exporting.rows import SHEET_COLUMNS, SHEET_ROWS, Rows, rows_of
 from deployments.responses.exporting.table import Plain, table_of
 from deployments.responses.masking import NOTHING
 from deployments.responses.query.forms import SearchedForms
 from deployments.responses.query.listing import position_of, read_export, values_of
 
-_RULES: Final = "1"
+_RULES: Final = "2"
 _FIRST: Final = 100
 _PAGE: Final = 1_000
 _SAMPLED: Final = 8
@@ -78,11 +77,9 @@ class _Reader:
 
     def __init__(self, unit: UnitOfWork, form_id: str, rules: str, search: Search, order: Order, writer: Rows) -> None:
         self._repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, rules)
-        self._tags = ResponseTagRepository(unit.session, unit.tenant)
         self._search = search
         self._order = order
         self._writer = writer
-        self._has_tags = isinstance(writer, JsonRows)
 
     async def read(self, start: _Start, sheet: int | None) -> tuple[list[bytes], Position | None, int]:
         """The content, where the next chunk begins (None after the last), and the number of rows."""
@@ -91,9 +88,9 @@ class _Reader:
         count = size = 0
         page = await self._page(start.after, min(_FIRST, room))
         while True:
-            rows, tags, after = page
+            rows, after = page
             size += sum([len(row.answers) for row in rows[::_SAMPLED]]) * _SAMPLED
-            written = asyncio.to_thread(self._writer.encode, rows, tags, start.rows + count)
+            written = asyncio.to_thread(self._writer.encode, rows, start.rows + count)
             count += len(rows)
             left = room - count
             if after is None or left == 0 or size >= _CHUNK_BYTES:
@@ -105,13 +102,10 @@ class _Reader:
             encoded, page = await asyncio.gather(written, self._page(after, more))
             content.append(encoded)
 
-    async def _page(
-        self, after: Position | None, limit: int
-    ) -> tuple[list[Plain], Mapping[str, list[str]], Position | None]:
+    async def _page(self, after: Position | None, limit: int) -> tuple[list[Plain], Position | None]:
         found = await self._repository.plain(self._search, self._order, after, limit + 1, self._writer.read)
         rows = [row for row, _ in found[:limit]]
-        tags = await self._tags.of([row.id for row in rows]) if self._has_tags else {}
-        return rows, tags, found[limit - 1][1] if len(found) > limit else None
+        return rows, found[limit - 1][1] if len(found) > limit else None
 
 
 def tag_of(change: int, version: int, hidden: Collection[str], form_id: str, wanted: ExportResponses) -> str:
@@ -121,7 +115,7 @@ def tag_of(change: int, version: int, hidden: Collection[str], form_id: str, wan
 
 
 def _binding(form_id: str, wanted: ExportResponses, rows: RowFormat) -> str:
-    parts: Any = [form_id, rows, wanted.model_dump(mode="json")]
+    parts: Any = [_RULES, form_id, rows, wanted.model_dump(mode="json")]
     return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from deployments.kit.engine import Kind
 from deployments.kit.tabular import csv_line, csv_lines
 from deployments.responses.contracts import RowFormat
-from deployments.responses.exporting.table import Plain, Table
+from deployments.responses.exporting.table import Plain, Table, tags_of
 from deployments.responses.masking import masked, seen_verdicts
 from deployments.responses.query.verdicts import INFERENCE
 from deployments.responses.suspicion import Suspicion
@@ -42,7 +42,7 @@ class Rows(ABC):
         """What comes before the rows."""
 
     @abstractmethod
-    def encode(self, rows: Sequence[Plain], tags: Mapping[str, list[str]], before: int) -> bytes:
+    def encode(self, rows: Sequence[Plain], before: int) -> bytes:
         """The rows, of which `before` were written earlier."""
 
     def _answers(self, row: Plain) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class CsvRows(Rows):
     def head(self) -> bytes:
         return (_BOM + csv_line(self.table.names)).encode()
 
-    def encode(self, rows: Sequence[Plain], tags: Mapping[str, list[str]], before: int) -> bytes:
+    def encode(self, rows: Sequence[Plain], before: int) -> bytes:
         fixed = [column.cell for column in self.table.fixed]
         cells = [column.cell for column in self.table.columns]
         records = []
@@ -81,16 +81,16 @@ class JsonRows(Rows):
     @property
     def read(self) -> tuple[str, ...]:
         metadata = ("submitted_by", "started_at", "seconds", "timings", "revision", "updated_at", "review")
-        people = ("reviewed_by", "reviewed_at", "assignee", "suspicion", "inference")
+        people = ("reviewed_by", "reviewed_at", "assignee", "tags", "suspicion", "inference")
         return ("id", "version", "status", "answers", "meta", "submitted_at", *metadata, *people)
 
     def head(self) -> bytes:
         return b""
 
-    def encode(self, rows: Sequence[Plain], tags: Mapping[str, list[str]], before: int) -> bytes:
-        return b"".join(self._line(row, tags.get(row.id, [])) for row in rows)
+    def encode(self, rows: Sequence[Plain], before: int) -> bytes:
+        return b"".join(self._line(row) for row in rows)
 
-    def _line(self, row: Plain, tags: list[str]) -> bytes:
+    def _line(self, row: Plain) -> bytes:
         answers: Any = orjson.Fragment(row.answers)
         names: list[str] = []
         if self._hidden or self._chosen is not None:
@@ -116,7 +116,7 @@ class JsonRows(Rows):
             "reviewed_by": row.reviewed_by,
             "reviewed_at": row.reviewed_at,
             "assignee": row.assignee,
-            "tags": tags,
+            "tags": tags_of(row),
             "suspicion": suspicion.signs,
             "spam_score": suspicion.score,
             "masked": names,
@@ -151,9 +151,14 @@ class ArrowRows(Rows):
     def head(self) -> bytes:
         return b""
 
-    def encode(self, rows: Sequence[Plain], tags: Mapping[str, list[str]], before: int) -> bytes:
+    def encode(self, rows: Sequence[Plain], before: int) -> bytes:
         schema = self._schema()
-        arrays = [_array([column.cell(row) for row in rows], column.kind) for column in self.table.fixed]
+        arrays = [
+            _array([column.cell(row) for row in rows], column.kind)
+            if column.items is None
+            else pa.array([column.items(row) or None for row in rows], _ARROW["list"])
+            for column in self.table.fixed
+        ]
         answers = [self._answers(row) for row in rows]
         for column in self.table.columns:
             if column.kind == "list":
@@ -214,7 +219,7 @@ class SheetRows(Rows):
     def head(self) -> bytes:
         return b""
 
-    def encode(self, rows: Sequence[Plain], tags: Mapping[str, list[str]], before: int) -> bytes:
+    def encode(self, rows: Sequence[Plain], before: int) -> bytes:
         width = len(self.table.fixed) + len(self.table.columns)
         letters = [letters_of(number) for number in range(width)]
         number = before % SHEET_ROWS

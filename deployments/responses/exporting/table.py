@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from db.repositories.response_filters import TAGS_BETWEEN
 from deployments.kit.engine import Column, Kind
+from deployments.kit.engine.columns import SEPARATOR
+from deployments.kit.engine.fields.boolean import TEXTS
 from deployments.kit.enrichment import VERDICTS
 from deployments.responses.contracts import ExportResponses
 from deployments.responses.query.forms import SearchedForm
@@ -23,6 +26,13 @@ class Fixed:
     title: str
     kind: Kind
     cell: Callable[[Plain], str]
+    items: Callable[[Plain], Sequence[str]] | None = None
+    """What a `list` has."""
+
+
+def tags_of(row: Plain) -> list[str]:
+    """The tags of a response, sorted."""
+    return sorted(row.tags.split(TAGS_BETWEEN)) if row.tags else []
 
 
 def _moment(at: datetime | None) -> str:
@@ -43,11 +53,18 @@ DETAILS: Final = (
     Fixed("_updated_at", "Updated at", "datetime", lambda row: _moment(row.updated_at)),
     Fixed("_review", "Review", "text", lambda row: row.review or "none"),
     Fixed("_assignee", "Assignee", "text", lambda row: row.assignee or ""),
+    Fixed("_language", "Language", "text", lambda row: row.language or ""),
+    Fixed("_tags", "Tags", "list", lambda row: SEPARATOR.join(tags_of(row)), tags_of),
+    Fixed("_commented", "Commented", "boolean", lambda row: TEXTS[False][row.commented]),
+    Fixed("_has_files", "Has files", "boolean", lambda row: TEXTS[False][row.has_files]),
     Fixed("_change", "Change", "integer", lambda row: str(row.change)),
 )
 
 _READ_SHORT: Final = ("id", "submitted_at", "version", "status", "answers")
-_READ_DETAILS: Final = ("submitted_by", "started_at", "seconds", "revision", "updated_at", "review", "assignee")
+_READ_DETAILS: Final = (
+    *("submitted_by", "started_at", "seconds", "revision", "updated_at", "review", "assignee"),
+    *("language", "tags", "commented", "has_files", "change"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +90,7 @@ class Table:
     @property
     def read(self) -> tuple[str, ...]:
         """The columns of the database that it is made of."""
-        read = _READ_SHORT if self.fixed == SHORT else (*_READ_SHORT, *_READ_DETAILS, "change")
+        read = _READ_SHORT if self.fixed == SHORT else (*_READ_SHORT, *_READ_DETAILS)
         return (*read, "inference") if self.is_judged else read
 
     @property
@@ -86,7 +103,16 @@ def table_of(form: SearchedForm, wanted: ExportResponses, hidden: Collection[str
     """The table that is wanted. Cells of the `hidden` fields are empty."""
     columns = _chosen(form.columns(style_of(wanted, public_url)), wanted.columns)
     shown = tuple(_emptied(column) if column.field_id in hidden else column for column in columns)
-    return Table((*SHORT, *DETAILS) if wanted.details else SHORT, shown, not wanted.labels)
+    if not wanted.details:
+        return Table(SHORT, shown, not wanted.labels)
+    return Table((*SHORT, *(_labelled(each) if wanted.labels else each for each in DETAILS)), shown, not wanted.labels)
+
+
+def _labelled(column: Fixed) -> Fixed:
+    """The column as people read it."""
+    if column.kind != "boolean":
+        return column
+    return replace(column, cell=lambda row: TEXTS[True][column.cell(row) == TEXTS[False][True]])
 
 
 def _chosen(columns: Sequence[Column], wanted: Sequence[str] | None) -> Sequence[Column]:

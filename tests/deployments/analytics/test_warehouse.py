@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+from db.models.exports import LakeTable
+from db.repositories.lake import LakeRepository
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.analytics.warehouse.errors import StatementRefused, TableNotFound, TableTooLarge
 from deployments.analytics.warehouse.settings import WarehouseSettings
 from deployments.analytics.warehouse.warehouse import Limits, Warehouse
 from deployments.exports.lake import Lake
-from deployments.exports.lake_jobs import RenewTable
+from deployments.exports.lake_jobs import RenewDue, RenewTable
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
 from deployments.kit.errors import Forbidden
@@ -23,8 +26,9 @@ from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ImportRow, ListResponses
 from deployments.responses.deployment import Responses
-from deployments.responses.life_contracts import EditResponse
+from deployments.responses.life_contracts import ChangeTags, EditResponse, PutComment
 from tests.deployments.tenancy.population import attempt
+from tests.eventing.harness import rows
 from tests.factories import make_form, make_tenant
 
 ELEMENTS: list[dict[str, Any]] = [
@@ -50,7 +54,8 @@ class Scene:
 
     def __init__(self, database: Database, folder: Path, acme: Principal, form_id: str) -> None:
         self.database = database
-        self.objects = ObjectStore((folder / "objects").as_uri())
+        self.folder = folder / "objects"
+        self.objects = ObjectStore(self.folder.as_uri())
         self.acme = acme
         self.form_id = form_id
         self.responses = Responses(database)
@@ -64,6 +69,7 @@ class Scene:
                 key=str(n),
                 line=n,
                 answers={"name": f"person {n}", "count": n, "day": "2025-02-28", "many": ["a", "b"][: n % 3]},
+                meta={"language": "de"} if n % 4 == 0 else {},
                 submitted_at=START + timedelta(days=n),
             )
             for n in range(first, last)
@@ -80,6 +86,21 @@ class Scene:
         query = ListResponses(form_id=self.form_id, status="complete", limit=1000)
         return (await self.responses.list_responses(self.acme, query)).data
 
+    async def files(self) -> list[Path]:
+        """The files that count in the lake."""
+        (row,) = await rows(self.database, LakeTable)
+        folder = self.folder / self.acme.tenant_id / "lake" / self.form_id
+        return [folder / file["path"] for file in row.files]
+
+    async def forget_columns(self, *names: str) -> None:
+        """Make the lake one that was written before these columns were known."""
+        for path in await self.files():
+            await asyncio.to_thread(lambda at: pq.write_table(pq.read_table(at).drop_columns(list(names)), at), path)
+        async with self.database.write(self.acme.tenant_id) as unit:
+            row = await LakeRepository(unit.session, self.acme.tenant_id).find(self.form_id, for_update=True)
+            assert row is not None
+            row.columns = [column for column in row.columns if column["name"] not in names]
+
     async def select(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         found = await self.warehouse.run(self.acme, [self.form_id], sql.format(t=self.form_id), parameters)
         rows: list[dict[str, Any]] = found.to_pylist()
@@ -95,6 +116,7 @@ class Scene:
             assert (row["name"], row["count"]) == (response.answers.get("name"), response.answers.get("count"))
             assert row["many"] == response.answers.get("many")
             assert (row["_revision"], row["_submitted_at"]) == (response.revision, response.submitted_at)
+            assert (row["_language"], row["_tags"] or []) == (response.meta.get("language"), response.tags)
 
 
 @asynccontextmanager
@@ -137,11 +159,40 @@ async def test_a_table_is_what_the_list_is(scene: Scene) -> None:
         await scene.responses.delete(scene.acme, response_id)
     await scene.responses.restore(scene.acme, back)
     await scene.responses.purge(scene.acme, purged)
+    for response_id in (early, back):
+        await scene.responses.change_tags(scene.acme, response_id, ChangeTags(add=["vip", "new"]))
+    await scene.responses.add_comment(scene.acme, late, PutComment(text="Called back."))
     await scene.agrees()
+    assert await scene.select("SELECT _id FROM {t} WHERE _commented") == [{"_id": late}]
     (counted,) = await scene.select("SELECT count(*) AS n, count(*) FILTER (count = $1) AS edited FROM {t}", 700)
     assert counted == {"n": 48, "edited": 2}
     await scene.renew()
     await scene.agrees()
+
+
+async def test_a_lake_of_an_earlier_release_is_not_taken_for_whole(scene: Scene) -> None:
+    """L4: files that were written before a column was known do not say that nobody has it, and are written anew."""
+    first, *_ = [response.id for response in reversed(await scene.listed())]
+    await scene.responses.change_tags(scene.acme, first, ChangeTags(add=["vip"]))
+    await scene.renew()
+    await scene.forget_columns("_language", "_tags", "_commented", "_has_files")
+    await scene.agrees()
+    await scene.responses.change_tags(scene.acme, first, ChangeTags(add=["new"], remove=["vip"]))
+    await scene.agrees()
+    await scene.renew()
+    await scene.agrees()
+    assert all("_tags" in pq.read_schema(path).names for path in await scene.files())
+
+
+async def test_a_lake_of_an_earlier_release_is_written_anew_though_nothing_changed(scene: Scene) -> None:
+    search = RenewDue(scene.database, is_on=True)
+    await scene.renew()
+    assert (await search.run(attempt("_platform", {}))).result == {"ordered": 0}
+    await scene.forget_columns("_tags")
+    assert (await search.run(attempt("_platform", {}))).result == {"ordered": 1}
+    await scene.renew()
+    assert all("_tags" in pq.read_schema(path).names for path in await scene.files())
+    assert (await search.run(attempt("_platform", {}))).result == {"ordered": 0}
 
 
 async def test_columns_follow_the_versions(lone: Scene) -> None:

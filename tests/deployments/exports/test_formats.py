@@ -20,7 +20,7 @@ from deployments.identity.contracts import scopes_of
 from deployments.kit.engine import Style, parse_definition, table_columns
 from deployments.kit.errors import Invalid
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import ExportResponses, ImportRow, ListResponses
+from deployments.responses.contracts import METADATA, ExportResponses, ImportRow, ListResponses
 from deployments.responses.deployment import Responses
 from deployments.responses.exporting import chunks as exporting
 from deployments.responses.exporting import rows as exported_rows
@@ -158,11 +158,14 @@ async def test_parquet_has_types(database: Database) -> None:
     acme, form_id, responses = await scene(database)
     table = parquet_table(await file_of(responses, acme, form_id, "parquet", labels=False, lists=True, details=True))
     types = {field.name: field.type for field in table.schema}
+    assert tuple(name for name in types if name.startswith("_")) == METADATA
     assert types["_submitted_at"] == pa.timestamp("us", "UTC")
     expected = {
         "_version": (pa.int64(), 1),
         "_status": (pa.string(), "complete"),
         "_review": (pa.string(), "none"),
+        "_tags": (pa.list_(pa.string()), None),
+        "_commented": (pa.bool_(), False),
         "status": (pa.string(), "=1+1"),
         "count": (pa.int64(), 9007199254740993),
         "price": (pa.float64(), 12.5),

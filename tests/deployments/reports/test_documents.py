@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pypdf
 import pypdfium2
 import pytest
+from pymupdf_fonts import NotoMusic_Regular  # type: ignore[import-untyped]
 
 from deployments.analytics.contracts import FormMetrics, OptionCount
 from deployments.reports.contracts import Section
@@ -18,6 +19,7 @@ from deployments.reports.document import Look, Quote, Said, Told, response, resu
 from deployments.reports.spans import bucket_of, last_whole
 from deployments.reports.typesetting import NotTypeset, typeset
 from deployments.reports.wording import LANGUAGES, Wording
+from serve_app.settings import Settings
 from tests.deployments.reports.figures import AS_OF, TEXTS, metrics, series
 
 ALL: Sequence[str] = get_args(Section)
@@ -145,6 +147,28 @@ async def test_a_letter_that_no_font_has_does_not_stop_a_document() -> None:
     assert b"pdfuaid" not in pdf
     assert b"/StructTreeRoot" in pdf
     assert all(label in rendered_text_of(pdf) for label in labels[:2])
+
+
+async def test_a_folder_of_fonts_has_the_letters_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: by the setting, also when it is relative to where the platform was started."""
+    folder = tmp_path / "fonts" / "music"
+    folder.mkdir(parents=True)
+    (folder / "NotoMusic.ttf").write_bytes(NotoMusic_Regular.fontbuffer)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FORMSTREAM_SECRET_KEY", "k" * 64)
+    data = response(
+        "\U0001d11e \u2600", AS_OF, [], [Said("Key", "\U0001d122 \u2764\ufe0f")], Look("Acme"), Wording("en")
+    )
+    for name, is_whole in (("fonts", True), (str(tmp_path / "fonts"), True), ("", False)):
+        monkeypatch.setenv("FORMSTREAM_REPORT_FONTS", name) if name else monkeypatch.delenv("FORMSTREAM_REPORT_FONTS")
+        pdf = await typeset("response", data, AS_OF, fonts=Settings().reports().font_folders)
+        assert (b"pdfuaid" in pdf) is is_whole, name
+        fonts = pypdf.PdfReader(io.BytesIO(pdf)).pages[0]["/Resources"]["/Font"].values()  # type: ignore[index]
+        names = {str(font.get_object().get("/BaseFont")) for font in fonts}
+        assert any("NotoMusic" in each for each in names) is is_whole, names
+        assert any("Symbols2" in each for each in names), names
 
 
 async def test_a_form_without_responses_says_so() -> None:

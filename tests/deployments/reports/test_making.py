@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import update
 
 from db.models.events import Event
@@ -30,13 +30,14 @@ from deployments.identity.contracts import scopes_of
 from deployments.inference.generate_contracts import Summary
 from deployments.inference.summaries import ReadySummaries
 from deployments.jobs.deployment import Jobs
-from deployments.jobs.errors import InvalidSchedule, ScheduleNameTaken
+from deployments.jobs.errors import ScheduleNameTaken
 from deployments.jobs.settings import JobsSettings
 from deployments.kit.egress import Egress
 from deployments.kit.errors import Forbidden
 from deployments.kit.made_files import KeyMismatch
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from deployments.kit.problems import faults_of
 from deployments.notifications.contracts import SuppressAddress
 from deployments.notifications.folder import file_name
 from deployments.notifications.reports import SendReport
@@ -379,15 +380,25 @@ async def test_nothing_is_sent_of_an_empty_span(scene: Scene) -> None:
         await scene.run("reports.scheduled", payload)
 
 
+@pytest.mark.parametrize("cron", ["no", "0 0 31 2 *", "{} * * * *"])
+def test_everything_wrong_with_a_schedule_is_told_at_once(cron: str) -> None:
+    """P2: also what only the parser of crons knows."""
+    expected = {("/cron", "cron.invalid"), ("/time_zone", "time_zone.unknown"), ("/recipients/0", "format.email")}
+    given: dict[str, Any] = {"cron": cron, "time_zone": "Mars/{0}", "recipients": ["nobody"]}
+    with pytest.raises(ValidationError) as wrong:
+        CreateReportSchedule.model_validate({**given, "form_id": "frm_1"})
+    assert {(fault.pointer, fault.code) for fault in faults_of(wrong.value)} == expected | {("/name", "required")}
+    with pytest.raises(ValidationError) as wrong:
+        ReportScheduleChange.model_validate(given)
+    assert {(fault.pointer, fault.code) for fault in faults_of(wrong.value)} == expected
+
+
 async def test_schedules_of_reports_are_schedules_of_jobs(scene: Scene) -> None:
     """P2: created, changed, run and removed with the permission of reports alone; faults name their places."""
     editor = Principal("acme", "key_1", "api_key", scopes=frozenset({"reports:write", "analytics:read"}))
     made = await scene.reports.create_schedule(editor, plan(scene))
     with pytest.raises(ScheduleNameTaken):
         await scene.reports.create_schedule(editor, plan(scene))
-    with pytest.raises(InvalidSchedule) as wrong:
-        await scene.reports.create_schedule(editor, plan(scene, name="Other", cron="no"))
-    assert [fault.pointer for fault in wrong.value.faults] == ["/cron"]
     changed = await scene.reports.change_schedule(
         editor, made.id, ReportScheduleChange(span="month", time_zone="UTC", recipients=["c@acme.example"])
     )

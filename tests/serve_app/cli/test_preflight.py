@@ -20,6 +20,7 @@ from serve_app.cli.preflight import check_address, check_data_dir, load_settings
         ("SECRET_KEY", "short", "at least 32 characters"),
         ("ADMIN_PASSWORD", "short", "at least 10 characters"),
         ("EGRESS_ALLOW", "10.0.0.0/8,1.2.3.4/99", "1.2.3.4/99"),
+        ("REPORT_FONTS", "/nowhere/fonts", "there is no folder /nowhere/fonts"),
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str) -> None:

@@ -84,6 +84,6 @@ def frame_of(known: survey.Given) -> Any:
 
 PLAIN = (
     *("name", "amount", "score", "day", "fine", "one", "many", "rank.q", "grid.r1", "cells.r1", "land", "home.city"),
-    *("spot.latitude", "twice", "submitted_at", "version", "review"),
+    *("spot.latitude", "twice", "submitted_at", "version", "review", "language", "tags"),
 )
-SEVERAL = ("many", "grid", "cells", "cells.r1")
+SEVERAL = ("many", "grid", "cells", "cells.r1", "tags")

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from db.models.files import File
 from db.settings import DatabaseSettings
+from db.types import utc_now
 from deployments.analytics.errors import FormNotFound
 from deployments.analytics.queries import costs
 from deployments.analytics.queries.errors import QueryTooExpensive, TooManyGroups
 from deployments.kit.errors import Forbidden, Invalid
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import ImportRow
+from deployments.responses.contracts import ImportRow, ListResponses
 from deployments.responses.deployment import Responses
+from deployments.responses.life_contracts import ChangeTags, PutComment
 from tests.deployments.analytics.queries.scene import Scene, open_scene
 
 HOSTILE = st.one_of(
@@ -157,7 +160,7 @@ async def test_no_value_and_no_name_of_a_user_gets_into_the_sql(odd: Scene, text
                 ("/top/by", "query.unknown_column"),
             },
         ),
-        ({"filters": {"tags": {"any": ["x"]}}}, {("/filters", "query.not_in_table")}),
+        ({"filters": {"suspicion": {"any": ["links"]}}}, {("/filters", "query.not_in_table")}),
     ],
     ids=["everything", "what the table lacks"],
 )
@@ -216,6 +219,38 @@ async def test_labels_bins_times_and_the_top(odd: Scene) -> None:
 
     cut = await odd.ask(dimensions=[{"field": "zq_many"}], limit=1)
     assert (len(cut.rows), cut.groups, cut.truncated) == (1, 3, True)
+
+
+async def test_what_a_team_makes_of_responses_is_asked_for(odd: Scene) -> None:
+    """L3: what responses have beside their answers, as filters and as dimensions."""
+    responses = Responses(odd.database)
+    page = await responses.list_responses(odd.acme, ListResponses(form_id=odd.form_id))
+    first, second, third, _ = sorted(each.id for each in page.data)
+    await responses.change_tags(odd.acme, first, ChangeTags(add=["vip", "@other"]))
+    await responses.change_tags(odd.acme, second, ChangeTags(add=["vip"]))
+    await responses.add_comment(odd.acme, third, PutComment(text="Called back."))
+    async with odd.database.write(odd.acme.tenant_id) as unit:
+        mine = {"tenant_id": unit.tenant, "form_id": odd.form_id, "response_id": first, "created_at": utc_now()}
+        unit.session.add(File(id="fil_1", field_id="f", state="stored", name="a", size=1, uploaded_by="usr_1", **mine))
+
+    tags = await odd.ask(dimensions=[{"field": "tags", "unanswered": True}])
+    keys = [(row.keys[0].value, row.keys[0].label, row.values) for row in tags.rows]
+    assert keys == [("@other", None, [1]), ("vip", None, [2]), (None, None, [2])]
+    assert (tags.columns[0].type, tags.columns[0].label, tags.respondents) == ("text", "Tags", 4)
+    both = await odd.ask(dimensions=[{"field": "commented"}, {"field": "has_files"}])
+    assert [([key.value for key in row.keys], row.values[0]) for row in both.rows] == [
+        ([False, False], 2),
+        ([False, True], 1),
+        ([True, False], 1),
+    ]
+    for filters, count in (
+        ({"tags": {"all": ["vip", "@other"]}}, 1),
+        ({"tags": {"exists": False}}, 2),
+        ({"commented": True, "has_files": False}, 1),
+        ({"has_files": {"ne": True}}, 3),
+        ({"language": {"exists": True}}, 0),
+    ):
+        assert (await odd.ask(filters=filters)).totals == [count], filters
 
 
 async def test_what_costs_too_much_is_refused_and_says_why(odd: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
