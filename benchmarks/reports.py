@@ -2,8 +2,8 @@
 
 `python -m benchmarks.reports [--responses 10000] [--fields 60] [--runs 5]`
 
-The figures are counted by this program from answers of its own; what counting them costs the platform is measured
-elsewhere.
+First typesetting alone, with figures of so many fields that this program makes up; then the whole way on SQLite: stored
+responses are counted, a report is ordered, and its job reads the figures, typesets and keeps the file.
 """
 
 import argparse
@@ -15,11 +15,20 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import describe
+from benchmarks.queries import SURVEY, _fill
+from db.migrate import upgrade
+from db.session import Database
+from db.settings import DatabaseSettings
 from deployments.analytics.contracts import FormMetrics
+from deployments.analytics.metrics.recounting import Recounting
+from deployments.kit.objects import ObjectStore
 from deployments.reports.document import Look, results
 from deployments.reports.typesetting import typeset
 from deployments.reports.wording import LANGUAGES, Wording
+from tests.deployments.analytics.door import analytics
 from tests.deployments.reports.figures import TEXTS, metrics, series
+from tests.deployments.reports.test_making import Scene
+from tests.factories import make_form, make_tenant
 
 _SECTIONS = ("overview", "series", "pages", "summaries", "fields")
 
@@ -52,6 +61,32 @@ async def _measure(language: str, responses: int, fields: int, runs: int, folder
     return f"{language}: {median(seconds):.2f} s (most {max(seconds):.2f}), {len(content):,} bytes, {same} each time"
 
 
+async def _whole_way(responses: int) -> None:
+    with TemporaryDirectory() as folder:
+        settings = DatabaseSettings(url=f"sqlite:///{folder}/reports.db")
+        await upgrade(settings)
+        database = Database(settings)
+        acme = await make_tenant(database)
+        form = await make_form(database, acme, definition=SURVEY)
+        await _fill(database, acme, form.id, responses)
+
+        async def report(_done: int, _total: int) -> None:
+            return
+
+        started = time.perf_counter()
+        await Recounting(database).recount(acme.tenant_id, form.id, report)
+        counted = time.perf_counter()
+        scene = Scene(database, ObjectStore((Path(folder) / "objects").as_uri()), Path(folder), acme, form.id)
+        scene.figures = analytics(database)  # type: ignore[assignment]
+        made = await scene.make(await scene.order(language="en"))
+        finished = time.perf_counter()
+        await database.close()
+    print(
+        f"the whole way: {made['responses']:,} responses of {len(SURVEY['pages'][0]['elements'])} fields counted in "
+        f"{counted - started:.2f} s; from order to file {finished - counted:.2f} s, {made['bytes']:,} bytes"
+    )
+
+
 async def main(responses: int, fields: int, runs: int) -> None:
     """Print a line for each language."""
     print(describe())
@@ -59,6 +94,7 @@ async def main(responses: int, fields: int, runs: int) -> None:
     with TemporaryDirectory() as folder:
         for language in LANGUAGES:
             print(await _measure(language, responses, fields, runs, Path(folder)))
+    await _whole_way(responses)
 
 
 if __name__ == "__main__":
