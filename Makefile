@@ -72,7 +72,7 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 		fi; \
 		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
-bench: $(DEV) ## Durable submissions per second, latencies, start time and memory
+bench: $(DEV) ## Durable submissions, reads, latencies, start time and memory; ARGS="--out file" keeps them as JSON
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-compare: $(DEV) ## The same for another commit and for this tree, in turns; BASE=commit, fails when something got slower

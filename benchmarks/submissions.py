@@ -120,8 +120,8 @@ async def _measure_running(
         after = await _stored(client, form["id"])
         _print(load)
         figures += _figures_of(load, f"{under} connections={count}")
-        if after - before < load.stored:
-            raise AssertionError(f"{load.stored} were acknowledged, only {after - before} are stored")
+        if after - before < load.answered:
+            raise AssertionError(f"{load.answered} were acknowledged, only {after - before} are stored")
     figures.append(Figure("backlog", under, await _drained(client), "s"))
     stored = await _stored(client, form["id"]) - first
     costs = _print_processor(spent, _processor_times(platform), stored)

@@ -5,29 +5,27 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _SCRIPT = """
-wrk.method = "POST"
-wrk.body = %s
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer %s"
+%s
 local threads = {}
 setup = function(thread) table.insert(threads, thread) end
 function response(status)
-  if status ~= 201 then refused = (refused or 0) + 1 else stored = (stored or 0) + 1 end
+  if status >= 400 then refused = (refused or 0) + 1 else answered = (answered or 0) + 1 end
 end
 done = function(summary, latency)
-  local stored, refused = 0, 0
+  local answered, refused = 0, 0
   for _, thread in ipairs(threads) do
-    stored = stored + (thread:get("stored") or 0)
+    answered = answered + (thread:get("answered") or 0)
     refused = refused + (thread:get("refused") or 0)
   end
   io.write(string.format(
-    'RESULT {"stored": %%d, "refused": %%d, "duration_us": %%d, "p50_us": %%d, "p90_us": %%d, "p99_us": %%d, ' ..
+    'RESULT {"answered": %%d, "refused": %%d, "duration_us": %%d, "p50_us": %%d, "p90_us": %%d, "p99_us": %%d, ' ..
     '"max_us": %%d, "socket_errors": %%d}\\n',
-    stored, refused, summary.duration, latency:percentile(50), latency:percentile(90), latency:percentile(99),
+    answered, refused, summary.duration, latency:percentile(50), latency:percentile(90), latency:percentile(99),
     latency.max, summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end
 """
@@ -35,10 +33,10 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run measured. Latencies in milliseconds."""
+    """What one run measured: answers below 400, others, failures. Latencies in milliseconds."""
 
     connections: int
-    stored: int
+    answered: int
     refused: int
     errors: int
     per_second: float
@@ -49,12 +47,23 @@ class Load:
 
 def post(url: str, body: object, credential: str, connections: int, seconds: int) -> Load:
     """POST one body again and again. Raises RuntimeError when wrk is not installed or fails."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {credential}"}
+    return _run(url, "POST", json.dumps(body), headers, connections, seconds)
+
+
+def get(url: str, headers: Mapping[str, str], connections: int, seconds: int) -> Load:
+    """GET the same again and again. Raises as `post`."""
+    return _run(url, "GET", "", headers, connections, seconds)
+
+
+def _run(url: str, method: str, body: str, headers: Mapping[str, str], connections: int, seconds: int) -> Load:
     if shutil.which("wrk") is None:
         raise RuntimeError("the load generator wrk is not installed (most distributions package it)")
+    lines = [f'wrk.method = "{method}"', f"wrk.body = {_quoted(body)}"]
+    lines += [f"wrk.headers[{_quoted(name)}] = {_quoted(value)}" for name, value in headers.items()]
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        text = json.dumps(json.dumps(body)).replace("\\/", "/")
-        script.write_text(_SCRIPT % (text, credential))
+        script = Path(folder) / "load.lua"
+        script.write_text(_SCRIPT % "\n".join(lines))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
     match = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
@@ -63,11 +72,16 @@ def post(url: str, body: object, credential: str, connections: int, seconds: int
     found = json.loads(match[1])
     return Load(
         connections=connections,
-        stored=found["stored"],
+        answered=found["answered"],
         refused=found["refused"],
         errors=found["socket_errors"],
-        per_second=found["stored"] / (found["duration_us"] / 1e6),
+        per_second=found["answered"] / (found["duration_us"] / 1e6),
         p50_ms=found["p50_us"] / 1000,
         p90_ms=found["p90_us"] / 1000,
         p99_ms=found["p99_us"] / 1000,
     )
+
+
+def _quoted(text: str) -> str:
+    """As Lua has it, whose strings are those of JSON but for the slash and what is not ASCII."""
+    return json.dumps(text, ensure_ascii=False).replace("\\/", "/")

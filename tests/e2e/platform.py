@@ -153,6 +153,7 @@ class Platform:
                 "webhooks:write",
                 "jobs:read",
                 "jobs:write",
+                "analytics:read",
             ],
         }
         async with self.client(token) as owner_client:
