@@ -61,12 +61,15 @@ class FetchedCursor(sqlite3.Cursor):
 class FetchedConnection(sqlite3.Connection):
     """A connection whose cursors fetch at once, and which can be told when to give a statement up."""
 
-    limited = False
+    _ends: float | None = None
 
     def limit(self, ends: float | None) -> None:
         """Interrupt what runs after `ends` (of time.monotonic()), until told otherwise."""
-        self.limited = ends is not None
-        self.set_progress_handler(None if ends is None else lambda: time.monotonic() > ends, _STEPS_BETWEEN_LOOKS)
+        self._ends = ends
+        self.set_progress_handler(None if ends is None else self._is_over, _STEPS_BETWEEN_LOOKS)
+
+    def _is_over(self) -> bool:
+        return self._ends is not None and time.monotonic() > self._ends
 
     def begin_briefly(self, cursor: FetchedCursor, statement: str, parameters: Any) -> bool:
         """Whether the read ended within its steps, which SQLite counts over all uses of a statement."""
@@ -78,7 +81,7 @@ class FetchedConnection(sqlite3.Connection):
                 return False
             raise
         finally:
-            self.set_progress_handler(None, _STEPS_IN_LOOP)
+            self.limit(self._ends)
         return True
 
     def cursor(self, factory: Any = FetchedCursor) -> Any:
@@ -151,7 +154,7 @@ class ReaderDialect(SQLiteDialect):
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         connection: FetchedConnection = cursor.connection
-        if connection.limited or not connection.begin_briefly(cursor, statement, parameters):
+        if not connection.begin_briefly(cursor, statement, parameters):
             self._run(connection, cursor.run, statement, parameters, stoppable=True)
         else:
             await_only(_at_once())
