@@ -1,6 +1,6 @@
 """Reads through the whole path: requests a second and their latencies, for what browsers and dashboards ask.
 
-`python -m benchmarks.reads [--database sqlite|postgresql] [--responses 2000] [--seconds 4] [--connections 1 64] [--out F]`
+`python -m benchmarks.reads [--database sqlite|postgresql] [--responses 2000] [--seconds 4] [--connections 1 64]`
 """
 
 import argparse
