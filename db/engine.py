@@ -2,14 +2,14 @@
 
 from typing import Any, cast
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import SingletonThreadPool
 
 from db.roles import APP_ROLE
 from db.settings import DatabaseSettings
 from db.sqlite import BEGIN, SQLiteDialect
+from db.turn import WritersTurn
 from db.types import json_dumps
 
 _MIGRATION_LOCK_TIMEOUT = "5s"
@@ -29,11 +29,11 @@ def normalise_url(url: str) -> str:
     )
 
 
-def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
-    """An engine on the SQLite file: the writer, or read-only connections."""
-    connections = 1 if writer else settings.pool_size
+def sqlite_engine(settings: DatabaseSettings, turn: WritersTurn | None = None) -> AsyncEngine:
+    """An engine on the SQLite file: the one connection that writes in its `turn`, or read-only ones."""
+    connections = settings.pool_size if turn is None else 1
     engine = create_async_engine(
-        make_url(settings.url).set(drivername=f"sqlite+{'writer' if writer else 'reader'}"),
+        make_url(settings.url).set(drivername=f"sqlite+{'reader' if turn is None else 'writer'}"),
         pool_size=connections,
         threads=connections,
         max_overflow=0,
@@ -41,26 +41,14 @@ def sqlite_engine(settings: DatabaseSettings, *, writer: bool) -> AsyncEngine:
         json_serializer=json_dumps,
         hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
         connect_args={"timeout": settings.wait_s, "isolation_level": None},
+        **({} if turn is None else {"turn": turn}),
     )
-    _configure_sqlite(engine.sync_engine, writer=writer)
+    _configure_sqlite(engine.sync_engine, writer=turn is not None)
 
     @event.listens_for(engine.sync_engine, "engine_disposed")
     def _end_threads(disposed: Engine) -> None:
         cast(SQLiteDialect, disposed.dialect).close()
 
-    return engine
-
-
-def sqlite_thread_engine(settings: DatabaseSettings, *, writer: bool) -> Engine:
-    """The same for transactions that run whole in a thread: one connection for each thread that asks."""
-    engine = create_engine(
-        make_url(settings.url).set(drivername="sqlite+pysqlite"),
-        poolclass=SingletonThreadPool,
-        json_serializer=json_dumps,
-        hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
-        connect_args={"timeout": settings.wait_s, "isolation_level": None, "check_same_thread": False},
-    )
-    _configure_sqlite(engine, writer=writer)
     return engine
 
 

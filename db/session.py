@@ -18,7 +18,6 @@ from db.replicas import Replicas
 from db.repositories.audit import AuditRepository, Deed
 from db.roles import APP_ROLE, SYSTEM_ROLE
 from db.settings import DatabaseSettings
-from db.threads import SQLiteThreads
 from db.turn import WritersTurn
 
 # Connection, resources, operator intervention, serialisation and deadlock (PostgreSQL, appendix A).
@@ -102,14 +101,13 @@ class Database:
         self.writer: AsyncEngine
         self.reader: AsyncEngine
         self._listeners: list[Callable[[frozenset[str]], None]] = []
-        self._threads: SQLiteThreads | None = None
         self._turn: WritersTurn | None = None
         self._replicas: Replicas | None = None
         if settings.is_sqlite:
-            self.writer = sqlite_engine(settings, writer=True)
-            self.reader = sqlite_engine(settings, writer=False)
-            self._threads = SQLiteThreads(settings)
-            self._turn = WritersTurn(Path(f"{make_url(settings.url).database}.turn"), settings.wait_s)
+            turn = Path(f"{make_url(settings.url).database}.turn")
+            self._turn = WritersTurn(turn, settings.wait_s, yields=settings.yields)
+            self.writer = sqlite_engine(settings, self._turn)
+            self.reader = sqlite_engine(settings)
         else:
             self.writer = self.reader = postgres_engine(settings)
             if settings.replica_urls:
@@ -119,8 +117,6 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._threads is not None:
-            await self._threads.close()
         if self._turn is not None:
             self._turn.close()
         if self._replicas is not None:
@@ -152,23 +148,15 @@ class Database:
     async def transact(self, work: Callable[[Connection], Result]) -> Result:
         """The result of `work` in an unscoped write transaction, durable on return.
 
-        On SQLite the whole transaction runs in the writer's thread: one hop, where an async session takes one for
-        each statement. Raises DatabaseUnavailable, or what `work` raised.
+        Raises DatabaseUnavailable, or what `work` raised.
         """
-        if self._threads is None or self._turn is None:
-            async with self.connect(self.writer) as connection:
-                return await connection.run_sync(_bound, work, None)
-        async with self._turn.taken():
-            with _translated():
-                return await self._threads.write(work)
+        async with self.connect(self.writer) as connection:
+            return await connection.run_sync(_bound, work, None)
 
     async def view(self, work: Callable[[Connection], Result], tenant_id: str | None = None) -> Result:
         """The result of `work` in a read transaction of the tenant, of none when there is no tenant; see `transact`."""
-        if self._threads is None:
-            async with self.connect(self.reader) as connection:
-                return await connection.run_sync(_bound, work, tenant_id)
-        with _translated():
-            return await self._threads.read(work)
+        async with self.connect(self.reader) as connection:
+            return await connection.run_sync(_bound, work, tenant_id)
 
     async def scope(self, connection: AsyncConnection, tenant_id: str | None) -> None:
         """See `bind_tenant`."""

@@ -19,6 +19,10 @@ class DatabaseSettings(BaseModel):
     replica_lag_s: float = Field(default=0.4, gt=0, description="A replica further behind than this is left alone.")
     wait_s: float = Field(default=10.0, gt=0, description="Longest wait in seconds for a connection or a lock.")
 
+    yields: bool = Field(
+        default=False, description="Whether this process writes to SQLite for others than those who wait for an answer."
+    )
+
     @property
     def is_sqlite(self) -> bool:
         return self.url.startswith("sqlite")

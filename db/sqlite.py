@@ -1,10 +1,10 @@
 """SQLite under SQLAlchemy's asyncio: short statements run where they are asked for, long ones in threads.
 
 Most statements take 20 to 50 µs, a hop to a thread and back twice as long, on a busy loop many times as long, and while
-a write waits for its hops nobody else may write. So the writer's statements run in the loop itself, and only what may
-wait for a disk or a lock (BEGIN, COMMIT) goes to a thread. A read may go through a whole table: it has so many steps of
-SQLite's machine in the loop, and begins again in a thread when they are used up. One that nobody waits for any more is
-interrupted.
+a write waits for its hops nobody else may write. So the writer's statements run in the loop itself, and only what has
+to wait for a disk or a lock (COMMIT, a BEGIN that finds others writing) goes to a thread. A read may go through a whole
+table: it has so many steps of SQLite's machine in the loop, and begins again in a thread when they are used up. One
+that nobody waits for any more is interrupted.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import await_only
+
+from db.turn import WritersTurn
 
 Result = TypeVar("Result")
 
@@ -62,6 +64,20 @@ class FetchedConnection(sqlite3.Connection):
     """A connection whose cursors fetch at once, and which can be told when to give a statement up."""
 
     _ends: float | None = None
+
+    def begin_at_once(self) -> bool:
+        """Begin to write; False when that means to wait for others."""
+        ((patience,),) = self.execute("PRAGMA busy_timeout").fetchall()
+        self.execute("PRAGMA busy_timeout=0")
+        try:
+            self.execute(BEGIN)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        finally:
+            self.execute(f"PRAGMA busy_timeout={patience}")
+        return True
 
     def limit(self, ends: float | None) -> None:
         """Interrupt what runs after `ends` (of time.monotonic()), until told otherwise."""
@@ -161,20 +177,30 @@ class ReaderDialect(SQLiteDialect):
 
 
 class WriterDialect(SQLiteDialect):
-    """For the connection that writes."""
+    """For the connection that writes, in its `turn`."""
 
     driver = "writer"
     supports_statement_cache = True
 
+    def __init__(self, turn: WritersTurn | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._turn = turn
+
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
-        if statement == BEGIN:
-            self._run(cursor.connection, cursor.execute, statement, stoppable=False)
-        else:
+        if statement != BEGIN:
             cursor.run(statement, parameters)
-            await_only(_at_once())
+        elif not cursor.connection.begin_at_once():
+            self._run(cursor.connection, cursor.execute, statement, stoppable=False)
+        await_only(_at_once())
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        self._run(dbapi_connection, dbapi_connection.commit, stoppable=False)
+        self._run(dbapi_connection, self._commit, dbapi_connection, stoppable=False)
+
+    def _commit(self, connection: FetchedConnection) -> None:
+        connection.commit()
+        if self._turn is not None:
+            # Here, not when the loop hears of it: on a busy one that takes as long as many commits of others.
+            self._turn.end()
 
 
 registry.register("sqlite.reader", __name__, "ReaderDialect")

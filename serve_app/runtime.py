@@ -36,8 +36,10 @@ class Runtime:
         settings: Settings,
         name: str,
         attach: Callable[[Transport], Awaitable[Sequence[Loop]]] | None = None,
+        *,
+        yields: bool = False,
     ) -> None:
-        self.database = Database(settings.database())
+        self.database = Database(settings.database().model_copy(update={"yields": yields}))
         self.caches = Caches()
         self.database.listen(self._changed)
         self._settings = settings.eventing()

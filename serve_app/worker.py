@@ -71,7 +71,7 @@ class Worker:
         self._transport: Transport | None = None
         self._relay: Relay | None = None
         self._lag = 0.0
-        self._runtime = Runtime(settings, "worker", self._attach)
+        self._runtime = Runtime(settings, "worker", self._attach, yields=True)
         self._models = models_at(models, settings, _MODELS_DEADLINE_S)
         kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge, _Stream(self), self._models)
         places = settings.job_policy.places(queues)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from nats.js.errors import NotFoundError
 
 from eventing.connection import close, connect
@@ -72,6 +73,12 @@ async def test_a_server_that_is_away_is_no_failure_and_one_that_is_back_is_used(
             assert await shared.get("numbers.a") is None
 
 
+async def stopped(server: EmbeddedServer) -> bool:
+    assert server._child is not None
+    threads = [psutil.Process(thread.id) for thread in psutil.Process(server._child.pid).threads()]
+    return all(thread.status() == psutil.STATUS_STOPPED for thread in threads)
+
+
 async def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path) -> None:
     """C1: every question has a deadline, and after the first that ran into it nobody asks for a while."""
     with EmbeddedServer(tmp_path) as server:
@@ -79,6 +86,8 @@ async def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path) -> None:
             await eventually(lambda: kept(shared, "numbers.a", b"1"))
             assert server._child is not None
             os.kill(server._child.pid, signal.SIGSTOP)
+            # The signal is sent, and each thread stops when it hears of it.
+            await eventually(lambda: stopped(server))
             try:
                 assert await asyncio.gather(*(shared.get("numbers.a") for _ in range(20))) == [None] * 20
                 # Nothing of this is sent any more.

@@ -94,11 +94,7 @@ async def test_a_plain_submission_costs_three_statements(database: Database, mon
         if "set_config" not in statement and not statement.startswith("BEGIN"):
             seen.append(statement.split()[0] + " " + statement.split()[2 if statement.startswith("INSERT") else 1])
 
-    engines = [database.writer.sync_engine]
-    if database._threads is not None:
-        engines.append(database._threads._writer)
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+    event.listen(database.writer.sync_engine, "before_cursor_execute", note)
     await asyncio.gather(*(submit(responses) for _ in range(20)))
     groups = seen.count("INSERT response")
     assert groups
