@@ -11,9 +11,11 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpx
 import psutil
 
 from benchmarks.figures import Figure, save
@@ -81,59 +83,101 @@ def database_environment(name: str, folder: Path) -> Iterator[dict[str, str]]:
         server.cleanup()
 
 
-async def measure(database: str, seconds: int, connections: list[int]) -> list[Figure]:
-    """Measure one database and print tables."""
+@contextlib.contextmanager
+def running(database: str) -> Iterator[Platform]:
+    """The platform on a database of its own."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         database_environment(database, Path(folder)) as environment,
     ):
-        began = time.monotonic()
         platform = Platform(Path(folder) / "data", **environment).start()
-        started = time.monotonic() - began
         try:
-            return await _measure_running(platform, database, seconds, connections, started)
+            yield platform
         finally:
             platform.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A published form of ten fields, of a tenant of its own, and who may do everything with it."""
+
+    client: httpx.AsyncClient
+    id: str
+    path: str
+    url: str
+    credential: str
+
+    @classmethod
+    async def of(cls, platform: Platform, tenant: str) -> Self:
+        """Sign up the tenant, publish the form, and submit to it once."""
+        client = await platform.sign_up(tenant)
+        made = await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})
+        form_id = made.json()["id"]
+        assert (await client.post(f"/api/v1/forms/{form_id}/publish")).status_code == 200
+        path = f"/api/v1/forms/{form_id}/responses"
+        credential = client.headers["authorization"].removeprefix("Bearer ")
+        form = cls(client, form_id, path, platform.url + path, credential)
+        assert await form.submit() > 0
+        return form
+
+    async def submit(self) -> float:
+        """Submit once; the seconds until the answer."""
+        began = time.monotonic()
+        answer = await self.client.post(self.path, json={"answers": ANSWERS})
+        assert answer.status_code == 201, answer.text
+        return time.monotonic() - began
+
+    def load(self, connections: int, seconds: int, pause_ms: int = 0) -> Load:
+        """Submit over so many connections for so long, on each so long after the latest answer."""
+        return post(self.url, {"answers": ANSWERS}, self.credential, connections, seconds, pause_ms=pause_ms)
+
+    async def stored(self) -> int:
+        """How many responses are stored."""
+        answer = await self.client.get(self.path, params={"include_total": "true", "limit": 1})
+        assert answer.status_code == 200, answer.text
+        total: int = answer.json()["meta"]["total"]
+        return total
+
+
+async def measure(database: str, seconds: int, connections: list[int]) -> list[Figure]:
+    """Measure one database and print tables."""
+    began = time.monotonic()
+    with running(database) as platform:
+        return await _measure_running(platform, database, seconds, connections, time.monotonic() - began)
 
 
 async def _measure_running(
     platform: Platform, database: str, seconds: int, connections: list[int], started: float
 ) -> list[Figure]:
-    client = await platform.sign_up("bench")
-    form = (await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})).json()
-    assert (await client.post(f"/api/v1/forms/{form['id']}/publish")).status_code == 200
-    path = f"/api/v1/forms/{form['id']}/responses"
-    credential = client.headers["authorization"].removeprefix("Bearer ")
-    assert (await client.post(path, json={"answers": ANSWERS})).status_code == 201
-    url = platform.url + path
-    post(url, {"answers": ANSWERS}, credential, 16, 2)
+    form = await Form.of(platform, "bench")
+    form.load(16, 2)
     print(f"\n{database}: authenticated submission of ten fields, validated, committed with fsync, event recorded")
     print(f"ready after {started:.1f} s (without dashboard)")
     under = f"database={database}"
     figures = [Figure("ready", under, started, "s")]
     print("| connections | stored/s | p50 ms | p90 ms | p99 ms | refused | errors |")
     print("|---|---|---|---|---|---|---|")
-    spent, first = _processor_times(platform), await _stored(client, form["id"])
+    spent, first = processor_times(platform), await form.stored()
     for count in connections:
-        before = await _stored(client, form["id"])
-        load = await asyncio.to_thread(post, url, {"answers": ANSWERS}, credential, count, seconds)
-        after = await _stored(client, form["id"])
+        before = await form.stored()
+        load = await asyncio.to_thread(form.load, count, seconds)
+        after = await form.stored()
         _print(load)
         figures += _figures_of(load, f"{under} connections={count}")
         if after - before < load.answered:
             raise AssertionError(f"{load.answered} were acknowledged, only {after - before} are stored")
-    figures.append(Figure("backlog", under, await _drained(client), "s"))
-    stored = await _stored(client, form["id"]) - first
-    costs = _print_processor(spent, _processor_times(platform), stored)
+    figures.append(Figure("backlog", under, await _drained(form.client), "s"))
+    stored = await form.stored() - first
+    costs = _print_processor(spent, processor_times(platform), stored)
     figures += [Figure("processor", f"{under} process={name}", cost, "ms/submission") for name, cost in costs.items()]
-    for what, values in (await _latencies(client, form["id"], path)).items():
+    for what, values in (await _latencies(form)).items():
         cuts = statistics.quantiles(values, n=100)
         print(f"idle: {what} p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
         figures += [
             Figure(f"{what}, {name}", f"{under} idle", cuts[at], "ms") for name, at in (("p50", 49), ("p99", 98))
         ]
-    figures.append(Figure("memory", under, _print_memory(platform), "MiB"))
-    await client.aclose()
+    figures.append(Figure("memory, shared pages once", under, _print_memory(platform), "MiB"))
+    await form.client.aclose()
     return figures
 
 
@@ -144,14 +188,6 @@ def _figures_of(load: Load, under: str) -> list[Figure]:
         Figure("answered, p99", under, load.p99_ms, "ms"),
         Figure("refused or failed", under, load.refused + load.errors, "answers"),
     ]
-
-
-async def _stored(client: Any, form_id: str) -> int:
-    parameters = {"include_total": "true", "limit": 1}
-    answer = await client.get(f"/api/v1/forms/{form_id}/responses", params=parameters)
-    assert answer.status_code == 200, answer.text
-    total: int = answer.json()["meta"]["total"]
-    return total
 
 
 async def _drained(client: Any) -> float:
@@ -168,19 +204,18 @@ async def _drained(client: Any) -> float:
     return taken
 
 
-async def _latencies(client: Any, form_id: str, path: str) -> dict[str, list[float]]:
+async def _latencies(form: Form) -> dict[str, list[float]]:
     """Milliseconds of a hundred submissions, one after another."""
     async with receiving() as receiver:
-        hook = {"url": receiver.url, "events": ["response.submitted"], "form_id": form_id}
-        created = await client.post("/api/v1/webhooks", json=hook)
+        hook = {"url": receiver.url, "events": ["response.submitted"], "form_id": form.id}
+        created = await form.client.post("/api/v1/webhooks", json=hook)
         answered, delivered = [], []
         for number in range(1, 101):
-            began = time.monotonic()
-            assert (await client.post(path, json={"answers": ANSWERS})).status_code == 201
-            answered.append((time.monotonic() - began) * 1000)
+            answered.append(await form.submit() * 1000)
+            came = time.monotonic()
             await receiver.wait_for(number, 30)
-            delivered.append((time.monotonic() - began) * 1000 - answered[-1])
-        await client.delete(f"/api/v1/webhooks/{created.json()['id']}")
+            delivered.append((time.monotonic() - came) * 1000)
+        await form.client.delete(f"/api/v1/webhooks/{created.json()['id']}")
     return {"submission answered": answered, "signed webhook delivery received after that answer": delivered}
 
 
@@ -192,7 +227,7 @@ def _print(load: Load) -> None:
     )
 
 
-def _processor_times(platform: Platform) -> dict[tuple[int, str], float]:
+def processor_times(platform: Platform) -> dict[tuple[int, str], float]:
     """Seconds of processor time that each process has had, by its number and name."""
     times = {}
     for process in [psutil.Process(platform.pid), *platform.processes()]:
@@ -223,15 +258,17 @@ def _name(process: psutil.Process) -> str:
 
 
 def _print_memory(platform: Platform) -> float:
-    print("| process | resident MiB |\n|---|---|")
+    """MiB of all processes; what several share counts once."""
+    print("| process | MiB, its part of shared pages included | resident MiB |\n|---|---|---|")
     total = 0.0
     for process in [psutil.Process(platform.pid), *platform.processes()]:
         with contextlib.suppress(psutil.Error):
-            resident = process.memory_info().rss / 2**20
-            total += resident
-            if resident > 20:
-                print(f"| {_name(process)} | {resident:.0f} |")
-    print(f"| all | {total:.0f} |", flush=True)
+            memory = process.memory_full_info()
+            own, resident = memory.pss / 2**20, memory.rss / 2**20
+            total += own
+            if own > 10:
+                print(f"| {_name(process)} | {own:.0f} | {resident:.0f} |")
+    print(f"| all | {total:.0f} | |", flush=True)
     return total
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -89,6 +90,7 @@ def _redacted(value: Any) -> Any:
     return value
 
 
+@lru_cache(1_024)
 def _is_secret(name: str) -> bool:
     lowered = name.lower().replace("-", "_")
     return any(word in lowered for word in _SECRET_WORDS)

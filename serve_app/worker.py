@@ -58,8 +58,10 @@ class Worker:
             from serve_app.subscriptions import job_kinds
 
         configure(settings.log_level, "worker")
-        # Effects may lag behind when the processors are busy; whoever waits for an answer goes first.
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+        if not settings.database().is_sqlite:
+            # Effects may lag behind when the processors are busy; whoever waits for an answer goes first. On SQLite
+            # they would wait for us: the turn to write is ours for as long as others have the processor.
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         self._settings = settings
         self._subscription_names = subscription_names
         self._queues = queues

@@ -25,6 +25,7 @@ from serve_app.edge.pipeline import Pipeline
 from serve_app.edge.routes import OPERATIONS
 from serve_app.edge.routes.platform import platform_operations
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge.shedding import Shedding
 from serve_app.edge.unsubscribe_pages import UNSUBSCRIBE_PAGES
 
 SanicApp: TypeAlias = Sanic[Config, SimpleNamespace]
@@ -41,7 +42,8 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, caches: C
     Unregister it (`Sanic.unregister_app`) when it is no longer needed.
     """
     metrics = Metrics(apis.lanes, lambda: live.listeners, caches)
-    pipeline = Pipeline(apis, settings, metrics, limits, caches, live)
+    shedding = Shedding()
+    pipeline = Pipeline(apis, settings, metrics, limits, caches, live, shedding)
     handlers: dict[str, Handler] = {}
     addresses: list[Address] = []
     permitted: list[tuple[re.Pattern[str], str]] = []
@@ -66,6 +68,8 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, caches: C
         configure_logging=False,
     )
     app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
+    app.ctx.shedding = shedding
+    app.ctx.metrics = metrics
     # For refused methods: the framework names the permitted ones only where an address has no parameters.
     app.ctx.addresses = permitted
     app.ctx.handlers = handlers

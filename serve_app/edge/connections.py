@@ -98,8 +98,25 @@ class GuardedProtocol(HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._address is not None:
-            super().data_received(data)
+        if self._address is None or (self._is_between_requests and self._shed(data)):
+            return
+        super().data_received(data)
+
+    @property
+    def _is_between_requests(self) -> bool:
+        http = self.http
+        return http is not None and http.stage is Stage.IDLE and not http.request_body and not self.recv_buffer
+
+    def _shed(self, data: bytes) -> bool:
+        """Refuse a request for want of room without reading it; whether that was done."""
+        refused = self.app.ctx.shedding.refusal(data)
+        if refused is None or self.transport is None or not self._can_write.is_set():
+            return False
+        operation, status, answer = refused
+        self._time = monotonic()
+        self.transport.write(answer)
+        self.app.ctx.metrics.observe(operation, status, 0.0)
+        return True
 
     def pause_writing(self) -> None:
         """The client does not take what is sent."""

@@ -53,6 +53,14 @@ class _Batch:
         self.task: asyncio.Task[None] | None = None
 
 
+class TenantFull(TooManyRequests):
+    """As many requests of the tenant wait as may."""
+
+
+class EdgeFull(Unavailable):
+    """As many requests wait as may."""
+
+
 class Dispatcher:
     """The queue before one deployment, for calls of one kind. One per event loop.
 
@@ -87,15 +95,15 @@ class Dispatcher:
     async def call(self, tenant_id: str, context: str, method: str, args: tuple[Any, ...], deadline_s: float) -> Any:
         """Make a call and return its value, or raise the DomainError it failed with.
 
-        Raises TooManyRequests or Unavailable at once when too many calls wait already, DeadlineExceeded after
+        Raises TenantFull or EdgeFull at once when too many calls wait already, DeadlineExceeded after
         `deadline_s` seconds, whether the call waits or runs. When the caller is cancelled the call is taken out
         of the queue; a batch that nobody waits for any more is cancelled.
         """
         queue = self._queues.get(tenant_id)
         if queue is not None and len(queue) >= self._max_waiting_per_tenant:
-            raise TooManyRequests("Too many requests of this tenant are waiting.", retry_after=1.0)
+            raise TenantFull("Too many requests of this tenant are waiting.", retry_after=1.0)
         if self.waiting >= self._max_waiting:
-            raise Unavailable("Too many requests are waiting.", retry_after=1.0)
+            raise EdgeFull("Too many requests are waiting.", retry_after=1.0)
         loop = asyncio.get_running_loop()
         arguments = pickle.dumps(args, PROTOCOL)
         pending = _Pending(tenant_id, context, method, arguments, loop.time() + deadline_s, loop.create_future())

@@ -27,6 +27,7 @@ from serve_app.edge.auth import Authenticator
 from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.correlation import correlation_id, origin
 from serve_app.edge.cors import Cors
+from serve_app.edge.dispatch import EdgeFull, TenantFull
 from serve_app.edge.errors import framework_problem
 from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.live import LiveEvents
@@ -35,6 +36,7 @@ from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation
 from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
 from serve_app.edge.resolution import Resolution
 from serve_app.edge.settings import EdgeSettings
+from serve_app.edge.shedding import Shedding
 from serve_app.edge.tenants import Tenants
 
 log = structlog.get_logger(__name__)
@@ -58,7 +60,8 @@ class _Visit:
 
 class Pipeline:
     """Turns operations into the framework's handlers. `limits` are shared with the other edges, `caches` hear
-    of changes of tenants, and `live` hears of events, by whoever owns the pipeline."""
+    of changes of tenants, and `live` hears of events, by whoever owns the pipeline; `shedding` learns of
+    refusals for want of room."""
 
     def __init__(
         self,
@@ -68,7 +71,9 @@ class Pipeline:
         limits: RateLimits,
         caches: Caches,
         live: LiveEvents,
+        shedding: Shedding,
     ) -> None:
+        self._shedding = shedding
         self._apis = apis
         self._settings = settings
         self._metrics = metrics
@@ -110,6 +115,8 @@ class Pipeline:
                 answer.add(self._outward(operation, request, visit))
             status = answer.status if answer is not None else operation.status
             duration = perf_counter() - started
+            if answer is not None and isinstance(error, TenantFull | EdgeFull):
+                self._shedding.note(request, operation.id, answer)
             metrics.observe(operation.id, status, duration)
             if status >= 400 or duration > self._settings.slow_s or self._settings.access_log:
                 self._log(operation, request, visit.principal, status, duration, error)
