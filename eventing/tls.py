@@ -7,11 +7,13 @@ from eventing.errors import ConnectFailed
 from eventing.settings import EventingSettings
 
 
-def client_context(settings: EventingSettings) -> ssl.SSLContext:
+def client_context(settings: EventingSettings) -> ssl.SSLContext | None:
     """Trusts the CA of the settings and no other, or the system's without one; holds our certificate where it is set.
 
-    Raises ConnectFailed for a file that cannot be used.
+    None without an address at tls://. Raises ConnectFailed for a file that cannot be used.
     """
+    if "tls://" not in settings.nats_url:
+        return None
     try:
         context = ssl.create_default_context(cafile=settings.nats_tls_ca)
     except OSError as error:
