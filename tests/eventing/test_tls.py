@@ -34,7 +34,7 @@ def settings(port: int, authority: Authority, **more: Any) -> EventingSettings:
     return EventingSettings(
         nats_url=f"tls://{USER}:{PASSWORD}@{HOST}:{port}",
         nats_tls_ca=authority.file,
-        connect_timeout_s=more.pop("connect_timeout_s", 1.0),
+        connect_timeout_s=more.pop("connect_timeout_s", 2.0),
         max_bytes=64 * 1024**2,
         **more,
     )
@@ -105,7 +105,7 @@ async def test_a_server_that_offers_no_tls_learns_nothing(ours: Authority) -> No
     server = await asyncio.start_server(greet, HOST, 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(ConnectFailed, match="the server offers no TLS"):
-        await connect(settings(port, ours, connect_timeout_s=0.5), "test")
+        await connect(settings(port, ours), "test")
     assert await asyncio.wait_for(said.get(), 10) == b""
     server.close()
     await server.wait_closed()
