@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from db.roles import APP_ROLE
 from db.settings import DatabaseSettings
 from db.sqlite import BEGIN, SQLiteDialect
+from db.tls import split_tls
 from db.turn import WritersTurn
 from db.types import json_dumps
 
@@ -18,15 +19,19 @@ _READERS_CACHE = 8_192
 
 
 def normalise_url(url: str) -> str:
-    """The URL as the engines take it: `sqlite:`, and `postgresql:` with its asynchronous driver named."""
+    """The URL as the engines take it: `sqlite:`, and `postgresql:` with its asynchronous driver named.
+
+    Raises ValueError, and TlsRefused for what cannot be done of TLS.
+    """
     parsed = make_url(url)
     drivers = {
         "postgresql": "postgresql+asyncpg",
         "postgres": "postgresql+asyncpg",
     }
-    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername)).render_as_string(
-        hide_password=False
-    )
+    named = parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
+    if named.get_backend_name() == "postgresql":
+        split_tls(named)
+    return named.render_as_string(hide_password=False)
 
 
 def sqlite_engine(settings: DatabaseSettings, turn: WritersTurn | None = None) -> AsyncEngine:
@@ -73,8 +78,9 @@ def _configure_sqlite(engine: Engine, *, writer: bool) -> None:
 
 def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
     """A pooled engine whose connections work as the application role."""
+    url, tls = split_tls(make_url(settings.url))
     return create_async_engine(
-        settings.url,
+        url,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.wait_s,
@@ -82,6 +88,7 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
         json_serializer=json_dumps,
         hide_parameters=True,  # what people answered has no place in the text of an error, which is logged
         connect_args={
+            **tls,
             "timeout": settings.wait_s,
             "server_settings": {
                 "role": APP_ROLE,
@@ -106,10 +113,12 @@ def owner_engine(settings: DatabaseSettings) -> AsyncEngine:
             connection.execute("PRAGMA journal_mode=WAL")
 
         return engine
+    url, tls = split_tls(make_url(settings.url))
     return create_async_engine(
-        settings.url,
+        url,
         pool_size=1,
         connect_args={
+            **tls,
             "timeout": settings.wait_s,
             "server_settings": {
                 "lock_timeout": _MIGRATION_LOCK_TIMEOUT,

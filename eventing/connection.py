@@ -13,8 +13,21 @@ from nats.errors import Error as NatsError
 
 from eventing.errors import ConnectFailed
 from eventing.settings import EventingSettings
+from eventing.tls import client_context
 
 _log = logging.getLogger(__name__)
+
+
+class _Client(NatsClient):
+    """The library's client, which alone sends its password in plain when a server at tls:// offers no TLS."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and self._current_server is not None and self._current_server.uri.scheme == "tls":
+            # Whoever sits in between can take the offer out; nothing was sent yet.
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise NatsError("the server offers no TLS, but its address begins with tls://")
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
 
 
 async def connect(
@@ -24,9 +37,12 @@ async def connect(
 
     A lost connection is renewed without end. `on_closed` is awaited once, when the client is closed for good:
     by its owner, or by the library after a protocol error, and then only a new client helps.
-    Raises ConnectFailed when the address is wrong or no server accepts the credentials within `connect_timeout_s`.
+    At tls:// addresses it speaks TLS only, with servers whose certificate the CA signed for that host name.
+    Raises ConnectFailed when the address or a certificate's file is wrong or no server accepts the credentials within
+    `connect_timeout_s`.
     """
-    client = NatsClient()
+    tls = client_context(settings)
+    client = _Client()
     established = False
 
     async def report(error: Exception) -> None:
@@ -45,6 +61,7 @@ async def connect(
             await client.connect(
                 servers=[server.strip() for server in settings.nats_url.split(",")],
                 name=name,
+                tls=tls,
                 error_cb=report,
                 closed_cb=closed,
                 reconnect_to_server_handler=pick,

@@ -1,5 +1,6 @@
 """Every number of the event transport, with its reason; read once at the composition root and passed down."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,13 @@ class EventingSettings(BaseModel):
     nats_url: str = Field(
         min_length=1, repr=False, description="NATS servers, comma separated; may hold credentials, so never logged."
     )
+    nats_tls_ca: Path | None = Field(
+        default=None, description="CAs that the servers' certificates are checked with; none for the system's."
+    )
+    nats_tls_cert: Path | None = Field(
+        default=None, description="Certificate that we show to the servers; none for none."
+    )
+    nats_tls_key: Path | None = Field(default=None, description="Key of that certificate.")
     inbox_prefix: str = Field(
         default="_INBOX",
         pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",

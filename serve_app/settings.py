@@ -54,8 +54,17 @@ class Settings(BaseSettings):
         "less than half a second behind.",
     )
     nats_url: SecretStr = Field(
-        default=SecretStr(""), description="NATS servers, comma separated; empty for an embedded server."
+        default=SecretStr(""),
+        description="NATS servers, nats:// or tls://, comma separated; empty for an embedded server.",
     )
+    nats_tls_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the CAs that sign the certificates of servers at tls://; empty for the system's.",
+    )
+    nats_tls_cert: Path | None = Field(
+        default=None, description="PEM file of the certificate that servers at tls:// are shown; empty for none."
+    )
+    nats_tls_key: Path | None = Field(default=None, description="PEM file of that certificate's key, not encrypted.")
     nats_replicas: int = Field(default=1, ge=1, le=5, description="Copies of the event stream: 3 on a NATS cluster.")
     event_retention_days: int = Field(
         default=365,
@@ -232,10 +241,15 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("report_fonts")
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("report_fonts", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
     @classmethod
     def _absolute_or_none(cls, value: Path | None) -> Path | None:
-        # Documents are typeset in a folder of their own, where a relative path leads nowhere.
+        # Documents are typeset, and workers run, in folders of their own, where a relative path leads nowhere.
         return None if value is None else value.expanduser().resolve()
 
     def origin(self) -> str:
@@ -247,6 +261,18 @@ class Settings(BaseSettings):
     def _one_tenant(self) -> Self:
         if not self.tenant_isolation and not self.default_tenant:
             raise ValueError("FORMSTREAM_TENANT_ISOLATION=off needs FORMSTREAM_DEFAULT_TENANT")
+        return self
+
+    @model_validator(mode="after")
+    def _nats_tls(self) -> Self:
+        urls = [url.strip() for url in self.nats_url.get_secret_value().split(",")]
+        over_tls = [url.startswith("tls://") for url in urls]
+        if any(over_tls) and not all(over_tls):
+            raise ValueError("FORMSTREAM_NATS_URL names servers with tls:// and without; all have to have it, or none")
+        if not all(over_tls) and any((self.nats_tls_ca, self.nats_tls_cert, self.nats_tls_key)):
+            raise ValueError("FORMSTREAM_NATS_TLS_CA, _CERT and _KEY need a FORMSTREAM_NATS_URL with tls://")
+        if (self.nats_tls_cert is None) != (self.nats_tls_key is None):
+            raise ValueError("FORMSTREAM_NATS_TLS_CERT and FORMSTREAM_NATS_TLS_KEY need each other")
         return self
 
     def database(self) -> DatabaseSettings:
@@ -263,7 +289,13 @@ class Settings(BaseSettings):
 
     def eventing(self) -> EventingSettings:
         """The event transport's part."""
-        return EventingSettings(nats_url=self.nats_url.get_secret_value(), replicas=self.nats_replicas)
+        return EventingSettings(
+            nats_url=self.nats_url.get_secret_value(),
+            nats_tls_ca=self.nats_tls_ca,
+            nats_tls_cert=self.nats_tls_cert,
+            nats_tls_key=self.nats_tls_key,
+            replicas=self.nats_replicas,
+        )
 
     def events_kept(self) -> Retention:
         """How long events and what was made of them are kept."""

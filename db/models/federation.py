@@ -56,6 +56,30 @@ class SsoLogin(SQLModel, table=True):
     code_hash: str | None = None
 
 
+class SsoSession(SQLModel, table=True):
+    """A session that began with a provider's login, while it lasts: where it can be ended as well.
+
+    `family_id` is that of its refresh tokens. `sealed` has what the provider wants to see again.
+    """
+
+    __tablename__ = "sso_session"
+    __table_args__ = (
+        belongs_to("user_account", "user_id"),
+        belongs_to("sso_connection", "connection_id"),
+        Index("ix_sso_session_user", "tenant_id", "user_id"),
+        Index("ix_sso_session_connection", "tenant_id", "connection_id"),
+        Index("ix_sso_session_expires", "expires_at"),
+    )
+
+    tenant_id: str = key()
+    family_id: str = key()
+    user_id: str
+    connection_id: str
+    sealed: str
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+
+
 class UserIdentity(SQLModel, table=True):
     """Who a person is at a provider. An account has one identity at an issuer; an identity belongs to one account."""
 

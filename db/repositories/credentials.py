@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from db.models.federation import SsoSession
 from db.models.identity import ApiKey, RefreshToken
 
 
@@ -33,7 +34,7 @@ class RefreshTokenRepository:
         return (await self._session.execute(query)).scalar_one_or_none()
 
     async def revoke_family(self, family_id: str, now: datetime) -> None:
-        """Make every link of the family worthless."""
+        """Make every link of the family worthless, and forget the provider's login that it began with."""
         await self._session.execute(
             update(RefreshToken)
             .where(
@@ -43,9 +44,14 @@ class RefreshTokenRepository:
             )
             .values(revoked_at=now)
         )
+        await self._session.execute(
+            delete(SsoSession).where(
+                col(SsoSession.tenant_id) == self._tenant_id, col(SsoSession.family_id) == family_id
+            )
+        )
 
     async def revoke_all(self, user_id: str, now: datetime, *, but: str = "") -> None:
-        """Make every link of a person worthless, except those of the family `but`."""
+        """Make every link of a person worthless, except those of the family `but`, and forget the logins as well."""
         await self._session.execute(
             update(RefreshToken)
             .where(
@@ -55,6 +61,13 @@ class RefreshTokenRepository:
                 col(RefreshToken.revoked_at).is_(None),
             )
             .values(revoked_at=now)
+        )
+        await self._session.execute(
+            delete(SsoSession).where(
+                col(SsoSession.tenant_id) == self._tenant_id,
+                col(SsoSession.user_id) == user_id,
+                col(SsoSession.family_id) != but,
+            )
         )
 
     async def newest_links(self, user_id: str, now: datetime, limit: int) -> Sequence[tuple[RefreshToken, datetime]]:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models.accounts import LoginAttempts
+from db.models.federation import SsoSession
 from db.models.identity import RefreshToken
 from db.models.invitations import Invitation
 from db.models.link_tokens import LinkToken
@@ -30,6 +31,10 @@ class ExpiredCredentials:
     async def remove_refresh_tokens_in_any_tenant(self, before: datetime, limit: int) -> int:
         """Links of refresh chains that expired before a moment."""
         return await self._remove(RefreshToken, RefreshToken.id, before, limit)
+
+    async def remove_sso_sessions_in_any_tenant(self, before: datetime, limit: int) -> int:
+        """What is kept of a provider's login for sessions that ended before a moment."""
+        return await self._remove(SsoSession, SsoSession.family_id, before, limit)
 
     async def remove_login_attempts_in_any_tenant(self, before: datetime, limit: int) -> int:
         """Windows of attempts that ended before a moment."""

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models.federation import SsoConnection, SsoLogin, UserIdentity
+from db.models.federation import SsoConnection, SsoLogin, SsoSession, UserIdentity
 from db.repositories.upsert import upsert
 
 
@@ -134,6 +134,22 @@ class SsoLoginRepository:
         if hashes:
             mine = (col(table.tenant_id) == self._tenant_id, col(table.state_hash).in_(hashes))
             await self._session.execute(delete(table).where(*mine))
+
+
+class SsoSessionRepository:
+    """The sessions of one tenant's people that began with a provider's login."""
+
+    def __init__(self, session: AsyncSession, tenant_id: str) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    def add(self, begun: SsoSession) -> None:
+        """Add a session."""
+        self._session.add(begun)
+
+    async def find(self, family_id: str) -> SsoSession | None:
+        """The session of this family, if it began so."""
+        return await self._session.get(SsoSession, (self._tenant_id, family_id))
 
 
 class UserIdentityRepository:

@@ -108,6 +108,7 @@ KEPT: Final = {
     "registered_model": "models that the tenant brought, with nobody's answers",
     "sso_connection": "the tenant's own settings",
     "sso_login": "of a login under way",
+    "sso_session": "of an account, while its session lasts",
     "stored_object": "names and sizes of objects; it goes with them",
     "tenant_host": "the tenant's own settings",
     "user_account": "an account; the erasure names it",

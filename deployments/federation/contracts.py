@@ -84,6 +84,7 @@ class Connection(Contract):
     enabled: bool
     enforced: bool
     redirect_uri: str = Field(description="What the provider has to allow as redirect URI.")
+    post_logout_redirect_uri: str = Field(description="What it has to allow as redirect URI after a logout.")
     login_url: str = Field(description="Where a login with the provider begins.")
     created_at: datetime
     updated_at: datetime
@@ -116,6 +117,21 @@ class ExchangeCode(Contract):
     code: str = Field(max_length=512, description="The `login_code` of the fragment.")
 
 
+class LeaveProvider(Contract):
+    """The session to end, and where the browser is to be in the end."""
+
+    refresh_token: str = Field(max_length=512)
+    return_to: str = Field(default="/", max_length=512)
+
+
+class LoggedOut(Contract):
+    """The session has ended. Where its provider can end its own, that is where to send the browser now."""
+
+    provider_logout_url: str | None = Field(
+        description="Address at the provider (RP-Initiated Logout 1.0); null where nothing is left to do."
+    )
+
+
 class FederationApi(Protocol):
     """Logging in with providers that tenants trust."""
 
@@ -141,4 +157,12 @@ class FederationApi(Protocol):
 
     async def exchange(self, origin: Origin, command: ExchangeCode, browser: str | None) -> Session:
         """A session for a login code, once, in the browser that began."""
+        ...
+
+    async def leave(self, principal: Principal, command: LeaveProvider) -> LoggedOut:
+        """End the session of the refresh token, and say where the provider's is ended. Raises UnsafeReturn."""
+        ...
+
+    async def left(self, state: str) -> Landing:
+        """Where to send a browser that comes back from a logout: the start, when nobody knows."""
         ...

@@ -7,6 +7,7 @@ import httpx
 import structlog
 
 from db.models.federation import SsoConnection
+from db.repositories.federation import SsoConnectionRepository
 from db.session import Database
 from deployments.federation.contracts import (
     Arrival,
@@ -15,6 +16,8 @@ from deployments.federation.contracts import (
     Departure,
     ExchangeCode,
     Landing,
+    LeaveProvider,
+    LoggedOut,
     Provisioning,
     UpdateConnection,
 )
@@ -29,10 +32,10 @@ from deployments.federation.errors import (
 from deployments.federation.id_token import Expected, header_of, verify
 from deployments.federation.person import Person, person_of
 from deployments.federation.provider import Client, Providers
-from deployments.federation.service import connections, logins
+from deployments.federation.service import connections, logins, logouts
 from deployments.federation.settings import FederationSettings
 from deployments.federation.tickets import browser_of, is_safe_return, new_challenge, tenant_of
-from deployments.identity.contracts import IdentityApi, Session
+from deployments.identity.contracts import IdentityApi, ProviderLogin, Refresh, Session
 from deployments.kit.contract import Page
 from deployments.kit.egress import Egress
 from deployments.kit.errors import DomainError
@@ -148,9 +151,38 @@ class Federation:
             login = await logins.redeem(unit, self._vault, command.code, browser)
         return await self._identity.log_in_federated(origin, login)
 
+    async def leave(self, principal: Principal, command: LeaveProvider) -> LoggedOut:
+        if not is_safe_return(command.return_to):
+            raise UnsafeReturn.at("/return_to", "return_to.unsafe", UnsafeReturn.title)
+        login = await self._identity.log_out(principal, Refresh(refresh_token=command.refresh_token))
+        if login is None:
+            return LoggedOut(provider_logout_url=None)
+        return LoggedOut(provider_logout_url=await self._logout_url(principal.tenant_id, login, command.return_to))
+
+    async def left(self, state: str) -> Landing:
+        return Landing(location=f"{self._settings.public_url}{logouts.return_of(self._vault, state)}")
+
     async def close(self) -> None:
         """Stop resolving names."""
         await self._egress.aclose()
+
+    async def _logout_url(self, tenant_id: str, login: ProviderLogin, return_to: str) -> str | None:
+        """Where the provider ends its session; None where it cannot, or cannot say so now: ours has ended."""
+        async with self._database.read(tenant_id) as unit:
+            connection = await SsoConnectionRepository(unit.session, unit.tenant).find(login.connection_id)
+        if connection is None:
+            return None
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_s):
+                metadata = await self._providers.metadata(tenant_id, connection.issuer)
+        except (DomainError, TimeoutError) as error:
+            log.info("logout stays here", tenant=tenant_id, connection=connection.id, reason=str(error) or "timeout")
+            return None
+        if metadata.end_session_endpoint is None:
+            return None
+        return logouts.address(
+            self._vault, self._settings, metadata.end_session_endpoint, connection, login.sealed, return_to
+        )
 
     async def _take(self, tenant_id: str, begun: logins.Begun, command: Arrival) -> str:
         """The login code for a provider's answer. Raises what ends the login."""
@@ -158,13 +190,16 @@ class Federation:
             connection = await logins.connection_of(unit, begun.connection_id)
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
-                person = await self._person(tenant_id, connection, begun, command)
+                person, id_token = await self._person(tenant_id, connection, begun, command)
         except TimeoutError:
             raise ProviderUnavailable("The provider took too long.") from None
         async with self._database.write(tenant_id) as unit:
-            return await logins.offer(unit, self._vault, self._settings, begun, connection, person)
+            return await logins.offer(unit, self._vault, self._settings, begun, connection, person, id_token)
 
-    async def _person(self, tenant_id: str, connection: SsoConnection, begun: logins.Begun, command: Arrival) -> Person:
+    async def _person(
+        self, tenant_id: str, connection: SsoConnection, begun: logins.Begun, command: Arrival
+    ) -> tuple[Person, str]:
+        """Who it is, and the ID token that says so."""
         metadata = await self._providers.metadata(tenant_id, connection.issuer)
         # RFC 9207 §2.4: what another provider answered must not be taken for an answer of this one.
         if command.iss != metadata.issuer and (command.iss is not None or metadata.names_itself):
@@ -177,4 +212,4 @@ class Federation:
         key = await self._providers.key(tenant_id, metadata, header)
         expected = Expected(connection.issuer, connection.client_id, begun.challenge.nonce, tokens.access_token)
         claims = verify(tokens.id_token, key, expected)
-        return person_of(claims, Provisioning.model_validate(connection.provisioning))
+        return person_of(claims, Provisioning.model_validate(connection.provisioning)), tokens.id_token

@@ -40,6 +40,7 @@ class Metadata:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    end_session_endpoint: str | None
     secret_in_body: bool
     names_itself: bool
     """Whether every answer of it carries `iss` (RFC 9207 §3)."""
@@ -257,9 +258,21 @@ def _metadata(issuer: str, document: dict[str, Any]) -> Metadata:
         authorization_endpoint=_endpoint(issuer, document, "authorization_endpoint"),
         token_endpoint=_endpoint(issuer, document, "token_endpoint"),
         jwks_uri=_endpoint(issuer, document, "jwks_uri"),
+        end_session_endpoint=_optional_endpoint(issuer, document, "end_session_endpoint"),
         secret_in_body="client_secret_basic" not in methods and "client_secret_post" in methods,
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
     )
+
+
+def _optional_endpoint(issuer: str, document: dict[str, Any], name: str) -> str | None:
+    """An endpoint without which people can log in all the same."""
+    if name not in document:
+        return None
+    try:
+        return _endpoint(issuer, document, name)
+    except ProviderUnavailable as error:
+        log.info("endpoint of a provider is not used", issuer=issuer, reason=error.detail)
+        return None
 
 
 def _endpoint(issuer: str, document: dict[str, Any], name: str) -> str:

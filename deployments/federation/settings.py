@@ -25,3 +25,8 @@ class FederationSettings(BaseModel):
     def redirect_uri(self) -> str:
         """Where every provider sends browsers back to."""
         return f"{self.public_url}/api/v1/auth/oidc/callback"
+
+    @property
+    def post_logout_redirect_uri(self) -> str:
+        """Where every provider sends browsers back to after a logout."""
+        return f"{self.public_url}/api/v1/auth/oidc/logged-out"

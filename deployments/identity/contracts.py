@@ -157,7 +157,8 @@ class FederatedLogin(Contract):
     """What a provider vouched for, and what the tenant's rules make of it. Only the platform itself says this.
 
     An account with the e-mail is linked when `link` says so, and made when `create` does. `role` is what a new
-    account gets; with `keep_role` off, what an account that is no owner's has from now on.
+    account gets; with `keep_role` off, what an account that is no owner's has from now on. `sealed` is kept with the
+    session, for whoever can open it.
     """
 
     tenant_id: TenantId
@@ -170,6 +171,14 @@ class FederatedLogin(Contract):
     create: bool
     role: Literal["admin", "editor", "analyst", "viewer", "guest"]
     keep_role: bool
+    sealed: str = ""
+
+
+class ProviderLogin(Contract):
+    """The login with a provider that a session began with."""
+
+    connection_id: str
+    sealed: str
 
 
 class Refresh(Contract):
@@ -360,7 +369,9 @@ class IdentityApi(CredentialsApi, Protocol):
 
     async def refresh(self, origin: Origin, command: Refresh) -> Session: ...
 
-    async def log_out(self, principal: Principal, command: Refresh) -> None: ...
+    async def log_out(self, principal: Principal, command: Refresh) -> ProviderLogin | None:
+        """End the session; the provider's login that it began with, if it did."""
+        ...
 
     async def request_code(self, origin: Origin, command: RequestCode) -> ChallengeSent: ...
 

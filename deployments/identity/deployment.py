@@ -23,6 +23,7 @@ from deployments.identity.contracts import (
     LogIn,
     Me,
     OpenSession,
+    ProviderLogin,
     PublicKey,
     PutCaptcha,
     Refresh,
@@ -175,9 +176,9 @@ class Identity(Credentials):
             raise Unauthenticated
         return session
 
-    async def log_out(self, principal: Principal, command: Refresh) -> None:
+    async def log_out(self, principal: Principal, command: Refresh) -> ProviderLogin | None:
         async with self._database.write(users.home(principal)) as unit:
-            await sessions.log_out(unit, principal, command)
+            return await sessions.log_out(unit, principal, command)
 
     async def request_code(self, origin: Origin, command: RequestCode) -> ChallengeSent:
         return await self._codes.request(origin, command)

@@ -27,6 +27,7 @@ LEFT_OUT: Final = {
     "sso_login.code_hash": "of a login under way",
     "sso_login.sealed": "of a login under way",
     "sso_login.state_hash": "of a login under way",
+    "sso_session.sealed": "sealed by the platform, useless elsewhere",
     "user_account.password_hash": "who has it can guess the password",
     "webhook_endpoint.previous_secrets": "sealed by the platform, useless elsewhere",
     "webhook_endpoint.secret": "sealed by the platform, useless elsewhere",

@@ -4,12 +4,16 @@ import errno
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
+from db.tls import TlsRefused
+from eventing.errors import ConnectFailed
+from eventing.tls import client_context
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
 
@@ -29,20 +33,13 @@ def load_settings() -> Settings:
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    if not location:  # of several settings together, which the message names
+        return f"{message.removeprefix('Value error, ')}."
     return f"FORMSTREAM_{'_'.join(map(str, location)).upper()}: {message}."
 
 
 def _problems(settings: Settings) -> list[str]:
-    problems = []
-    try:
-        url = settings.database().url
-    except (ArgumentError, ValueError):
-        url = ""
-    if not url.startswith(_DIALECTS):
-        problems.append(
-            "FORMSTREAM_DATABASE_URL is not a database URL that can be used: "
-            "write postgresql://user:password@host/database or sqlite:////folder/file.db."
-        )
+    problems = list(_database_problems(settings))
     secret = settings.secret_key.get_secret_value()
     if secret and len(secret) < 32:
         problems.append("FORMSTREAM_SECRET_KEY needs at least 32 characters.")
@@ -51,12 +48,32 @@ def _problems(settings: Settings) -> list[str]:
         problems.append(f"FORMSTREAM_ADMIN_PASSWORD needs at least {_MIN_ADMIN_PASSWORD} characters.")
     if settings.report_fonts is not None and not settings.report_fonts.is_dir():
         problems.append(f"FORMSTREAM_REPORT_FONTS: there is no folder {settings.report_fonts}.")
+    if settings.nats_url.get_secret_value():
+        try:
+            client_context(settings.eventing())
+        except ConnectFailed as error:
+            problems.append(f"FORMSTREAM_NATS_TLS_CA, _CERT, _KEY: {error}.")
     for network in settings.egress_networks():
         try:
             ip_network(network)
         except ValueError as error:
             problems.append(f"FORMSTREAM_EGRESS_ALLOW: {error}.")
     return problems
+
+
+def _database_problems(settings: Settings) -> Iterator[str]:
+    try:
+        url = settings.database().url
+    except TlsRefused as error:
+        yield f"FORMSTREAM_DATABASE_URL or one of its replicas: {error}."
+        return
+    except (ArgumentError, ValueError):
+        url = ""
+    if not url.startswith(_DIALECTS):
+        yield (
+            "FORMSTREAM_DATABASE_URL is not a database URL that can be used: "
+            "write postgresql://user:password@host/database or sqlite:////folder/file.db."
+        )
 
 
 def check_data_dir(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
-from deployments.identity.contracts import Session
+from deployments.identity.contracts import Refresh, Session
+from deployments.kit.errors import Unauthenticated
+from serve_app.edge.cookies import Headers
 from serve_app.edge.operations import Exchange, Reply
 
 
@@ -18,3 +20,21 @@ def in_cookies(x: Exchange, session: Session) -> Reply:
     """The session in cookies."""
     begun, headers = x.cookies.begun(session)
     return Reply(begun, headers=headers)
+
+
+def to_end(x: Exchange) -> tuple[Refresh, Headers]:
+    """The session that is to end, by the body or else by the cookie, and the headers that take the cookies away.
+
+    Raises CsrfFailed, and Unauthenticated when neither has one.
+    """
+    if x.body.refresh_token is not None:
+        return Refresh(refresh_token=x.body.refresh_token), ()
+    return from_cookie(x), x.cookies.ended()
+
+
+def from_cookie(x: Exchange) -> Refresh:
+    """The refresh token of the cookie. Raises CsrfFailed, and Unauthenticated without one."""
+    token = x.cookies.refresh_token(x.request)
+    if token is None:
+        raise Unauthenticated("Send a refresh token.")
+    return Refresh(refresh_token=token)

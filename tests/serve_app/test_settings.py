@@ -61,6 +61,20 @@ def test_each_room_gets_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.egress_networks() == ("127.0.0.1/32", "10.0.0.0/8")
 
 
+def test_certificates_for_nats_are_handed_on_with_their_whole_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"URL": "tls://a:4222, tls://b", "TLS_CA": "ca.pem", "TLS_CERT": "c.pem", "TLS_KEY": ""}.items():
+        monkeypatch.setenv(f"FORMSTREAM_NATS_{name}", value)
+    with pytest.raises(ValidationError, match="need each other"):
+        Settings()
+    monkeypatch.setenv("FORMSTREAM_NATS_TLS_KEY", "k.pem")
+    eventing = Settings().eventing()
+    assert eventing.nats_tls_ca == tmp_path / "ca.pem"
+    assert (eventing.nats_tls_cert, eventing.nats_tls_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
+
+
 def test_no_network_is_reachable_unless_named() -> None:
     assert Settings().egress_networks() == ()
 

@@ -1,7 +1,9 @@
 """U8: logging in with a real provider, through the running platform, as a browser does it."""
 
+import re
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -111,6 +113,41 @@ async def test_a_person_logs_in(platform: OneProcess, provider: str) -> None:
     trail = (await owner.get("/api/v1/audit", params={"limit": 100})).json()["data"]
     assert {"sso_connection.created", "user.federated", "user.logged_in"} <= {entry["action"] for entry in trail}
     assert "not-shown-again" not in str(trail)
+
+
+@pytest.mark.parametrize("cookies", [False, True])
+async def test_a_person_logs_out_at_the_provider_too(platform: OneProcess, provider: str, cookies: bool) -> None:
+    """V7.6: with tokens or with cookies; the provider names who leaves and sends the browser back."""
+    connection = await connect(await platform.sign_up(), provider)
+    home = f"http://127.0.0.1:{platform.settings.port}"
+    assert connection["post_logout_redirect_uri"] == f"{home}/api/v1/auth/oidc/logged-out"
+    browser = platform.client()
+    started = await browser.get(f"/api/v1/auth/oidc/acme/{connection['id']}/start")
+    landed = await browser.get(await authorize(browser, started.headers["location"], sub="ada"))
+    wanted = {"x-session": "cookie"} if cookies else {}
+    code = {"code": fragment_of(landed)["login_code"]}
+    session = (await browser.post("/api/v1/auth/oidc/exchange", json=code, headers=wanted)).json()
+
+    end = {"return_to": "/console?bye"}
+    if cookies:
+        proof = {"x-csrf-token": session["csrf_token"]}
+    else:
+        end |= {"refresh_token": session["refresh_token"]}
+        proof = {"authorization": f"Bearer {session['access_token']}"}
+    ended = await browser.post("/api/v1/auth/oidc/logout", json=end, headers=proof)
+    assert ended.status_code == 200, ended.text
+    assert bool(ended.headers.get_list("set-cookie")) is cookies
+    assert "formstream_refresh" not in browser.cookies
+    url = ended.json()["provider_logout_url"]
+    assert url.startswith(f"{provider}/oauth2/end_session?")
+
+    page = await browser.get(url)
+    (address,) = re.findall('name="redirect_uri" value="([^"]+)"', page.text)
+    sent = await browser.post(f"{provider}/oauth2/end_session/confirm", data={"redirect_uri": unescape(address)})
+    back = sent.headers["location"]
+    assert back.startswith(f"{connection['post_logout_redirect_uri']}?state=")
+    assert (await browser.get(back)).headers["location"] == f"{home}/console?bye"
+    assert (await browser.get("/api/v1/auth/oidc/logged-out?state=x")).headers["location"] == f"{home}/"
 
 
 async def test_a_person_who_changes_their_mind_comes_back(platform: OneProcess, provider: str) -> None:

@@ -133,6 +133,7 @@ def shown(row: SsoConnection, settings: FederationSettings) -> Connection:
         enabled=row.enabled,
         enforced=row.enforced,
         redirect_uri=settings.redirect_uri,
+        post_logout_redirect_uri=settings.post_logout_redirect_uri,
         login_url=f"{settings.public_url}/api/v1/auth/oidc/{row.tenant_id}/{row.id}/start",
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -20,6 +20,7 @@ from deployments.federation.errors import (
     TenantSuspended,
 )
 from deployments.federation.person import Person
+from deployments.federation.service import logouts
 from deployments.federation.settings import FederationSettings
 from deployments.federation.tickets import Challenge, fingerprint, new_ticket
 from deployments.identity.contracts import FederatedLogin
@@ -103,9 +104,10 @@ async def offer(
     begun: Begun,
     connection: SsoConnection,
     person: Person,
+    id_token: str,
 ) -> str:
     """A code for which the browser gets the person's session within a minute."""
-    login = _login(unit.tenant, connection, person)
+    login = _login(unit.tenant, connection, person, logouts.seal(vault, connection, id_token))
     code = new_ticket(unit.tenant)
     until = utc_now() + timedelta(seconds=settings.code_life_s)
     sealed = vault.seal(login.model_dump_json())
@@ -131,7 +133,7 @@ async def redeem(unit: UnitOfWork, vault: Vault, code: str, browser: str) -> Fed
     return login
 
 
-def _login(tenant_id: str, connection: SsoConnection, person: Person) -> FederatedLogin:
+def _login(tenant_id: str, connection: SsoConnection, person: Person, sealed: str) -> FederatedLogin:
     rules = Provisioning.model_validate(connection.provisioning)
     return FederatedLogin(
         tenant_id=tenant_id,
@@ -144,4 +146,5 @@ def _login(tenant_id: str, connection: SsoConnection, person: Person) -> Federat
         create=rules.mode == "auto",
         role=person.role,
         keep_role=rules.role_claim is None,
+        sealed=sealed,
     )

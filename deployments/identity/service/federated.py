@@ -1,8 +1,10 @@
 """The rules of logging in with a provider: which account it is, and what the account may do from now on."""
 
-from db.models.federation import UserIdentity
+from datetime import timedelta
+
+from db.models.federation import SsoSession, UserIdentity
 from db.models.identity import User as UserRow
-from db.repositories.federation import UserIdentityRepository
+from db.repositories.federation import SsoSessionRepository, UserIdentityRepository
 from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
@@ -36,7 +38,24 @@ async def log_in(
         identity.last_login_at = utc_now()
     _follow_role(unit, origin, user, login)
     record(unit, UserLoggedIn(user_id=user.id), actor=user.id, origin=origin)
-    return sessions.begin(unit, tokens, settings, user, origin)
+    family_id = new_id("fam")
+    if login.sealed:
+        _remember(unit, settings, user, login, family_id)
+    return sessions.begin(unit, tokens, settings, user, origin, family_id=family_id)
+
+
+def _remember(unit: UnitOfWork, settings: IdentitySettings, user: UserRow, login: FederatedLogin, family: str) -> None:
+    now = utc_now()
+    begun = SsoSession(
+        tenant_id=unit.tenant,
+        family_id=family,
+        user_id=user.id,
+        connection_id=login.connection_id,
+        sealed=login.sealed,
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.refresh_token_life_s),
+    )
+    SsoSessionRepository(unit.session, unit.tenant).add(begun)
 
 
 async def _link(unit: UnitOfWork, origin: Origin, login: FederatedLogin) -> str:

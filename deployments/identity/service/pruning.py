@@ -30,6 +30,7 @@ async def prune(database: Database, is_over: Callable[[], bool]) -> dict[str, in
         "link_tokens": lambda expired, limit: expired.remove_link_tokens_in_any_tenant(now - KEPT, limit),
         "invitations": lambda expired, limit: expired.remove_invitations_in_any_tenant(now - KEPT, limit),
         "refresh_tokens": lambda expired, limit: expired.remove_refresh_tokens_in_any_tenant(now - KEPT, limit),
+        "sso_sessions": lambda expired, limit: expired.remove_sso_sessions_in_any_tenant(now, limit),
         "login_attempts": lambda expired, limit: expired.remove_login_attempts_in_any_tenant(now, limit),
     }
     removed = dict.fromkeys(steps, 0)

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from db.models.identity import RefreshToken, User
 from db.repositories.credentials import CredentialDirectory, RefreshTokenRepository
+from db.repositories.federation import SsoSessionRepository
 from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
-from deployments.identity.contracts import TENANT_ID, LogIn, Refresh, Session
+from deployments.identity.contracts import TENANT_ID, LogIn, ProviderLogin, Refresh, Session
 from deployments.identity.errors import LoginFailed, TenantSuspended
 from deployments.identity.passwords import Passwords
 from deployments.identity.service.users import normalise_email
@@ -106,11 +107,12 @@ def begin(
     origin: Origin,
     *,
     amr: tuple[str, ...] = (),
+    family_id: str | None = None,
 ) -> Session:
     """The first pair of tokens of a new family."""
     now = utc_now()
     end = now + timedelta(seconds=settings.refresh_token_life_s)
-    return _issue(unit, tokens, user, origin, family_id=new_id("fam"), now=now, end=end, amr=amr)
+    return _issue(unit, tokens, user, origin, family_id=family_id or new_id("fam"), now=now, end=end, amr=amr)
 
 
 async def find_link(unit: UnitOfWork, command: Refresh) -> Link:
@@ -145,13 +147,20 @@ async def rotate(unit: UnitOfWork, tokens: AccessTokens, origin: Origin, link: L
     return _issue(unit, tokens, user, origin, family_id=token.family_id, now=now, end=token.expires_at, amr=amr)
 
 
-async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> None:
-    """End the session of the refresh token; nothing happens when it is not one of the caller's (RFC 7009 §2.2)."""
+async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> ProviderLogin | None:
+    """End the session of the refresh token, and the provider's login that it began with, if it did.
+
+    Nothing happens when the token is not one of the caller's (RFC 7009 §2.2).
+    """
     await UserRepository(unit.session, unit.tenant).get_locked(principal.subject)
     repository = RefreshTokenRepository(unit.session, unit.tenant)
     token = await repository.find_by_hash(fingerprint(command.refresh_token))
-    if token is not None and token.user_id == principal.subject:
-        await repository.revoke_family(token.family_id, utc_now())
+    if token is None or token.user_id != principal.subject:
+        return None
+    begun = await SsoSessionRepository(unit.session, unit.tenant).find(token.family_id)
+    login = ProviderLogin(connection_id=begun.connection_id, sealed=begun.sealed) if begun is not None else None
+    await repository.revoke_family(token.family_id, utc_now())
+    return login
 
 
 def require_active(tenant_status: str) -> None:

@@ -17,10 +17,9 @@ from deployments.identity.contracts import (
     User,
 )
 from deployments.kit.contract import Contract, Page
-from deployments.kit.errors import Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
-from serve_app.edge.sessions import begin, in_cookies
+from serve_app.edge.sessions import begin, from_cookie, in_cookies, to_end
 
 
 async def sign_up(x: Exchange) -> Reply:
@@ -43,24 +42,13 @@ async def log_in(x: Exchange) -> Reply:
 async def refresh(x: Exchange) -> Reply:
     if x.body.refresh_token is not None:
         return Reply(await x.apis.identity.refresh(x.principal.origin, Refresh(refresh_token=x.body.refresh_token)))
-    command = Refresh(refresh_token=_from_cookie(x))
-    return in_cookies(x, await x.apis.identity.refresh(x.principal.origin, command))
+    return in_cookies(x, await x.apis.identity.refresh(x.principal.origin, from_cookie(x)))
 
 
 async def log_out(x: Exchange) -> Reply:
-    token = x.body.refresh_token
-    if token is not None:
-        await x.apis.identity.log_out(x.principal, Refresh(refresh_token=token))
-        return Reply()
-    await x.apis.identity.log_out(x.principal, Refresh(refresh_token=_from_cookie(x)))
-    return Reply(headers=x.cookies.ended())
-
-
-def _from_cookie(x: Exchange) -> str:
-    token = x.cookies.refresh_token(x.request)
-    if token is None:
-        raise Unauthenticated("Send a refresh token.")
-    return token
+    command, headers = to_end(x)
+    await x.apis.identity.log_out(x.principal, command)
+    return Reply(headers=headers)
 
 
 async def signing_keys(x: Exchange) -> Reply:

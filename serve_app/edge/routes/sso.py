@@ -2,11 +2,19 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.federation.contracts import Arrival, Connection, CreateConnection, ExchangeCode, UpdateConnection
+from deployments.federation.contracts import (
+    Arrival,
+    Connection,
+    CreateConnection,
+    ExchangeCode,
+    LeaveProvider,
+    LoggedOut,
+    UpdateConnection,
+)
 from deployments.identity.contracts import Session
 from deployments.kit.contract import Contract, Page
 from serve_app.edge.operations import Access, Exchange, Operation, PageQuery, Reply
-from serve_app.edge.sessions import begin
+from serve_app.edge.sessions import begin, to_end
 
 _COOKIE = "formstream_login"
 
@@ -28,6 +36,21 @@ class CallbackQuery(BaseModel):
     code: str | None = Field(default=None, max_length=4096, description="What the provider wants to see again.")
     iss: str | None = Field(default=None, max_length=1024, description="Which provider it is (RFC 9207).")
     error: str | None = Field(default=None, max_length=1024, description="Why there is no code (RFC 6749 §4.1.2.1).")
+
+
+class EndSession(Contract):
+    """A refresh token, and where the browser is to be in the end; without a token, that of the cookie is meant."""
+
+    refresh_token: str | None = Field(default=None, max_length=512)
+    return_to: str = Field(default="/", max_length=512, description="Path of this origin.")
+
+
+class LoggedOutQuery(BaseModel):
+    """What a provider sends the browser back with after a logout."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str = Field(default="", max_length=2048, description="What the logout was begun with.")
 
 
 async def create_sso_connection(x: Exchange) -> Reply:
@@ -67,6 +90,17 @@ async def finish_oidc_login(x: Exchange) -> Reply:
 
 async def exchange_oidc_code(x: Exchange) -> Reply:
     return await begin(x, lambda: x.apis.federation.exchange(x.principal.origin, x.body, _browser_of(x)))
+
+
+async def log_out_at_provider(x: Exchange) -> Reply:
+    command, headers = to_end(x)
+    leaving = LeaveProvider(refresh_token=command.refresh_token, return_to=x.body.return_to)
+    return Reply(await x.apis.federation.leave(x.principal, leaving), headers=headers)
+
+
+async def finish_oidc_logout(x: Exchange) -> Reply:
+    landing = await x.apis.federation.left(x.query.state)
+    return Reply(headers=(("location", landing.location),))
 
 
 def _cookie_name(x: Exchange) -> str:
@@ -193,5 +227,33 @@ OPERATIONS = (
         response=Session,
         errors=(401, 403),
         example={"code": "acme.47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"},
+    ),
+    Operation(
+        id="log_out_at_provider",
+        method="POST",
+        path="/api/v1/auth/oidc/logout",
+        summary="End a session, and the provider's that it began with",
+        description="As `auth/logout`. Send the browser to `provider_logout_url` then: the provider ends its session, "
+        "too, and sends it back to `return_to`. It is null for a session that began with a password, and where the "
+        "provider knows no logout or does not answer.",
+        tag="Single sign-on",
+        scope=Access.SIGNED_IN,
+        handler=log_out_at_provider,
+        request=EndSession,
+        response=LoggedOut,
+    ),
+    Operation(
+        id="finish_oidc_logout",
+        method="GET",
+        path="/api/v1/auth/oidc/logged-out",
+        summary="Come back from a provider after a logout",
+        description="For browsers: the post-logout redirect URI of every provider. Sends them to where the logout was "
+        "to end.",
+        tag="Single sign-on",
+        scope=Access.PUBLIC,
+        rate="auth",
+        handler=finish_oidc_logout,
+        query=LoggedOutQuery,
+        status=302,
     ),
 )

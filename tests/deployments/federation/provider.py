@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -89,6 +89,10 @@ class Provider:
     seen: Counter[str] = field(default_factory=Counter)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    registered: set[str] = field(default_factory=set)
+    """Where browsers may be sent to after a logout."""
+    ended: list[str] = field(default_factory=list)
+    """Subjects whose sessions were ended; empty for one who was asked first, because no token named them."""
 
     @property
     def issuer(self) -> str:
@@ -104,6 +108,29 @@ class Provider:
         code = f"code-{len(self.codes)}"
         self.codes[code] = asked
         return {"code": code, "state": asked["state"]}
+
+    def end(self, location: str) -> str:
+        """Where the provider sends a browser that came by this address to log out (RP-Initiated Logout 1.0 §2, §3)."""
+        address = urlsplit(location)
+        assert location.startswith(f"{self.issuer}/logout?")
+        asked = dict(parse_qsl(address.query, strict_parsing=True))
+        assert asked["client_id"] == CLIENT_ID
+        assert asked["post_logout_redirect_uri"] in self.registered
+        subject = ""
+        if "id_token_hint" in asked:
+            options = {"verify_exp": False}
+            token, key = asked["id_token_hint"], self.signing
+            claims = jwt.decode(
+                token,
+                key.private.public_key(),
+                algorithms=[key.algorithm],
+                audience=CLIENT_ID,
+                issuer=self.issuer,
+                options=options,
+            )
+            subject = claims["sub"]
+        self.ended.append(subject)
+        return f"{asked['post_logout_redirect_uri']}?{urlencode({'state': asked['state']})}"
 
     def id_token(self, nonce: str) -> str:
         """A token for the person; a claim that is None is left out."""

@@ -14,7 +14,7 @@ import pytest
 
 from deployments.kit.egress import Egress, EgressFailed, EgressRefused, Resolve, check_url, is_public
 from deployments.kit.errors import Invalid
-from tests.deployments.certificates import tls_for
+from tests.certificates import tls_for
 from tests.deployments.local_http import answer, hang, serving
 
 LOOPBACK = ("127.0.0.0/8",)

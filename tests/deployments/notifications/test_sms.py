@@ -31,7 +31,7 @@ from deployments.notifications.sms import (
     text_transport_for,
 )
 from deployments.notifications.texts import SendText
-from tests.deployments.certificates import tls_for
+from tests.certificates import tls_for
 from tests.deployments.local_http import Answer, LocalHttp, answer, hang, serving
 from tests.eventing.harness import rows
 from tests.eventing.jobs import harness as jobs

@@ -25,7 +25,7 @@ from deployments.notifications.transport import (
     SmtpTransport,
     transport_for,
 )
-from tests.deployments.certificates import tls_for
+from tests.certificates import tls_for
 from tests.deployments.notifications.mail_server import Mailbox, smtp
 
 

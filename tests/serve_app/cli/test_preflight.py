@@ -17,6 +17,9 @@ from serve_app.cli.preflight import check_address, check_data_dir, load_settings
         ("DATABASE_URL", "nonsense", "is not a database URL"),
         ("DATABASE_URL", "mysql://user@host/database", "is not a database URL"),
         ("DATABASE_URL", "postgresql://host:port/database", "is not a database URL"),
+        ("DATABASE_URL", "postgresql://user@host/database?sslmode=verify", "is one of disable, allow, prefer"),
+        ("NATS_URL", "tls://a:4222,nats://b:4222", "names servers with tls:// and without"),
+        ("NATS_TLS_CA", "/nowhere/ca.pem", "need a FORMSTREAM_NATS_URL with tls://"),
         ("SECRET_KEY", "short", "at least 32 characters"),
         ("ADMIN_PASSWORD", "short", "at least 10 characters"),
         ("EGRESS_ALLOW", "10.0.0.0/8,1.2.3.4/99", "1.2.3.4/99"),
@@ -30,6 +33,29 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str
     (sentence,) = refused.value.sentences
     assert sentence.startswith(f"FORMSTREAM_{variable}")
     assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"NATS_TLS_CERT": "/cert.pem"}, "FORMSTREAM_NATS_TLS_CERT and FORMSTREAM_NATS_TLS_KEY need each other."),
+        ({"NATS_TLS_KEY": "/key.pem"}, "FORMSTREAM_NATS_TLS_CERT and FORMSTREAM_NATS_TLS_KEY need each other."),
+        ({"NATS_TLS_CA": "/nowhere/ca.pem"}, "the CA for NATS, /nowhere/ca.pem, cannot be used: No such file"),
+        ({"NATS_TLS_CERT": "/cert.pem", "NATS_TLS_KEY": "/key.pem"}, "/cert.pem with the key /key.pem, cannot be used"),
+    ],
+)
+def test_certificates_for_nats_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    monkeypatch.setenv("FORMSTREAM_NATS_URL", "tls://user:hunter2@nats.internal:4222")
+    for name, value in variables.items():
+        monkeypatch.setenv(f"FORMSTREAM_{name}", value)
+    with pytest.raises(CommandFailed) as refused:
+        load_settings()
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith("FORMSTREAM_NATS_TLS")
+    assert words in sentence
+    assert "hunter2" not in sentence
 
 
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from serve_app.edge.routes import OPERATIONS
 
 PUBLIC = {"sign_up", "log_in", "refresh", "signing_keys", "get_public_form", "submit_public_response"}
 PUBLIC |= {"get_definition_schema"}
-PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code"}
+PUBLIC |= {"start_oidc_login", "finish_oidc_login", "exchange_oidc_code", "finish_oidc_logout"}
 PUBLIC |= {"verify_email", "forgot_password", "reset_password", "look_up_invitation", "accept_invitation"}
 PUBLIC |= {"request_code", "verify_code", "show_second_factor", "send_second_factor_code"}
 PUBLIC |= {"start_second_factor_setup", "confirm_second_factor_setup"}
@@ -19,6 +19,7 @@ PUBLIC |= {"send_public_file", "create_public_upload", "get_public_upload", "app
 PUBLIC |= {"cancel_public_upload", "follow_file_link", "follow_export_link", "report_text_message"}
 PUBLIC |= {"follow_report_link"}
 SIGNED_IN = {"me", "log_out", "change_password", "list_sessions", "revoke_session", "revoke_sessions"}
+SIGNED_IN |= {"log_out_at_provider"}
 SIGNED_IN |= {"resend_verification", "change_email", "join_form"}
 SIGNED_IN |= {"list_factors", "start_totp", "confirm_totp", "remove_totp", "renew_recovery_codes"}
 SIGNED_IN |= {"add_email_factor", "remove_email_factor", "add_sms_factor", "remove_sms_factor"}

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.federation.contracts import LeaveProvider
 from deployments.forms.contracts import ListForms
 from deployments.identity.contracts import Refresh
 from deployments.kit.contract import Contract
@@ -22,6 +23,7 @@ CASES: list[tuple[str, str, Any, str, list[Any]]] = [
     ("log_in", "", {"tenant": "acme", "email": "a@b.c", "password": "x"}, "identity.log_in", [...]),
     ("refresh", "", {"refresh_token": "t"}, "identity.refresh", [...]),
     ("log_out", "", {"refresh_token": "t"}, "identity.log_out", [...]),
+    ("log_out_at_provider", "", {"refresh_token": "t"}, "federation.leave", [LeaveProvider(refresh_token="t")]),
     ("me", "", None, "identity.me", []),
     ("create_user", "", USER, "identity.create_user", [...]),
     ("list_users", "?limit=5", None, "identity.list_users", [None, 5]),
@@ -106,7 +108,8 @@ class Recorder:
 async def test_each_operation_calls_its_method(fakes: Fakes) -> None:
     calls: list[tuple[str, tuple[Any, ...]]] = []
     contexts = {
-        name: Recorder(name, calls) for name in ("identity", "forms", "responses", "jobs", "webhooks", "tenancy")
+        name: Recorder(name, calls)
+        for name in ("identity", "federation", "forms", "responses", "jobs", "webhooks", "tenancy")
     }
     owner = fakes.identity.principals["owner"]
 

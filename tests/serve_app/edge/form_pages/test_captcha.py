@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from db.settings import DatabaseSettings
+from tests.certificates import tls_for
 from tests.chromium import Page, chromium
-from tests.deployments.certificates import tls_for
 from tests.deployments.responses.captchas import SECRET, provider
 from tests.serve_app.edge.form_pages.definitions import three_pages
 from tests.serve_app.edge.form_pages.test_browser import PROBLEMS, SENT, Scene
