@@ -27,7 +27,7 @@ class Bucket:
     access_key: str
     secret_key: str
 
-    def settings(self, prefix: str) -> dict[str, str]:
+    def settings(self, prefix: str) -> dict[str, Any]:
         """Those of a platform that keeps its files below `prefix`."""
         return {
             "object_store_url": f"s3://{self.name}/{prefix}",
