@@ -10,6 +10,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.jobs.contracts import Schedulable
 from deployments.kit.egress import Egress
+from deployments.kit.objects import StoreUnavailable
 from eventing.jobs import JobKind
 from serve_app.schedulable import SCHEDULABLE
 from serve_app.settings import Settings
@@ -57,6 +58,6 @@ async def test_a_job_asks_the_object_store_once(tmp_path: Path) -> None:
             object_store_access_key="key",
             object_store_secret_key=SecretStr("secret"),
         )
-        with pytest.raises(Exception, match="503"):
+        with pytest.raises(StoreUnavailable):
             await store_of_jobs(settings).put("acme/file", b"content")
     assert len(server.requests) == 1

@@ -9,35 +9,27 @@ import pytest
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.kit.objects import ObjectStore
-from tests.deployments.files import s3
 from tests.deployments.files.conftest import stored
 from tests.deployments.files.scene import ask_for_files, noise, photo, send
 from tests.deployments.files.test_uploads import append, begin
+from tests.s3 import Bucket, fresh_bucket
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
-BUCKET = "formstream"
 # More than one piece of a multipart upload, each of at least 5 MiB as S3 wants it.
 LARGE = 12_000_000
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3.running(BUCKET) as url:
-        yield url
+def bucket() -> Iterator[Bucket]:
+    with fresh_bucket() as bucket:
+        yield bucket
 
 
 @pytest.fixture
 async def platform(
-    address: str, sqlite_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, sqlite_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[OneProcess]:
-    settings = settings_for(
-        tmp_path,
-        sqlite_settings,
-        object_store_url=f"s3://{BUCKET}/{tmp_path.name}",
-        object_store_endpoint=address,
-        object_store_access_key=s3.KEY,
-        object_store_secret_key=s3.SECRET,
-    )
+    settings = settings_for(tmp_path, sqlite_settings, **bucket.settings(tmp_path.name))
     database = Database(sqlite_settings)
     async with one_process(settings, monkeypatch, works=False) as running:
         await running.sign_up()
