@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -68,6 +69,25 @@ async def test_a_sent_file_is_part_of_the_response(
     async with database.unscoped_read() as unit:
         expires = await unit.session.scalar(text("SELECT expires_at FROM file"))
     assert expires is None
+
+
+async def test_what_is_in_the_trash_shows_no_files_until_it_comes_back(
+    visitor: httpx.AsyncClient, owner: httpx.AsyncClient, form_id: str
+) -> None:
+    """R5: neither to those who may read the form nor to whoever has a link."""
+    file_id = (await send(visitor, b"hello")).json()["id"]
+    response = f"/api/v1/responses/{(await submit(visitor, {'cv': [file_id]})).json()['id']}"
+    file = f"/api/v1/files/{file_id}"
+    link = urlsplit((await owner.post(f"{file}/link", json={})).json()["url"]).path
+
+    async def statuses() -> set[int]:
+        return {(await owner.get(path)).status_code for path in (file, f"{file}/content", link, f"{response}/files")}
+
+    assert await statuses() == {200}
+    assert (await owner.delete(response)).status_code == 204
+    assert await statuses() == {404}
+    assert (await owner.post(f"{response}/restore")).status_code == 200
+    assert await statuses() == {200}
 
 
 async def test_what_a_response_may_not_have_is_named_where_it_stands(

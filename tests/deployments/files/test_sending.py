@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from deployments.files.errors import ImageTooLarge
+from deployments.files.images import strip
 from deployments.kit.objects import ObjectStore
 from tests.deployments.files.conftest import stored
 from tests.deployments.files.scene import PDF, ask_for_files, noise, photo, send
@@ -257,6 +259,15 @@ class TestRefusing:
         Image.new("1", (40_000, 40_000)).save(file, "PNG", optimize=True)
         answer = await send(visitor, file.getvalue(), "bomb.png")
         assert (answer.status_code, answer.json()["code"]) == (422, "file.image_too_large")
+
+    def test_many_frames_are_as_much_as_a_large_picture(self) -> None:
+        """R5: an animation is measured with all of its frames."""
+        frames = [Image.new("RGB", (40, 40), (shade, 0, 0)) for shade in range(0, 240, 20)]
+        file = io.BytesIO()
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+        strip(file, "image/gif", io.BytesIO(), 40 * 40 * len(frames))
+        with pytest.raises(ImageTooLarge):
+            strip(file, "image/gif", io.BytesIO(), 40 * 40 * len(frames) - 1)
 
     async def test_an_archive_is_never_opened(self, visitor: httpx.AsyncClient) -> None:
         """R5: what a ZIP file would become does not matter, since nobody unpacks it."""

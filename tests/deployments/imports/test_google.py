@@ -41,6 +41,11 @@ class TestForm:
         source = read("google_csv", GOOGLE, tmp_path)
         assert codes(source) == [("Zeitstempel", "answers.utc"), ("Datei", "files.links")]
 
+    def test_an_order_that_nothing_decides_is_told(self, tmp_path: Path) -> None:
+        for day, told in (("13", False), ("3", True)):
+            source = read("google_csv", f"Timestamp,Name\n{day}/4/2024 15:04:05,Ann\n", tmp_path / day)
+            assert (("Timestamp", "time.ambiguous") in codes(source)) is told
+
     @pytest.mark.parametrize(("content", "reason"), [("", "empty"), ("a,b\n", "no response below")])
     def test_other_files_are_refused(self, content: str, reason: str, tmp_path: Path) -> None:
         with pytest.raises(FileUnreadable, match=reason):

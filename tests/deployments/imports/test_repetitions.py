@@ -70,6 +70,17 @@ def test_a_repeat_of_xlsform(tmp_path: Path) -> None:
     assert codes(source) == [("survey row 7", "type.repeat"), ("survey row 11", "definition.expression_type")]
 
 
+def test_a_number_of_repetitions_that_is_no_number_is_reported(tmp_path: Path) -> None:
+    rows = sheet(
+        {"type": "integer", "name": "age", "label": "Age"},
+        {"type": "begin_repeat", "name": "kids", "label": "Kids", "repeat_count": "${age}"},
+        {"type": "text", "name": "kid", "label": "Name"},
+        {"type": "end_repeat"},
+    )
+    source = read("xlsform", workbook(survey=rows), tmp_path)
+    assert codes(source) == [("survey row 3", "property.repeat_count")]
+
+
 def test_panels_and_rows_of_surveyjs(tmp_path: Path) -> None:
     found = elements(read("surveyjs_json", survey(), tmp_path))
     kids = {each["id"]: each for each in found["kids"]["elements"]}

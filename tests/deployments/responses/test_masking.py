@@ -36,6 +36,10 @@ def test_which_fields_are_personal() -> None:
     old, new = parse_definition(party("name")), parse_definition(party("email"))
     assert personal_fields([old, new]) == {"name", "email"}
     assert masked({"name": "Ada", "score": 3}, {"name", "email"}) == ({"name": None, "score": 3}, ["name"])
+    who = {"id": "who", "type": "short_text", "title": "Who", "personal": True}
+    group = {"id": "guests", "type": "group", "title": "Guests", "elements": [who]}
+    inside = parse_definition({"pages": [{"id": "p1", "elements": [group]}]})
+    assert personal_fields([old, inside]) == {"name", "guests"}
 
 
 @pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("analyst", False), ("editor", True), ("owner", True)])

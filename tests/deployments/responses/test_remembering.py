@@ -10,10 +10,12 @@ from db.settings import DatabaseSettings
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
 from deployments.kit.cache import Caches
+from deployments.kit.engine import CompiledForm, Definition, compile_form
+from deployments.responses import published
 from deployments.responses.contracts import ListResponses
 from deployments.responses.deployment import Responses
 from tests.deployments.responses.test_submit import command, visitor
-from tests.factories import make_form, make_tenant
+from tests.factories import PARTY, make_form, make_tenant
 
 
 @pytest.fixture
@@ -40,6 +42,35 @@ async def test_the_forms_that_are_answered_most_are_compiled_before_the_first_an
     assert numbers(caches)("rules").entries == 1
     await replica.submit(visitor(), command())
     assert numbers(caches)("rules").entries == 1
+
+
+async def test_a_published_version_is_compiled_once(opened: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F1: whatever changes beside it, and however often it is asked for; a new version once more."""
+    owner = await make_tenant(opened)
+    form = await make_form(opened, owner)
+    compiled: list[str] = []
+
+    def counting(definition: Definition) -> CompiledForm:
+        compiled.append(definition.fields[0].title)
+        return compile_form(definition)
+
+    monkeypatch.setattr(published, "compile_form", counting)
+    forms = published.PublishedForms(opened)
+    for limit in (5, 6, 7):
+        await Forms(opened).update(owner, form.id, UpdateForm(settings={"max_responses": limit}))
+        assert (await forms.renewed(owner.tenant_id, form.id)).limit == limit
+    async with opened.read(owner.tenant_id) as unit:
+        assert await forms.rules(unit, form.id, 1) is not None
+    assert len(compiled) == 1
+
+    page = PARTY["pages"][0]
+    first, *others = page["elements"]
+    changed = {**PARTY, "pages": [{**page, "elements": [{**first, "title": "Anew"}, *others]}]}
+    await Forms(opened).update(owner, form.id, UpdateForm(definition=changed))
+    await Forms(opened).publish(owner, form.id)
+    for _ in range(2):
+        assert (await forms.renewed(owner.tenant_id, form.id)).version == 2
+    assert compiled[1:] == ["Anew"]
 
 
 async def test_a_cache_that_cannot_be_warmed_stays_cold(opened: Database) -> None:

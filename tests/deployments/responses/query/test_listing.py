@@ -261,6 +261,21 @@ async def test_a_cursor_belongs_to_what_was_asked(form: tuple[Responses, Princip
             await responses.list_responses(acme, asked.model_copy(update={"cursor": cursor, **other}))
 
 
+async def test_nobody_counts_unasked(form: tuple[Responses, Principal, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """R4: counts are made on demand only."""
+    responses, acme, form_id = form
+    counted: list[Any] = []
+
+    async def count(_: Any, search: Any) -> int:
+        counted.append(search)
+        return 7
+
+    monkeypatch.setattr(response_query.ResponseQueryRepository, "count", count)
+    for wanted, total in ((False, None), (True, 7)):
+        page = await responses.list_responses(acme, ListResponses(form_id=form_id, include_total=wanted))
+        assert (page.meta.total, len(counted)) == (total, int(wanted))
+
+
 @pytest.mark.parametrize("is_indexed", [False, True])
 @pytest.mark.parametrize("sort", ["submitted_at", "-submitted_at", "score", "-name", "version"])
 async def test_paging_gives_each_response_once_while_others_come(

@@ -220,6 +220,37 @@ async def test_nothing_stands_in_anybodys_way(scene: Scene) -> None:
     assert {state: problems for state, problems in found.items() if problems} == {}
 
 
+async def test_texts_run_their_own_way(scene: Scene) -> None:
+    """Y1, F8: what is written in another script than the page's ends where its readers expect, on the page's side."""
+    page = scene.page
+    elements = [
+        {"id": "name", "type": "short_text", "title": "ما اسمك؟", "description": "الاسم الكامل."},
+        {"id": "dish", "type": "choice", "title": "Dish?", "options": [{"id": "rice", "label": "أرز."}]},
+    ]
+    await scene.publish({"title": "أهلًا!", "languages": ["en", "ar"], "pages": [{"id": "p1", "elements": elements}]})
+    measure = """(selector) => {
+        const node = document.querySelector(selector), text = node.firstChild;
+        const box = (start, end) => {
+            const range = document.createRange();
+            range.setStart(text, start);
+            range.setEnd(text, end);
+            return range.getBoundingClientRect();
+        };
+        const all = box(0, text.length), around = node.getBoundingClientRect();
+        const last = box(text.length - 1, text.length), first = box(0, 1);
+        return [last.left < first.left, Math.abs(all.left - around.left) < 2, Math.abs(all.right - around.right) < 2];
+    }"""
+    for language, is_left in (("en", True), ("ar", False)):
+        await scene.open(f"?lang={language}")
+        for selector in ("h1", "#q-name > label", "#d-name"):
+            ends_left, stands_left, stands_right = await page.value(f"({measure})('{selector}')")
+            assert ends_left, (language, selector)
+            assert stands_left if is_left else stands_right, (language, selector)
+        assert (await page.value(f"({measure})('#q-dish .choice > span')"))[0]
+        # A Latin question among them keeps its mark behind it.
+        assert not (await page.value(f"({measure})('#q-dish > legend')"))[0], language
+
+
 async def test_answers_are_there_again_after_a_break(scene: Scene) -> None:
     """Y1: what was entered is kept in the browser until it is sent or started anew."""
     page = scene.page

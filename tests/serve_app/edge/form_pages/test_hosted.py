@@ -101,6 +101,23 @@ async def test_answers_are_stored_and_the_visitor_is_thanked(visitor: httpx.Asyn
     assert thanks.all("a", href=ADDRESS)
 
 
+async def test_the_owner_says_what_follows(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
+    """F7: a text in the visitor's language, or another page, where the policy lets the form lead."""
+    hosted.state["languages"] = ["en", "de"]
+    hosted.state["confirmation"] = {"message": {"en": "See you on Friday.", "de": "Bis Freitag."}}
+    for language, text in (("en", "See you on Friday."), ("de", "Bis Freitag.")):
+        sent = await visitor.post(f"{ADDRESS}?lang={language}", data=ANSWERS)
+        assert text in page_of(await visitor.get(sent.headers["location"])).text
+
+    there = "https://shop.example/thanks?a=b"
+    hosted.state["confirmation"] = {"redirect_url": there}
+    assert "form-action 'self' https://shop.example;" in (await visitor.get(ADDRESS)).headers["content-security-policy"]
+    sent = await visitor.post(ADDRESS, data=ANSWERS)
+    assert (sent.status_code, sent.headers["location"]) == (303, there)
+    told = await visitor.post(ADDRESS, data=ANSWERS, headers={"accept": "application/json"})
+    assert told.json() == {"location": there}
+
+
 async def test_a_multipart_form_is_the_same(visitor: httpx.AsyncClient, hosted: Hosted) -> None:
     files = {name: (None, value) for name, value in ANSWERS.items()}
     assert (await visitor.post(ADDRESS, files=files)).status_code == 303
