@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
@@ -50,6 +50,11 @@ async def most_answered(session: AsyncSession, most: int) -> list[tuple[str, str
     return [(row.tenant_id, row.form_id) for row in await session.execute(statement)]
 
 
+def newest_version() -> Select[Any]:
+    """The number of the newest of some published versions, 0 of none."""
+    return select(func.coalesce(func.max(col(FormVersion.version)), 0))
+
+
 async def searched_form(
     connection: AsyncConnection, tenant_id: str, form_id: str
 ) -> tuple[int, tuple[tuple[str, str], ...]] | None:
@@ -61,7 +66,7 @@ async def searched_form(
 
 # Made once: every list of responses begins with it.
 _SEARCHED: Final = select(
-    select(func.coalesce(func.max(col(FormVersion.version)), 0))
+    newest_version()
     .where(col(FormVersion.tenant_id) == bindparam("tenant"), col(FormVersion.form_id) == bindparam("form"))
     .scalar_subquery()
     .label("newest"),
@@ -146,7 +151,7 @@ class PublishedFormRepository:
 
     async def newest(self, form_id: str) -> int | None:
         """The number of the form's newest published version, 0 before the first; None when there is no such form."""
-        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
+        newest = newest_version().where(
             col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
         )
         statement = select(newest.scalar_subquery()).where(

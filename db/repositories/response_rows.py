@@ -8,8 +8,9 @@ from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from db.models.forms import Form
+from db.models.forms import Form, FormVersion
 from db.models.responses import Response
+from db.repositories.published_forms import newest_version
 from db.repositories.response_filters import Filtering
 
 
@@ -21,7 +22,7 @@ class ResponseRowRepository:
         self._tenant_id = tenant_id
 
     async def find(self, response_id: str, columns: Sequence[str]) -> Row[Any] | None:
-        """The named columns of a response, see `Filtering.picked`."""
+        """The named columns of a response, see `Filtering.picked`, and `newest_version`, that of its form."""
         statement = _one(self._connection.dialect.name, tuple(columns))
         mine = {"tenant": self._tenant_id, "response": response_id}
         row: Row[Any] | None = (await self._connection.execute(statement, mine)).one_or_none()
@@ -30,8 +31,11 @@ class ResponseRowRepository:
 
 @lru_cache(maxsize=32)
 def _one(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
+    newest = newest_version().where(
+        col(FormVersion.tenant_id) == col(Response.tenant_id), col(FormVersion.form_id) == col(Response.form_id)
+    )
     return (
-        select(*Filtering(dialect).picked(Response, columns))
+        select(*Filtering(dialect).picked(Response, columns), newest.scalar_subquery().label("newest_version"))
         .join(Form, and_(col(Form.tenant_id) == col(Response.tenant_id), col(Form.id) == col(Response.form_id)))
         .where(
             col(Response.tenant_id) == bindparam("tenant"),

@@ -92,12 +92,15 @@ class Statements:
         of this type."""
 
         def make() -> Select[Any]:
+            row: Any = Response
             if source == "walk":
                 row, statement = self._walked(has_value, after)
+            elif source == "changed":
+                statement = self._changed(has_value, after)
             else:
-                row = Response if source != "changed" else aliased(Response, _changed())
-                statement = self._known() if source == "few" else self._matching(row, is_indexed=is_indexed)
-                statement = self._ordered(statement, row, has_value, after)
+                statement = self._known() if source == "few" else self._matching(Response, is_indexed=is_indexed)
+                statement, keys = self._bounded(statement, has_value, after)
+                statement = self._sorted(statement, keys)
             value = literal(None) if self._order.target == SUBMITTED_AT else self._value(row)
             picked = self._filtering.picked(row, columns)
             return statement.with_only_columns(*picked, value.label("value"), maintain_column_froms=True).limit(_LIMIT)
@@ -148,8 +151,9 @@ class Statements:
         def make() -> Select[Any]:
             keys = _times()
             entries = _entries(self.lookups.each[lookup].entries).with_only_columns(*keys).distinct()
-            bounds = [_AFTER_MOMENT, _AFTER_ID] if is_after else []
-            return self._sorted(entries, keys, bounds).limit(_LIMIT)
+            if is_after:
+                entries = self._beyond(entries, keys, [_AFTER_MOMENT, _AFTER_ID])
+            return self._sorted(entries, keys).limit(_LIMIT)
 
         return self._once(("places", lookup, is_after), make)
 
@@ -197,7 +201,9 @@ class Statements:
         statement = self._matching(row, is_indexed=True, by_id=True).where(row.change + 0 <= _THROUGH)
         statement = statement.select_from(AnswerEntry).join(row, is_its)
         statement = statement.where(col(AnswerEntry.tenant_id) == _TENANT, walk)
-        return row, self._sorted(statement, keys, [] if after is None else bounds)
+        if after is not None:
+            statement = self._beyond(statement, keys, bounds)
+        return row, self._sorted(statement, keys)
 
     def _response_of_entry(self) -> tuple[Any, Any]:
         """The response of an entry, and how to join it."""
@@ -208,27 +214,43 @@ class Statements:
         each = select(Response).where(same).offset(0).correlate(AnswerEntry).lateral()
         return aliased(Response, each), true()
 
-    def _ordered(self, statement: Select[Any], row: Any, has_value: bool | None, after: type | None) -> Select[Any]:
-        keys: list[Any] = [row.submitted_at, row.id]
+    def _changed(self, has_value: bool | None, after: type | None) -> Select[Any]:
+        """The next of those that changed: all are found before they are sorted, or a planner would go through the whole
+        form in its order; and of those that the page does not have, nothing else is read."""
+        matching = self._matching(Response, is_indexed=True).where(col(Response.change) > _THROUGH)
+        matching, keys = self._bounded(matching, has_value, after)
+        named = [key.label(f"key{number}") for number, key in enumerate(keys)]
+        found = matching.with_only_columns(*named).cte("changed").prefix_with("MATERIALIZED")
+        *values, id_ = found.c
+        page = self._sorted(select(id_), [*values, id_]).limit(_LIMIT)
+        return self._sorted(
+            select(Response).where(col(Response.tenant_id) == _TENANT, col(Response.id).in_(page)), keys
+        )
+
+    def _bounded(
+        self, statement: Select[Any], has_value: bool | None, after: type | None
+    ) -> tuple[Select[Any], list[Any]]:
+        """What is beyond a position of a list, and what that list is sorted by."""
+        keys: list[Any] = [col(Response.submitted_at), col(Response.id)]
         bounds: list[Any] = [_AFTER_AT, _AFTER_ID]
         if self._order.target != SUBMITTED_AT:
-            value = self._value(row)
+            value = self._value(Response)
             if has_value is not None:
                 statement = statement.where(value.is_not(None) if has_value else value.is_(None))
             if has_value is not False:
                 keys.insert(0, value)
                 bounds.insert(0, bindparam("after_value", type_=None if after is None else literal(after()).type))
-        return self._sorted(statement, keys, [] if after is None else bounds)
+        return (statement if after is None else self._beyond(statement, keys, bounds)), keys
 
     def _value(self, row: Any) -> ColumnElement[Any]:
         return self._filtering.sort_value(self._order.target, row)
 
-    def _sorted(self, statement: Select[Any], keys: Sequence[Any], bounds: Sequence[Any]) -> Select[Any]:
-        descending = self._order.descending
-        if bounds:
-            left, right = tuple_(*keys), tuple_(*bounds)
-            statement = statement.where(left < right if descending else left > right)
-        return statement.order_by(*(key.desc() if descending else key for key in keys))
+    def _beyond(self, statement: Select[Any], keys: Sequence[Any], bounds: Sequence[Any]) -> Select[Any]:
+        left, right = tuple_(*keys), tuple_(*bounds)
+        return statement.where(left < right if self._order.descending else left > right)
+
+    def _sorted(self, statement: Select[Any], keys: Sequence[Any]) -> Select[Any]:
+        return statement.order_by(*(key.desc() if self._order.descending else key for key in keys))
 
 
 statements_of: Final = lru_cache(maxsize=_KEPT)(Statements)
@@ -244,10 +266,6 @@ def _times() -> list[Any]:
 
 def _entries(found: ColumnElement[bool]) -> Select[Any]:
     return select(AnswerEntry).where(col(AnswerEntry.tenant_id) == _TENANT, found)
-
-
-def _changed() -> Any:
-    return changed_after().cte("changed").prefix_with("MATERIALIZED")
 
 
 def changed_after() -> Select[Any]:

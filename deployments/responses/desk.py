@@ -281,7 +281,7 @@ class ResponseDesk:
 
     async def _written(self, unit: UnitOfWork, principal: Principal, scope: str, response_id: str) -> WrittenResponse:
         row = await find_row(unit, principal, scope, response_id, _DETAILS)
-        hidden = await self._personal.hidden(unit, principal, row.form_id)
+        hidden = await self._personal.hidden(unit, principal, row.form_id, row.newest_version)
         comments: Sequence[ResponseComment] = ()
         if row.commented:
             comments = await ResponseCommentRepository(unit.session, unit.tenant).of(row.id)

@@ -57,7 +57,7 @@ class Listing:
             async with self._database.snapshot(principal.tenant_id, tolerant=True) as unit:
                 principal.require("responses:read", query.form_id)
                 form = await self._forms.get(unit, query.form_id)
-                hidden = await self._personal.hidden(unit, principal, query.form_id)
+                hidden = await self._personal.hidden(unit, principal, query.form_id, form.version)
                 search, order, chosen = _read(form, query, hidden)
                 binding = _binding(query)
                 after = None if query.cursor is None else position_in(query.cursor, binding)
@@ -87,7 +87,7 @@ class Listing:
             async with self._database.snapshot(principal.tenant_id) as unit:
                 principal.require("responses:read", form_id)
                 form = await self._forms.get(unit, form_id)
-                hidden = await self._personal.hidden(unit, principal, form_id)
+                hidden = await self._personal.hidden(unit, principal, form_id, form.version)
                 search = search_of(form, selection, hidden)
                 repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id, form.rules)
                 rows = await repository.among(search, ids, COLUMNS)
@@ -100,10 +100,10 @@ class Listing:
         last = 0 if after is None else _change(after, binding)
         async with self._database.snapshot(principal.tenant_id) as unit:
             principal.require("responses:read", form_id)
-            await self._forms.get(unit, form_id)
+            form = await self._forms.get(unit, form_id)
             repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id)
             rows = await repository.changes(last, limit + 1, _CHANGED)
-            hidden = await self._personal.hidden(unit, principal, form_id)
+            hidden = await self._personal.hidden(unit, principal, form_id, form.version)
         if rows:
             last = rows[:limit][-1].change
         documents = Documents(hidden)
