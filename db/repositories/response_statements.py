@@ -39,7 +39,7 @@ Source: TypeAlias = Literal["all", "few", "walk", "changed"]
 """Where responses come from: all of the form; those with the `ids`; those of the entries that a lookup finds, in the
 order of these; those that changed after the change `through`. Of `few` and `walk`, only what has not changed since."""
 
-_KEPT: Final = 512
+_KEPT: Final = 256
 _TENANT: Final = bindparam("tenant", type_=String())
 _FORM: Final = bindparam("form", type_=String())
 _THROUGH: Final = bindparam("through", type_=BigInteger())
