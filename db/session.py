@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,11 +35,12 @@ _CANCELED = "57014"
 class UnitOfWork:
     """An open transaction. `tenant_id` is None only in the unscoped units that drain queues over all tenants."""
 
-    __slots__ = ("_database", "_deeds", "_tenants", "_topics", "session", "tenant_id")
+    __slots__ = ("_database", "_deeds", "_session", "_tenants", "_topics", "connection", "tenant_id")
 
-    def __init__(self, database: "Database", session: AsyncSession, tenant_id: str | None) -> None:
+    def __init__(self, database: "Database", connection: AsyncConnection, tenant_id: str | None) -> None:
         self._database = database
-        self.session = session
+        self._session: AsyncSession | None = None
+        self.connection = connection
         self.tenant_id = tenant_id
         self._tenants = set() if tenant_id is None else {tenant_id}
         self._topics: set[str] = set()
@@ -52,6 +53,13 @@ class UnitOfWork:
             raise LookupError("this unit of work belongs to no tenant")
         return self.tenant_id
 
+    @property
+    def session(self) -> AsyncSession:
+        """The objects of this unit. What only reads rows does better with the `connection`, without a session."""
+        if self._session is None:
+            self._session = AsyncSession(bind=self.connection, expire_on_commit=False)
+        return self._session
+
     def announce(self, topic: str) -> None:
         """Tell the database's listeners, once the transaction is durable, that there is something on `topic`."""
         self._topics.add(topic)
@@ -63,16 +71,22 @@ class UnitOfWork:
     async def enter_tenant(self, tenant_id: str) -> None:
         """Narrow an unscoped unit to one tenant, for what follows in the same transaction."""
         await self.seal()
-        await self._database.scope(await self.session.connection(), tenant_id)
+        await self._database.scope(self.connection, tenant_id)
         self.tenant_id = tenant_id
         self._tenants.add(tenant_id)
 
     async def seal(self) -> None:
         """Send what waits to the database. The audit trail comes last: the lock on its end is to be short."""
-        await self.session.flush()
+        if self._session is not None:
+            await self._session.flush()
         if self._deeds:
             deeds, self._deeds = self._deeds, []
             await AuditRepository(self.session, self.tenant).append(deeds)
+
+    async def aclose(self) -> None:
+        """Let go of the objects."""
+        if self._session is not None:
+            await self._session.close()
 
     def committed(self, *, wrote: bool = True) -> None:
         """The transaction is durable."""
@@ -177,8 +191,7 @@ class Database:
     ) -> AsyncIterator[UnitOfWork]:
         async with self.connect(engine) as connection:
             await self.scope(connection, tenant_id)
-            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
-                unit = UnitOfWork(self, session, tenant_id)
+            async with aclosing(UnitOfWork(self, connection, tenant_id)) as unit:
                 yield unit
                 await unit.seal()
         unit.committed(wrote=writes)
@@ -246,7 +259,7 @@ class Database:
 
 @asynccontextmanager
 async def _limited(unit: UnitOfWork, limit_s: float) -> AsyncIterator[None]:
-    connection = await unit.session.connection()
+    connection = unit.connection
     sqlite: Any = None
     if connection.dialect.name == "postgresql":
         await connection.execute(_SET_LIMIT, {"limit": str(int(limit_s * 1000))})

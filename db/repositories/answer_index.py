@@ -182,7 +182,7 @@ class AnswerIndexRepository:
         columns: list[Any] = [Response.id, Response.version, Response.change, Response.answers, Response.submitted_at]
         columns += [Response.deleted_at, Response.status, Response.review, Response.assignee]
         columns += [Response.inference]
-        beside = Filtering(self._session).beside(Response)
+        beside = Filtering(self._session.get_bind().dialect.name).beside(Response)
         columns += [value.label(name) for name, value in beside.items()]
         return (
             select(*columns)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Numeric,
     Text,
     and_,
-    bindparam,
     case,
     cast,
     column,
@@ -24,12 +23,28 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeDecorator
 
 from db.types import json_dumps
 
 Path = tuple[str, ...]
 Answers = Any
 """A JSON column of answers, of the table or of an alias of it."""
+
+
+class Texts(TypeDecorator[Sequence[str]]):
+    """Very many texts as one parameter, since the number of parameters is bounded: an array on PostgreSQL, JSON on
+    SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text))
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name != "sqlite" else json_dumps(value)
 
 
 class AnswerSql(ABC):
@@ -62,8 +77,8 @@ class AnswerSql(ABC):
         """The items of a list as rows, none of what is no list; and the column that an item is in."""
 
     @abstractmethod
-    def is_in(self, column: Any, values: Sequence[str]) -> Any:
-        """`column` is one of very many values, which are bound as one parameter."""
+    def is_in(self, column: Any, values: Sequence[str] | ColumnElement[Any]) -> Any:
+        """`column` is one of very many values, or of those of a parameter of the type `Texts`."""
 
     @abstractmethod
     def moment(self, at: Any) -> ColumnElement[int]:
@@ -105,8 +120,8 @@ class _PostgreSql(AnswerSql):
         each = func.jsonb_array_elements(items).table_valued(column("value", JSONB))
         return each, each.c.value
 
-    def is_in(self, column: Any, values: Sequence[str]) -> Any:
-        return column == func.any(_array(values))
+    def is_in(self, column: Any, values: Sequence[str] | ColumnElement[Any]) -> Any:
+        return column == func.any(_several(values))
 
     def moment(self, at: Any) -> ColumnElement[int]:
         return cast(extract("epoch", at) * literal(1_000_000, Numeric), BigInteger)
@@ -147,9 +162,8 @@ class _Sqlite(AnswerSql):
         each = func.json_each(answers, _json_path(path)).table_valued(column("value", Text), column("type", Text))
         return each, case((each.c.type == "object", each.c.value), else_="{}")
 
-    def is_in(self, column: Any, values: Sequence[str]) -> Any:
-        # One parameter for all of them: the number of parameters is bounded.
-        each = func.json_each(bindparam(None, json_dumps(list(values)), type_=Text, unique=True)).table_valued("value")
+    def is_in(self, column: Any, values: Sequence[str] | ColumnElement[Any]) -> Any:
+        each = func.json_each(_several(values)).table_valued("value")
         return column.in_(select(each.c.value))
 
     def moment(self, at: Any) -> ColumnElement[int]:
@@ -184,6 +198,10 @@ def first(values: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
 def any_of(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     """Whether one of them holds."""
     return conditions[0] if len(conditions) == 1 else or_(*conditions)
+
+
+def _several(values: Sequence[str] | ColumnElement[Any]) -> ColumnElement[Any]:
+    return values if isinstance(values, ColumnElement) else literal(list(values), Texts())
 
 
 def _array(items: Sequence[str]) -> Any:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
 from db.models.forms import Form, FormCounter, FormSlug, FormVersion
@@ -48,6 +48,30 @@ async def most_answered(session: AsyncSession, most: int) -> list[tuple[str, str
         .limit(most)
     )
     return [(row.tenant_id, row.form_id) for row in await session.execute(statement)]
+
+
+def newest_version() -> Select[Any]:
+    """The number of the newest of some published versions, 0 of none."""
+    return select(func.coalesce(func.max(col(FormVersion.version)), 0))
+
+
+async def searched_form(
+    connection: AsyncConnection, tenant_id: str, form_id: str
+) -> tuple[int, tuple[tuple[str, str], ...]] | None:
+    """What `PublishedFormRepository.newest` says, and the kinds of verdicts that responses have had, as pairs of field
+    and name, oldest first."""
+    row = (await connection.execute(_SEARCHED, {"tenant": tenant_id, "form": form_id})).one_or_none()
+    return None if row is None else (row.newest, tuple((field, name) for field, name in row.inferred or ()))
+
+
+# Made once: every list of responses begins with it.
+_SEARCHED: Final = select(
+    newest_version()
+    .where(col(FormVersion.tenant_id) == bindparam("tenant"), col(FormVersion.form_id) == bindparam("form"))
+    .scalar_subquery()
+    .label("newest"),
+    col(Form.inferred),
+).where(col(Form.tenant_id) == bindparam("tenant"), col(Form.id) == bindparam("form"), col(Form.deleted_at).is_(None))
 
 
 class PublishedFormRepository:
@@ -127,7 +151,7 @@ class PublishedFormRepository:
 
     async def newest(self, form_id: str) -> int | None:
         """The number of the form's newest published version, 0 before the first; None when there is no such form."""
-        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
+        newest = newest_version().where(
             col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
         )
         statement = select(newest.scalar_subquery()).where(
@@ -136,18 +160,6 @@ class PublishedFormRepository:
             .exists()
         )
         return await self._session.scalar(statement)
-
-    async def searched(self, form_id: str) -> tuple[int, tuple[tuple[str, str], ...]] | None:
-        """What `newest` says, and the kinds of verdicts that responses have had, as pairs of field and name, oldest
-        first."""
-        newest = select(func.coalesce(func.max(col(FormVersion.version)), 0)).where(
-            col(FormVersion.tenant_id) == self._tenant_id, col(FormVersion.form_id) == form_id
-        )
-        statement = select(newest.scalar_subquery().label("newest"), col(Form.inferred)).where(
-            col(Form.tenant_id) == self._tenant_id, col(Form.id) == form_id, col(Form.deleted_at).is_(None)
-        )
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else (row.newest, tuple((field, name) for field, name in row.inferred or ()))
 
     async def named(self, called: Collection[str]) -> Sequence[FormName]:
         """The forms that were published, outside of the trash, whose id or slug is any of these."""

@@ -1,13 +1,29 @@
 """Which responses are meant: conditions on columns and answers as plain values, and their SQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Double, String, and_, bindparam, false, func, literal, not_, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Double,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -108,11 +124,11 @@ class Word:
 
 
 class Filtering:
-    """The SQL of conditions on responses, in the dialect of a session."""
+    """The SQL of conditions on responses, in a dialect."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._sql: AnswerSql = sql_of(session.get_bind().dialect.name)
-        self.is_sqlite = session.get_bind().dialect.name == "sqlite"
+    def __init__(self, dialect: str) -> None:
+        self._sql: AnswerSql = sql_of(dialect)
+        self.is_sqlite = dialect == "sqlite"
 
     def condition(self, condition: Condition, row: Any) -> ColumnElement[bool]:
         """Whether it holds for `row`, the table or an alias of it; never NULL."""
@@ -194,6 +210,16 @@ class Filtering:
         # With OFFSET PostgreSQL keeps it a look-up per row.
         return found.offset(0).correlate(row).exists()
 
+    def picked(self, row: Any, names: Sequence[str]) -> list[Any]:
+        """The named columns, documents as the JSON text of them, and what a response has beside them (`beside`)."""
+        beside = self.beside(row)
+        return [(beside[name] if name in beside else self._text_of(getattr(row, name))).label(name) for name in names]
+
+    def _text_of(self, column: Any) -> Any:
+        if not isinstance(column.type, JSON):
+            return column
+        return type_coerce(column, Text) if self.is_sqlite else cast(column, Text)
+
     def beside(self, row: Any) -> dict[str, ColumnElement[Any]]:
         """What a response has beside its own columns, by name; `tags` as one text, see `TAGS_BETWEEN`."""
         return {
@@ -203,7 +229,7 @@ class Filtering:
             "has_files": has_files(row),
         }
 
-    def is_in(self, column: Any, values: Sequence[str]) -> Any:
+    def is_in(self, column: Any, values: Sequence[str] | ColumnElement[Any]) -> Any:
         """See `AnswerSql.is_in`."""
         return self._sql.is_in(column, values)
 
@@ -308,12 +334,12 @@ class Lookups:
     is_whole: bool
 
 
-def lookups(form_id: str, search: Search) -> Lookups:
+def lookups(form_id: str, condition: Every, words: Iterable[Word] = ()) -> Lookups:
     """Where the index helps. Bounds of one value are looked up together: no response has two entries for it."""
     found: list[Lookup] = []
     bounds: dict[Answer, list[ColumnElement[bool]]] = {}
     known = 0
-    for part in search.condition.parts:
+    for part in condition.parts:
         if isinstance(part, Test) and isinstance(part.target, Answer | Mark):
             if (bound := _bound_of(part)) is not None:
                 if isinstance(part.target, Answer) and part.target.each is None:
@@ -326,8 +352,8 @@ def lookups(form_id: str, search: Search) -> Lookups:
                 known += 1
     for target, conditions in bounds.items():
         found.append(Lookup(and_(_series(form_id, target), *conditions), False, target.kind is not Kind.TEXT))
-    found += [_word_lookup(form_id, word) for word in search.words]
-    is_whole = known == len(search.condition.parts) and all(each.is_exact for each in found)
+    found += [_word_lookup(form_id, word) for word in words]
+    is_whole = known == len(condition.parts) and all(each.is_exact for each in found)
     return Lookups(tuple(found), is_whole and bool(found))
 
 

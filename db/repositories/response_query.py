@@ -11,61 +11,25 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Row,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    cast,
-    false,
-    func,
-    intersect,
-    literal,
-    or_,
-    select,
-    true,
-    tuple_,
-    type_coerce,
-)
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from db.models.answers import AnswerEntry, AnswerIndex
+from db.models.answers import AnswerIndex
 from db.models.forms import FormCounter
 from db.models.responses import Response
-from db.repositories.answer_values import moment_of, series_of, text_of
-from db.repositories.response_filters import (
-    Answer,
-    Column,
-    Filtering,
-    Lookup,
-    Mark,
-    Search,
-    Target,
-    lookups,
-)
-from db.repositories.responses import PARTIAL, QUARANTINED
-from db.types import UTCDateTime
+from db.repositories.answer_values import moment_of, text_of
+from db.repositories.response_filters import Column, Filtering, Search
+from db.repositories.response_statements import SUBMITTED_AT, Order, Source, Statements, changed_after, statements_of
+from db.repositories.responses import PARTIAL
 
 FEW: Final = 2_000
 """So many responses are read by their ids and sorted; of more, a list is followed in its order."""
 LONGEST_TAIL: Final = 20_000
 """When more responses than this are not in the index yet, it is left aside, and texts cannot be searched."""
 _TAIL_PIECE: Final = 1_000
-
-SUBMITTED_AT: Final = Column("submitted_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """By a value, then by time of submission and id, all in one direction; what has no value comes last."""
-
-    target: Target = SUBMITTED_AT
-    descending: bool = False
+_MORE: Final = 4
+"""How many times as much is looked at next when what was found did not match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,156 +45,147 @@ class IndexBehind(Exception):
     """Texts cannot be searched until the index has come further."""
 
 
-Found: TypeAlias = tuple[Any, Position]
-"""A response, or the columns of one that were asked for."""
+Found: TypeAlias = tuple[Row[Any], Position]
+"""The columns of a response that were asked for, and where it is in the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which way to go: `ids` (few responses), `walk` (entries in the order of time), or else all in their order.
+    """Which way to go: by `few`, the lookup that finds few; or in the order of the list.
 
-    `through` is the number of the last change in the index that counts; None: no use is made of it.
+    `through` is the number of the last change in the index that counts; None: no use is made of it. `has_tail`: later
+    ones there are.
     """
 
     through: int | None
-    ids: Sequence[str] | None = None
-    walk: Lookup | None = None
-    tail_matches: Sequence[str] | None = None
+    has_tail: bool = False
+    few: int | None = None
+    tail_matches: Sequence[str] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """What statements call it."""
+        return {"through": self.through, "matches": self.tail_matches}
 
 
 class ResponseQueryRepository:
-    """The responses of one form that are not in the trash; the form itself is somebody else's to check."""
+    """The responses of one form that are not in the trash; the form itself is somebody else's to check.
 
-    def __init__(self, session: AsyncSession, tenant_id: str, form_id: str, rules: str = "") -> None:
+    They are given as the columns that are named, see `Filtering.picked`: an object of each would cost many times what
+    is done with it.
+    """
+
+    def __init__(self, connection: AsyncConnection, tenant_id: str, form_id: str, rules: str = "") -> None:
         """`rules` are those by which the index is to be made; another one is left aside, which `is_outdated` tells."""
-        self._session = session
-        self._tenant_id = tenant_id
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._mine = {"tenant": tenant_id, "form": form_id}
         self._form_id = form_id
         self._rules = rules
-        self._filtering = Filtering(session)
         self.is_outdated = False
-        self._columns: Sequence[str] | None = None
 
-    async def plain(
-        self, search: Search, order: Order, after: Position | None, limit: int, columns: Sequence[str]
-    ) -> list[tuple[Row[Any], Position]]:
-        """As `page`, with the named columns only, documents as the JSON text of them, and what a response has beside
-        them (`Filtering.beside`). Raises IndexBehind.
-
-        An object of each response would cost many times what is done with it when there are millions.
-        """
-        self._columns = columns
-        try:
-            return await self.page(search, order, after, limit)
-        finally:
-            self._columns = None
-
-    async def page(self, search: Search, order: Order, after: Position | None, limit: int) -> list[Found]:
-        """The next responses, at most `limit`. Raises IndexBehind."""
-        plan = await self._plan(search)
-        if isinstance(order.target, Column):
-            return await self._stage(plan, search, order, after, limit, has_value=None)
+    async def page(
+        self, search: Search, order: Order, after: Position | None, limit: int, columns: tuple[str, ...]
+    ) -> list[Found]:
+        """The next responses, at most `limit`; `id` and `submitted_at` are among the columns. Raises IndexBehind."""
+        made = self._statements(search, order)
+        is_walked = not isinstance(order.target, Column)
+        plan = await self._plan(made, search, is_of_use=is_walked or bool(made.lookups.each))
+        if not is_walked:
+            return await self._stage(made, plan, order, after, limit, columns, has_value=None)
         found: list[Found] = []
         if after is None or after.value is not None:
-            found = await self._stage(plan, search, order, after, limit, has_value=True)
+            found = await self._stage(made, plan, order, after, limit, columns, has_value=True)
             after = None
         if len(found) < limit:
-            found += await self._stage(plan, search, order, after, limit - len(found), has_value=False)
+            found += await self._stage(made, plan, order, after, limit - len(found), columns, has_value=False)
         return found
 
     async def count(self, search: Search) -> int:
         """How many there are. Raises IndexBehind."""
-        plan = await self._plan(search)
-        if plan.through is None:
-            return await self._count(self._mine(plan, search, Response))
-        if plan.ids is not None:
-            known = await self._count(self._few_of(plan, search, plan.ids))
-            return known + await self._count_tail(plan, search)
-        found = lookups(self._form_id, search)
-        if not found.is_whole:
-            return await self._count(self._mine(plan, search, Response))
-        every = [self._entries(each).with_only_columns(col(AnswerEntry.response_id)) for each in found.each]
-        changed = self._changed(plan).with_only_columns(col(Response.id))
-        known = await self._count_common(every) - await self._count_common([*every, changed])
-        return known + await self._count_tail(plan, search)
+        made = self._statements(search)
+        plan = await self._plan(made, search, is_of_use=bool(made.lookups.each))
+        parameters = plan.parameters()
+        if plan.few is not None:
+            ids = await self._ids(made, plan.few)
+            known = await self._number(made.count("few", is_indexed=True), **parameters, ids=ids)
+        elif plan.through is None or not made.lookups.is_whole:
+            return await self._number(made.count("all", is_indexed=plan.through is not None), **parameters)
+        else:
+            known = await self._number(made.count_common(changed=False))
+            if plan.has_tail:
+                known -= await self._number(made.count_common(changed=True), **parameters)
+        if plan.has_tail:
+            known += await self._number(made.count("changed", is_indexed=True), **parameters)
+        return known
 
-    async def among(self, search: Search, ids: Sequence[str]) -> Sequence[Response]:
+    async def among(self, search: Search, ids: Sequence[str], columns: tuple[str, ...]) -> Sequence[Row[Any]]:
         """Those of these responses that match a search without words."""
-        statement = self._mine(_Plan(None), search, Response, by_id=True)
-        return (await self._session.scalars(statement.where(self._filtering.is_in(col(Response.id), ids)))).all()
+        return await self._all(self._statements(search).among(columns), ids=ids)
 
-    async def changes(self, after: int, limit: int) -> Sequence[Response]:
+    async def changes(self, after: int, limit: int, columns: Sequence[str]) -> Sequence[Row[Any]]:
         """Responses that changed after the change `after`, by their last change, those in the trash included."""
-        statement = self._changed_after(after).order_by(col(Response.change)).limit(limit)
-        return (await self._session.scalars(statement)).all()
-
-    async def changed_plain(self, after: int, limit: int, columns: Sequence[str]) -> Sequence[Row[Any]]:
-        """As `changes`, with the named columns only, documents as the JSON text of them."""
-        picked = self._picked(Response, columns)
-        statement = self._changed_after(after).with_only_columns(*picked, maintain_column_froms=True)
-        statement = statement.order_by(col(Response.change)).limit(limit)
-        return (await (await self._session.connection()).execute(statement)).all()
+        picked = Filtering(self._dialect).picked(Response, columns)
+        statement = changed_after().with_only_columns(*picked, maintain_column_froms=True)
+        return await self._all(statement.order_by(col(Response.change)).limit(limit), through=after)
 
     async def last_change(self) -> int:
         """The number of the form's last change."""
-        mine = col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == self._form_id
-        return await self._session.scalar(select(col(FormCounter.changes)).where(*mine)) or 0
+        return await self._number(_LAST_CHANGE)
 
     async def changed_months(self, after: int) -> Sequence[str]:
         """The months, in UTC, of responses that are or were complete and changed after the change `after`."""
         at = col(Response.submitted_at)
         month: ColumnElement[str] = (
             func.substr(at, 1, 7, type_=Text)
-            if self._filtering.is_sqlite
+            if self._dialect == "sqlite"
             else func.to_char(func.timezone("UTC", at), "YYYY-MM", type_=Text)
         )
-        changed = self._changed_after(after).with_only_columns(month).distinct()
-        return (await self._session.scalars(changed.where(col(Response.status) != PARTIAL))).all()
+        changed = changed_after().with_only_columns(month).where(col(Response.status) != PARTIAL).distinct()
+        return [row[0] for row in await self._all(changed, through=after)]
 
-    async def _plan(self, search: Search) -> _Plan:
-        through = None if search.suspects else await self._indexed()
-        if through is None:
-            matches = await self._tail_matches(search, -1) if search.words else None
-            return _Plan(None, tail_matches=matches)
-        matches = await self._tail_matches(search, through) if search.words else None
-        found = lookups(self._form_id, search)
-        for each in found.each:
-            ids = await self._few(each)
-            if ids is not None:
-                return _Plan(through, ids=ids, tail_matches=matches)
-        return _Plan(through, walk=next((each for each in found.each if each.is_one), None), tail_matches=matches)
+    def _statements(self, search: Search, order: Order = Order()) -> Statements:  # noqa: B008 - a value
+        return statements_of(self._dialect, self._form_id, search.condition, search.words, search.suspects, order)
 
-    async def _indexed(self) -> int | None:
-        """How far the index is, unless that is not far enough to be of use."""
-        mine = col(FormCounter.tenant_id) == self._tenant_id, col(FormCounter.form_id) == self._form_id
-        same = and_(
-            col(AnswerIndex.tenant_id) == col(FormCounter.tenant_id),
-            col(AnswerIndex.form_id) == col(FormCounter.form_id),
-        )
-        statement = select(col(FormCounter.changes), col(AnswerIndex.change), col(AnswerIndex.rules))
-        row = (await self._session.execute(statement.join(AnswerIndex, same).where(*mine))).one_or_none()
+    async def _all(self, statement: Select[Any], **parameters: Any) -> Sequence[Row[Any]]:
+        rows: Sequence[Row[Any]] = (await self._connection.execute(statement, {**self._mine, **parameters})).all()
+        return rows
+
+    async def _number(self, statement: Select[Any], **parameters: Any) -> int:
+        return await self._connection.scalar(statement, {**self._mine, **parameters}) or 0
+
+    async def _plan(self, made: Statements, search: Search, *, is_of_use: bool) -> _Plan:
+        indexed = await self._indexed() if is_of_use and not search.suspects else None
+        if indexed is None:
+            return _Plan(None, tail_matches=await self._tail_matches(search, -1))
+        through, has_tail = indexed
+        matches = await self._tail_matches(search, through) if has_tail else ()
+        for number in range(len(made.lookups.each)):
+            if not await self._all(made.many(number), limit=FEW):
+                return _Plan(through, has_tail, number, matches)
+        return _Plan(through, has_tail, None, matches)
+
+    async def _indexed(self) -> tuple[int, bool] | None:
+        """How far the index is and whether there is more, unless that is not far enough to be of use."""
+        row = next(iter(await self._all(_INDEXED)), None)
         self.is_outdated = row is not None and row.rules != self._rules
         if row is None or self.is_outdated or row.changes - row.change > LONGEST_TAIL:
             return None
-        return int(row.change)
+        return row.change, row.changes > row.change
 
-    def _entries(self, found: Lookup) -> Select[Any]:
-        return select(AnswerEntry).where(col(AnswerEntry.tenant_id) == self._tenant_id, found.entries)
+    async def _ids(self, made: Statements, lookup: int) -> list[str]:
+        return [row.response_id for row in await self._all(made.ids(lookup))]
 
-    async def _few(self, found: Lookup) -> list[str] | None:
-        """The ids of a lookup, unless they are many."""
-        statement = self._entries(found).with_only_columns(col(AnswerEntry.response_id))
-        ids = (await self._session.scalars(statement.limit(FEW + 1))).all()
-        return list(set(ids)) if len(ids) <= FEW else None
-
-    async def _tail_matches(self, search: Search, through: int) -> list[str]:
+    async def _tail_matches(self, search: Search, through: int) -> Sequence[str]:
         """Ids of the responses that changed since and have the words. Raises IndexBehind when very many changed."""
+        if not search.words:
+            return ()
         matches: list[str] = []
         read = 0
         columns = col(Response.id), col(Response.change), col(Response.answers)
+        piece = changed_after().with_only_columns(*columns).where(col(Response.deleted_at).is_(None))
+        piece = piece.order_by(col(Response.change)).limit(_TAIL_PIECE)
         while True:
-            piece = self._changed_after(through).with_only_columns(*columns).where(col(Response.deleted_at).is_(None))
-            rows = (await self._session.execute(piece.order_by(col(Response.change)).limit(_TAIL_PIECE))).all()
+            rows = await self._all(piece, through=through)
             matches += [row.id for row in rows if search.has_words(row.answers)]
             read += len(rows)
             if len(rows) < _TAIL_PIECE:
@@ -240,163 +195,83 @@ class ResponseQueryRepository:
             through = rows[-1].change
 
     async def _stage(
-        self, plan: _Plan, search: Search, order: Order, after: Position | None, limit: int, *, has_value: bool | None
-    ) -> list[Found]:
-        """The next of those with a value, of those without, or (None) of all, whose value is never NULL."""
-        walk = self._walk(plan, order, has_value)
-        if plan.through is None or (plan.ids is None and walk is None):
-            statement = self._mine(plan, search, Response)
-            return await self._ordered(statement, Response, order, after, limit, has_value)
-        if plan.ids is None and walk is not None:
-            found = await self._walked(plan, search, walk, order, after, limit)
-        else:
-            statement = self._few_of(plan, search, plan.ids or ())
-            found = await self._ordered(statement, Response, order, after, limit, has_value)
-        changed = aliased(Response, self._changed(plan).cte("changed").prefix_with("MATERIALIZED"))
-        tail = await self._ordered(self._mine(plan, search, changed), changed, order, after, limit, has_value)
-        return list(islice(_merged(order, found, tail), limit))
-
-    def _walk(self, plan: _Plan, order: Order, has_value: bool | None) -> ColumnElement[bool] | None:
-        """The entries to follow, when the order of the list is theirs."""
-        if isinstance(order.target, Answer | Mark) and has_value:
-            return col(AnswerEntry.series) == series_of(self._form_id, order.target.key, order.target.kind)
-        if order.target == SUBMITTED_AT and plan.walk is not None:
-            return plan.walk.entries
-        return None
-
-    async def _walked(
-        self, plan: _Plan, search: Search, walk: ColumnElement[bool], order: Order, after: Position | None, limit: int
-    ) -> list[Found]:
-        """Responses in the order of their entries."""
-        keys: list[Any] = [col(AnswerEntry.moment), col(AnswerEntry.response_id)]
-        bounds: list[Any] = [] if after is None else [literal(moment_of(after.submitted_at)), literal(after.id)]
-        if order.target != SUBMITTED_AT:
-            keys.insert(0, col(AnswerEntry.value))
-            bounds = [] if after is None else [literal(text_of("" if after.value is None else after.value)), *bounds]
-        row, is_its = self._response_of_entry()
-        statement = self._mine(plan, search, row, by_id=True).where(self._is_known(plan, row, by_id=True))
-        statement = statement.select_from(AnswerEntry).join(row, is_its)
-        statement = statement.where(col(AnswerEntry.tenant_id) == self._tenant_id, walk)
-        if bounds:
-            statement = statement.where(_beyond(keys, bounds, order.descending))
-        statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
-        return await self._rows(statement, row, order)
-
-    def _response_of_entry(self) -> tuple[Any, Any]:
-        """The response of an entry, and how to join it."""
-        same = and_(col(Response.tenant_id) == self._tenant_id, col(Response.id) == col(AnswerEntry.response_id))
-        if self._filtering.is_sqlite:
-            return Response, same
-        # One by one, in the order of the entries: PostgreSQL would misjudge how many there are, and join them all.
-        each = select(Response).where(same).offset(0).correlate(AnswerEntry).lateral()
-        return aliased(Response, each), true()
-
-    async def _ordered(
         self,
-        statement: Select[Any],
-        row: Any,
+        made: Statements,
+        plan: _Plan,
         order: Order,
         after: Position | None,
         limit: int,
+        columns: tuple[str, ...],
+        *,
         has_value: bool | None,
     ) -> list[Found]:
-        keys: list[Any] = [row.submitted_at, row.id]
-        bounds: list[Any] = []
+        """The next of those with a value, of those without, or (None) of all, whose value is never NULL."""
+        parameters = plan.parameters()
         if after is not None:
-            bounds = [bindparam(None, after.submitted_at, type_=UTCDateTime(), unique=True), literal(after.id)]
-        if order.target != SUBMITTED_AT:
-            value = self._filtering.sort_value(order.target, row)
-            if has_value is not None:
-                statement = statement.where(value.is_not(None) if has_value else value.is_(None))
-            if has_value is not False:
-                keys.insert(0, value)
-                bounds = [] if after is None else [literal(after.value), *bounds]
-        if bounds:
-            statement = statement.where(_beyond(keys, bounds, order.descending))
-        statement = statement.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit)
-        return await self._rows(statement, row, order)
+            parameters |= _bounds(after)
 
-    async def _rows(self, statement: Select[Any], row: Any, order: Order) -> list[Found]:
-        value = literal(None) if order.target == SUBMITTED_AT else self._filtering.sort_value(order.target, row)
-        # As a position has it: what is read plainly is its own position.
-        value = value.label("value")
-        if self._columns is not None:
-            picked = self._picked(row, self._columns)
-            statement = statement.with_only_columns(*picked, value, maintain_column_froms=True)
-            plain = (await (await self._session.connection()).execute(statement)).all()
-            return list(zip(plain, plain, strict=True))  # type: ignore[arg-type]
-        rows = (await self._session.execute(statement.add_columns(value))).all()
-        return [(found, Position(value, found.submitted_at, found.id)) for found, value in rows]
+        async def read(source: Source, **more: Any) -> list[Found]:
+            kind = type(after.value) if after is not None else None
+            statement = made.page(source, columns, plan.through is not None, has_value, kind)
+            return await self._found(statement, **parameters, limit=limit, **more)
 
-    def _picked(self, row: Any, columns: Sequence[str]) -> list[Any]:
-        beside = self._filtering.beside(row)
-        return [(beside[name] if name in beside else self._text_of(getattr(row, name))).label(name) for name in columns]
+        is_walk = has_value or (order.target == SUBMITTED_AT and made.walk is not None)
+        if plan.through is None or (plan.few is None and not is_walk):
+            return await read("all")
+        if plan.few is None:
+            found = await read("walk")
+        elif order.target == SUBMITTED_AT:
+            found = await self._newest_of_few(made, plan.few, parameters, limit, columns)
+        else:
+            found = await read("few", ids=await self._ids(made, plan.few))
+        if not plan.has_tail:
+            return found
+        return list(islice(_merged(order, found, await read("changed")), limit))
 
-    def _text_of(self, column: Any) -> Any:
-        if not isinstance(column.type, JSON):
-            return column
-        return type_coerce(column, Text) if self._filtering.is_sqlite else cast(column, Text)
+    async def _newest_of_few(
+        self, made: Statements, few: int, parameters: dict[str, Any], limit: int, columns: tuple[str, ...]
+    ) -> list[Found]:
+        """Responses that a lookup finds, in the order of time; not many more are read than a page takes."""
+        found: list[Found] = []
+        piece = limit
+        while len(found) < limit:
+            statement = made.places(few, is_after="after_id" in parameters)
+            places = await self._all(statement, **parameters, limit=piece)
+            ids = [place.response_id for place in places]
+            statement = made.page("few", columns, is_indexed=True)
+            found += await self._found(statement, **parameters, ids=ids, limit=limit - len(found))
+            if len(places) < piece:
+                break
+            parameters = parameters | {"after_moment": places[-1].moment, "after_id": ids[-1]}
+            piece *= _MORE
+        return found
 
-    def _mine(self, plan: _Plan, search: Search, row: Any, *, by_id: bool = False) -> Select[Any]:
-        """The responses that match, by reading each of them.
-
-        `by_id`: they are found by their ids. As expressions the other columns keep SQLite from beginning with them.
-        """
-        statement = select(row).where(
-            row.tenant_id == self._tenant_id,
-            (row.form_id.concat("") if by_id else row.form_id) == self._form_id,
-            row.deleted_at.is_(None),
-            self._filtering.condition(search.condition, row),
-        )
-        if not search.suspects:
-            statement = statement.where(row.status != QUARANTINED)
-        if not search.words:
-            return statement
-        has_words: ColumnElement[bool] = self._filtering.is_in(row.id, plan.tail_matches or [])
-        if plan.through is not None:
-            has_words = or_(has_words, and_(self._is_known(plan, row), *self._indexed_words(search, row)))
-        return statement.where(has_words)
-
-    def _indexed_words(self, search: Search, row: Any) -> list[ColumnElement[bool]]:
-        return [self._filtering.has_indexed(self._form_id, word, row) for word in search.words]
-
-    def _few_of(self, plan: _Plan, search: Search, ids: Sequence[str]) -> Select[Any]:
-        """Those of the ids that match and have not changed since."""
-        statement = self._mine(plan, search, Response, by_id=True).where(self._is_known(plan, Response, by_id=True))
-        return statement.where(self._filtering.is_in(col(Response.id), ids))
-
-    def _is_known(self, plan: _Plan, row: Any, *, by_id: bool = False) -> ColumnElement[bool]:
-        if plan.through is None:
-            return false()
-        known: ColumnElement[bool] = (row.change + 0 if by_id else row.change) <= plan.through
-        return known
-
-    def _changed(self, plan: _Plan) -> Select[Any]:
-        return self._changed_after(plan.through or 0)
-
-    def _changed_after(self, change: int) -> Select[Any]:
-        return select(Response).where(
-            col(Response.tenant_id) == self._tenant_id,
-            col(Response.form_id) == self._form_id,
-            col(Response.change) > change,
-        )
-
-    async def _count(self, statement: Select[Any]) -> int:
-        counted = statement.with_only_columns(func.count())
-        return await self._session.scalar(counted) or 0
-
-    async def _count_common(self, ids: Sequence[Select[Any]]) -> int:
-        """How many ids are in all of them; as sets, since a planner that expects few would look up each of many."""
-        common = ids[0].subquery() if len(ids) == 1 else intersect(*ids).subquery()
-        return await self._session.scalar(select(func.count()).select_from(common)) or 0
-
-    async def _count_tail(self, plan: _Plan, search: Search) -> int:
-        return await self._count(self._mine(plan, search, Response).where(col(Response.change) > (plan.through or 0)))
+    async def _found(self, statement: Select[Any], **parameters: Any) -> list[Found]:
+        rows = await self._all(statement, **parameters)
+        # With these columns a row is its own position.
+        return list(zip(rows, rows, strict=True))  # type: ignore[arg-type]
 
 
-def _beyond(keys: Sequence[Any], bounds: Sequence[Any], descending: bool) -> ColumnElement[bool]:
-    left, right = tuple_(*keys), tuple_(*bounds)
-    return left < right if descending else left > right
+_LAST_CHANGE: Final = select(col(FormCounter.changes)).where(
+    col(FormCounter.tenant_id) == bindparam("tenant"), col(FormCounter.form_id) == bindparam("form")
+)
+_INDEXED: Final = _LAST_CHANGE.join(
+    AnswerIndex,
+    and_(
+        col(AnswerIndex.tenant_id) == col(FormCounter.tenant_id), col(AnswerIndex.form_id) == col(FormCounter.form_id)
+    ),
+).add_columns(col(AnswerIndex.change), col(AnswerIndex.rules))
+
+
+def _bounds(position: Position) -> dict[str, Any]:
+    """What statements call a position, which may be a row."""
+    return {
+        "after_value": position.value,
+        "after_text": text_of("" if position.value is None else position.value),
+        "after_at": position.submitted_at,
+        "after_moment": moment_of(position.submitted_at),
+        "after_id": position.id,
+    }
 
 
 def _merged(order: Order, *sorted_rows: list[Found]) -> Iterator[Found]:

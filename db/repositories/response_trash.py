@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, tuple_
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,6 +20,7 @@ class ResponseTrashRepository:
     def __init__(self, session: AsyncSession, tenant_id: str) -> None:
         self._session = session
         self._tenant_id = tenant_id
+        self._filtering = Filtering(session.get_bind().dialect.name)
 
     async def find(self, response_id: str, *, for_update: bool = False) -> Response | None:
         statement = (
@@ -34,11 +35,13 @@ class ResponseTrashRepository:
         )
         return await self._session.scalar(statement.with_for_update(of=Response) if for_update else statement)
 
-    async def page(self, form_id: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[Response]:
-        """What is in the trash of a form, latest first, before a moment and an id."""
+    async def page(
+        self, form_id: str, before: tuple[datetime, str] | None, limit: int, columns: Sequence[str]
+    ) -> Sequence[Row[Any]]:
+        """The named columns of what is in the trash of a form, latest first, before a moment and an id."""
         at, id_ = col(Response.deleted_at), col(Response.id)
         statement = (
-            select(Response)
+            select(*self._filtering.picked(Response, columns))
             .where(col(Response.tenant_id) == self._tenant_id, col(Response.form_id) == form_id, IN_TRASH)
             .order_by(at.desc(), id_.desc())
             .limit(limit)
@@ -47,7 +50,7 @@ class ResponseTrashRepository:
             moment, last = before
             # The redundant bound lets both dialects seek in the index.
             statement = statement.where(at <= moment, or_(at < moment, and_(at == moment, id_ < last)))
-        return (await self._session.scalars(statement)).all()
+        return (await self._session.execute(statement)).all()
 
     async def ids(self, form_id: str, matching: Condition, *, after_id: str, limit: int) -> Sequence[str]:
         """The ids of what is in the trash of a form and matches, in order, after `after_id`."""
@@ -61,7 +64,7 @@ class ResponseTrashRepository:
 
     def _matching(self, form_id: str, matching: Condition) -> tuple[Any, ...]:
         mine = col(Response.tenant_id) == self._tenant_id, col(Response.form_id) == form_id
-        return *mine, IN_TRASH, Filtering(self._session).condition(matching, Response)
+        return *mine, IN_TRASH, self._filtering.condition(matching, Response)
 
     async def due(self, form_id: str, deleted_before: datetime, limit: int) -> Sequence[str]:
         """The ids of a form's responses that went to the trash before a moment, oldest first."""

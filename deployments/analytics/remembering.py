@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from db.repositories.form_sizes import FormSizeRepository
-from db.repositories.published_forms import PublishedFormRepository
+from db.repositories.published_forms import searched_form
 from db.session import Database
 from deployments.analytics.errors import FormNotFound
 from deployments.analytics.metric_contracts import FormMetrics, SeriesQuestion, Span, TimeSeries
@@ -59,7 +59,7 @@ class RememberedFigures:
     def _version(self, tenant_id: str, form_id: str) -> Callable[[], Awaitable[Version]]:
         async def version() -> Version:
             async with self._database.read(tenant_id) as unit:
-                searched = await PublishedFormRepository(unit.session, unit.tenant).searched(form_id)
+                searched = await searched_form(unit.connection, unit.tenant, form_id)
                 _, change = await FormSizeRepository(unit.session, unit.tenant).size(form_id)
             if searched is None:
                 raise FormNotFound

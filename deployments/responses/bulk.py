@@ -12,7 +12,8 @@ from db.repositories.admission import RegimeOutdated
 from db.repositories.bulk_runs import BulkRunRepository, advanced
 from db.repositories.jobs import JobRepository
 from db.repositories.response_filters import Column, Every, Search, Test
-from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
+from db.repositories.response_query import IndexBehind, Position, ResponseQueryRepository
+from db.repositories.response_statements import Order
 from db.repositories.response_tags import ResponseTagRepository
 from db.repositories.response_trash import ResponseTrashRepository
 from db.repositories.responses import COMPLETE, ResponseRepository
@@ -40,6 +41,7 @@ _BATCH: Final = 100
 _READ_S: Final = 300.0
 _BEHIND_S: Final = 15.0
 _OLDEST_FIRST: Final = Order()
+_PLACE: Final = ("id", "submitted_at")
 _SHORT: Final = {
     "tag": ("tags", "all"),
     "submitted_from": ("submitted_at", "gte"),
@@ -201,7 +203,7 @@ class BulkJob:
             if order.command.action == "restore":
                 trash = ResponseTrashRepository(unit.session, unit.tenant)
                 return await trash.count_matching(order.form_id, search.condition)
-            return await ResponseQueryRepository(unit.session, unit.tenant, order.form_id, form.rules).count(search)
+            return await ResponseQueryRepository(unit.connection, unit.tenant, order.form_id, form.rules).count(search)
 
     async def _next(self, job: JobRun, order: _Order, after: str) -> tuple[Sequence[str], str]:
         """The ids of the next responses, and where the job is after them."""
@@ -215,8 +217,8 @@ class BulkJob:
                 trash = ResponseTrashRepository(unit.session, unit.tenant)
                 found = await trash.ids(order.form_id, search.condition, after_id=after, limit=_BATCH)
                 return found, found[-1] if found else after
-            responses = ResponseQueryRepository(unit.session, unit.tenant, order.form_id, form.rules)
-            rows = await responses.page(search, _OLDEST_FIRST, _position(after), _BATCH)
+            responses = ResponseQueryRepository(unit.connection, unit.tenant, order.form_id, form.rules)
+            rows = await responses.page(search, _OLDEST_FIRST, _position(after), _BATCH, _PLACE)
         return [
             row.id for row, _ in rows
         ], f"{rows[-1][1].submitted_at.isoformat()} {rows[-1][1].id}" if rows else after

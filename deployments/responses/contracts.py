@@ -140,6 +140,14 @@ class ResponseDetails(Response):
     replayed: bool = Field(default=False, exclude=True)
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenResponse:
+    """The JSON text of a `ResponseDetails`, and the revision that it tells of."""
+
+    content: bytes
+    revision: int
+
+
 class TrashedResponse(Response):
     """A response in the trash, and when it will be purged."""
 
@@ -310,9 +318,21 @@ class ResponsesApi(Protocol):
         """The same for a call that raised CaptchaPending; takes as long as a provider of captchas needs to answer."""
         ...
 
-    async def get(self, principal: Principal, response_id: str) -> ResponseDetails: ...
+    async def get(self, principal: Principal, response_id: str) -> ResponseDetails:
+        """A response. Raises ResponseNotFound."""
+        ...
 
-    async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]: ...
+    async def get_as_json(self, principal: Principal, response_id: str) -> WrittenResponse:
+        """What `get` answers as JSON, for those who only hand it on."""
+        ...
+
+    async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
+        """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
+        ...
+
+    async def list_as_json(self, principal: Principal, query: ListResponses) -> bytes:
+        """What `list_responses` answers as JSON, for those who only hand it on."""
+        ...
 
     async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
         """Those of these responses of a form that a selection without words finds, in any order. Raises Invalid,
@@ -394,6 +414,10 @@ class ResponsesApi(Protocol):
 
     async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
         """The responses that changed after the cursor, by their last change. Misses none, whenever it is asked."""
+        ...
+
+    async def changes_as_json(self, principal: Principal, form_id: str, after: str | None, limit: int) -> bytes:
+        """What `list_changes` answers as JSON, for those who only hand it on."""
         ...
 
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome: ...

@@ -71,12 +71,18 @@ class Responses(ResponseDesk):
         return await self._resuming.save(principal, token, body, idempotency_key, may_ask=True)
 
     async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Response]:
+        return Page[Response].model_validate_json(await self._listing.page(principal, query))
+
+    async def list_as_json(self, principal: Principal, query: ListResponses) -> bytes:
         return await self._listing.page(principal, query)
 
     async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
         return await self._listing.pick(principal, form_id, ids, selection)
 
     async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
+        return Changes.model_validate_json(await self._listing.changes(principal, form_id, after, limit))
+
+    async def changes_as_json(self, principal: Principal, form_id: str, after: str | None, limit: int) -> bytes:
         return await self._listing.changes(principal, form_id, after, limit)
 
     async def import_rows(self, principal: Principal, form_id: str, rows: list[ImportRow]) -> ImportOutcome:

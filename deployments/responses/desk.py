@@ -1,9 +1,12 @@
 """What people do with single responses: opens the unit of work, calls the rules, returns contracts."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from pydantic import TypeAdapter
+
+from db.models.response_life import ResponseComment
 from db.models.responses import Response as ResponseRow
 from db.repositories.admission import RegimeOutdated
 from db.repositories.response_comments import ResponseCommentRepository
@@ -14,9 +17,9 @@ from deployments.kit.cache import Caches
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.principal import Principal
 from deployments.responses import bulk, commenting, editing, quarantine, reviewing, trash
-from deployments.responses.contracts import ResponseDetails, TrashedResponse
+from deployments.responses.contracts import ResponseDetails, TrashedResponse, WrittenResponse
 from deployments.responses.errors import FormNotFound, ResponseNotFound, SubmissionConflict
-from deployments.responses.finding import READ, WRITE, find, find_trashed, require_form
+from deployments.responses.finding import READ, WRITE, find, find_row, find_trashed, require_form
 from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import (
     MAX_COMMENTS,
@@ -36,13 +39,15 @@ from deployments.responses.life_contracts import (
 )
 from deployments.responses.masking import PersonalFields
 from deployments.responses.positions import at_moment, at_revision, moment_cursor, revision_cursor
-from deployments.responses.presenting import to_comment, to_details, to_trashed, to_version
+from deployments.responses.presenting import COLUMNS, TRASHED_COLUMNS, Documents, to_comment, to_json, to_version
 from deployments.responses.published import PublishedForm, PublishedForms
 from deployments.responses.query.forms import SearchedForms
 from deployments.responses.readmission import Readmission, require_override
 
 _MOST_TAGS = 1_000
 _ATTEMPTS = 3
+_DETAILS: Final = (*COLUMNS, "commented")
+_TRASHED: Final = TypeAdapter(list[TrashedResponse])
 
 _Change: TypeAlias = Callable[[UnitOfWork, ResponseRow, PublishedForm | None], Awaitable[ResponseDetails]]
 _Overriding: TypeAlias = EditResponse | RevertResponse | Overriding
@@ -59,8 +64,11 @@ class ResponseDesk:
         self._searched = SearchedForms()
 
     async def get(self, principal: Principal, response_id: str) -> ResponseDetails:
+        return ResponseDetails.model_validate_json((await self.get_as_json(principal, response_id)).content)
+
+    async def get_as_json(self, principal: Principal, response_id: str) -> WrittenResponse:
         async with self._database.read(principal.tenant_id) as unit:
-            return await self._details(unit, principal, await find(unit, principal, READ, response_id))
+            return await self._written(unit, principal, READ, response_id)
 
     # Answers and their versions.
 
@@ -200,8 +208,10 @@ class ResponseDesk:
         async with self._database.read(principal.tenant_id) as unit:
             await require_form(unit, principal, READ, form_id)
             hidden = await self._personal.hidden(unit, principal, form_id)
-            rows = await ResponseTrashRepository(unit.session, unit.tenant).page(form_id, before, limit + 1)
-            data = await to_trashed(unit, rows[:limit], hidden)
+            trashed = ResponseTrashRepository(unit.session, unit.tenant)
+            rows = await trashed.page(form_id, before, limit + 1, TRASHED_COLUMNS)
+        documents = Documents(hidden)
+        data = _TRASHED.validate_json(to_json([documents.trashed(row) for row in rows[:limit]]))
         more = None
         if len(rows) > limit:
             more = moment_cursor(form_id, data[-1].deleted_at, data[-1].id)
@@ -266,7 +276,16 @@ class ResponseDesk:
         raise SubmissionConflict
 
     async def _details(self, unit: UnitOfWork, principal: Principal, row: ResponseRow) -> ResponseDetails:
-        return await to_details(unit, row, await self._personal.hidden(unit, principal, row.form_id))
+        await unit.session.flush()
+        return ResponseDetails.model_validate_json((await self._written(unit, principal, WRITE, row.id)).content)
+
+    async def _written(self, unit: UnitOfWork, principal: Principal, scope: str, response_id: str) -> WrittenResponse:
+        row = await find_row(unit, principal, scope, response_id, _DETAILS)
+        hidden = await self._personal.hidden(unit, principal, row.form_id, row.newest_version)
+        comments: Sequence[ResponseComment] = ()
+        if row.commented:
+            comments = await ResponseCommentRepository(unit.session, unit.tenant).of(row.id)
+        return WrittenResponse(to_json(Documents(hidden).details(row, comments)), row.revision)
 
 
 def _readmission(form: PublishedForm | None, command: _Overriding) -> Readmission:

@@ -33,16 +33,19 @@ class PersonalFields:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], tuple[int, frozenset[str]]] = OrderedDict()
 
-    async def hidden(self, unit: UnitOfWork, principal: Principal, form_id: str) -> frozenset[str]:
-        """The fields whose answers the principal does not get to see."""
+    async def hidden(
+        self, unit: UnitOfWork, principal: Principal, form_id: str, newest: int | None = None
+    ) -> frozenset[str]:
+        """The fields whose answers the principal does not get to see. `newest` is the form's newest version, where it
+        is known."""
         if principal.may(READ_PERSONAL, form_id):
             return NOTHING
-        repository = PublishedFormRepository(unit.session, unit.tenant)
-        newest = await repository.newest(form_id) or 0
+        if newest is None:
+            newest = await PublishedFormRepository(unit.session, unit.tenant).newest(form_id) or 0
         key = (unit.tenant, form_id)
         known = self._known.get(key)
         if known is None or known[0] != newest:
-            versions = await repository.versions(form_id, newest)
+            versions = await PublishedFormRepository(unit.session, unit.tenant).versions(form_id, newest)
             known = (newest, personal_fields(stored_definition(version.definition) for version in versions))
             self._known[key] = known
             if len(self._known) > _KEPT:

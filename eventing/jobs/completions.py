@@ -3,11 +3,11 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.group_commit import GroupCommit
 from db.repositories.job_queue import end_held, end_many
@@ -63,9 +63,8 @@ class Completions:
         async with database.connect(database.writer) as connection:
             await database.scope(connection, None)
             held = await connection.run_sync(end_held, [each.end for each in settlements])
-            async with AsyncSession(bind=connection, expire_on_commit=False) as session:
-                for tenant_id, numbers in _by_tenant(settlements, held).items():
-                    unit = UnitOfWork(database, session, None)
+            for tenant_id, numbers in _by_tenant(settlements, held).items():
+                async with aclosing(UnitOfWork(database, connection, None)) as unit:
                     # What one unit has to say after the commit it says for all of its tenant.
                     outcomes[numbers[0]] = unit
                     try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from db.repositories.published_forms import PublishedFormRepository
+from db.repositories.published_forms import PublishedFormRepository, searched_form
 from db.session import UnitOfWork
 from deployments.analytics.errors import FormNotFound
 from deployments.kit.engine import Definition, stored_definition
@@ -55,15 +55,14 @@ class QueriedForms:
 
     async def get(self, unit: UnitOfWork, form_id: str) -> QueriedForm:
         """The form as of its newest version. Raises FormNotFound, also when it was never published."""
-        repository = PublishedFormRepository(unit.session, unit.tenant)
-        searched = await repository.searched(form_id)
+        searched = await searched_form(unit.connection, unit.tenant, form_id)
         if searched is None or searched[0] == 0:
             raise FormNotFound
         version, inferred = searched
         key = (unit.tenant, form_id, version, inferred)
         found = self._kept.get(key)
         if found is None:
-            published = await repository.versions(form_id, version)
+            published = await PublishedFormRepository(unit.session, unit.tenant).versions(form_id, version)
             definitions = tuple(stored_definition(each.definition) for each in published)
             types = {each.id: each.type for definition in definitions for each in definition.fields}
             found = QueriedForm(

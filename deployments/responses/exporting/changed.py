@@ -25,8 +25,8 @@ async def changed_rows(
     a row that changes again meanwhile is in a later piece."""
     writer = ArrowRows(table_of(form, wanted, hidden))
     read = tuple(dict.fromkeys((*writer.read, "id", "status", "change", "deleted_at")))
-    repository = ResponseQueryRepository(unit.session, unit.tenant, form.form_id)
-    rows = await repository.changed_plain(after, limit + 1, read)
+    repository = ResponseQueryRepository(unit.connection, unit.tenant, form.form_id)
+    rows = await repository.changes(after, limit + 1, read)
     piece = rows[:limit]
     there = [row for row in piece if row.deleted_at is None and row.status == COMPLETE]
     known = {row.id for row in there}

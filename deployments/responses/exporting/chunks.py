@@ -9,15 +9,17 @@ from typing import Any, Final
 import orjson
 
 from db.repositories.response_filters import Search
-from db.repositories.response_query import Order, Position, ResponseQueryRepository
+from db.repositories.response_query import Position, ResponseQueryRepository
+from db.repositories.response_statements import Order
 from db.session import UnitOfWork
 from deployments.kit.errors import Invalid
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.responses.contracts import ExportChunk, ExportResponses, RowFormat
 from deployments.responses.errors import FormNotFound
 from deployments.responses.exporting.rows import SHEET_COLUMNS, SHEET_ROWS, Rows, rows_of
-from deployments.responses.exporting.table import Plain, table_of
+from deployments.responses.exporting.table import table_of
 from deployments.responses.masking import NOTHING
+from deployments.responses.presenting import Plain
 from deployments.responses.query.forms import SearchedForms
 from deployments.responses.query.listing import position_of, read_export, values_of
 
@@ -61,7 +63,7 @@ async def export_chunk(
     if rows == "sheet" and len(table.keys) > SHEET_COLUMNS:
         raise Invalid.at("/columns", "columns.too_many", f"A sheet has at most {SHEET_COLUMNS} columns.")
     chosen = None if wanted.columns is None else {column.field_id for column in table.columns}
-    writer = rows_of(rows, table, form_id, hidden, chosen)
+    writer = rows_of(rows, table, hidden, chosen)
     reader = _Reader(unit, form_id, form.rules, search, order, writer)
     content, after, count = await reader.read(start, SHEET_ROWS if rows == "sheet" else None)
     next_cursor = None
@@ -76,7 +78,7 @@ class _Reader:
     """The rows of one chunk, page after page: while one is written in a thread, the next one is read."""
 
     def __init__(self, unit: UnitOfWork, form_id: str, rules: str, search: Search, order: Order, writer: Rows) -> None:
-        self._repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, rules)
+        self._repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id, rules)
         self._search = search
         self._order = order
         self._writer = writer
@@ -103,7 +105,7 @@ class _Reader:
             content.append(encoded)
 
     async def _page(self, after: Position | None, limit: int) -> tuple[list[Plain], Position | None]:
-        found = await self._repository.plain(self._search, self._order, after, limit + 1, self._writer.read)
+        found = await self._repository.page(self._search, self._order, after, limit + 1, self._writer.read)
         rows = [row for row, _ in found[:limit]]
         return rows, found[limit - 1][1] if len(found) > limit else None
 

@@ -64,7 +64,7 @@ class Exporting:
                     raise FormNotFound
                 hidden = await self._personal.hidden(unit, principal, form_id)
                 search, _ = read_export(form, wanted, hidden)
-                change = await ResponseQueryRepository(unit.session, unit.tenant, form_id).last_change()
+                change = await ResponseQueryRepository(unit.connection, unit.tenant, form_id).last_change()
             rows = await self._count(principal, form, search) if count else None
         return ExportState(tag=tag_of(change, form.version, hidden, form_id, wanted), rows=rows)
 
@@ -72,7 +72,7 @@ class Exporting:
         """How many there are, None when that takes too long to find out."""
         try:
             async with self._database.snapshot(principal.tenant_id) as unit:
-                repository = ResponseQueryRepository(unit.session, unit.tenant, form.form_id, form.rules)
+                repository = ResponseQueryRepository(unit.connection, unit.tenant, form.form_id, form.rules)
                 return await repository.count(search)
         except QueryTimeout:
             return None
@@ -93,7 +93,7 @@ class Exporting:
         async with self._database.snapshot(principal.tenant_id, limit_s=_PATIENT_S) as unit:
             principal.require(READ, form_id)
             form = await self._forms.get(unit, form_id)
-            repository = ResponseQueryRepository(unit.session, unit.tenant, form_id)
+            repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id)
             change = await repository.last_change()
             months = await repository.changed_months(after)
         return ChangedMonths(

@@ -13,10 +13,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from deployments.kit.engine import Kind
 from deployments.kit.tabular import csv_line, csv_lines
 from deployments.responses.contracts import RowFormat
-from deployments.responses.exporting.table import Plain, Table, tags_of
-from deployments.responses.masking import masked, seen_verdicts
+from deployments.responses.exporting.table import Table
+from deployments.responses.presenting import COLUMNS, Documents, Plain, to_json
 from deployments.responses.query.verdicts import INFERENCE
-from deployments.responses.suspicion import Suspicion
 
 SHEET_ROWS: Final = 1_048_575
 """Rows of a sheet of a spreadsheet, its header not counted."""
@@ -72,65 +71,17 @@ class CsvRows(Rows):
 class JsonRows(Rows):
     """JSON Lines: each response as the list of responses has it, whatever the table."""
 
-    def __init__(self, table: Table, form_id: str, hidden: Collection[str], chosen: Collection[str] | None) -> None:
-        super().__init__(table)
-        self._form_id = form_id
-        self._hidden = hidden
-        self._chosen = chosen
+    read = COLUMNS
 
-    @property
-    def read(self) -> tuple[str, ...]:
-        metadata = ("submitted_by", "started_at", "seconds", "timings", "revision", "updated_at", "review")
-        people = ("reviewed_by", "reviewed_at", "assignee", "tags", "suspicion", "inference")
-        return ("id", "version", "status", "answers", "meta", "submitted_at", *metadata, *people)
+    def __init__(self, table: Table, documents: Documents) -> None:
+        super().__init__(table)
+        self._documents = documents
 
     def head(self) -> bytes:
         return b""
 
     def encode(self, rows: Sequence[Plain], before: int) -> bytes:
-        return b"".join(self._line(row) for row in rows)
-
-    def _line(self, row: Plain) -> bytes:
-        answers: Any = orjson.Fragment(row.answers)
-        names: list[str] = []
-        if self._hidden or self._chosen is not None:
-            answers, names = masked(orjson.loads(row.answers), self._hidden)
-            if self._chosen is not None:
-                answers = {name: answer for name, answer in answers.items() if name in self._chosen}
-        suspicion = Suspicion.read(row.suspicion)
-        document = {
-            "id": row.id,
-            "form_id": self._form_id,
-            "version": row.version,
-            "status": row.status,
-            "answers": answers,
-            "meta": orjson.Fragment(row.meta),
-            "submitted_by": row.submitted_by,
-            "submitted_at": row.submitted_at,
-            "revision": row.revision,
-            "updated_at": row.updated_at,
-            "started_at": row.started_at,
-            "seconds": row.seconds,
-            "timings": None if row.timings is None else orjson.Fragment(row.timings),
-            "review": row.review or "none",
-            "reviewed_by": row.reviewed_by,
-            "reviewed_at": row.reviewed_at,
-            "assignee": row.assignee,
-            "tags": tags_of(row),
-            "suspicion": suspicion.signs,
-            "spam_score": suspicion.score,
-            "masked": names,
-            "inference": self._inference(row),
-        }
-        return orjson.dumps(document, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-
-    def _inference(self, row: Plain) -> Any:
-        if row.inference is None:
-            return {}
-        if not self._hidden and self._chosen is None:
-            return orjson.Fragment(row.inference)
-        seen = seen_verdicts(orjson.loads(row.inference), self._hidden)
-        return {name: seen[name] for name in seen if self._chosen is None or name in self._chosen}
+        return b"".join(to_json(self._documents.of(row)) + b"\n" for row in rows)
 
 
 _ARROW: Final[Mapping[Kind, pa.DataType]] = {
@@ -294,11 +245,9 @@ _WRITERS: Final[Mapping[Kind, Callable[[str, str], str]]] = {
 }
 
 
-def rows_of(
-    rows: RowFormat, table: Table, form_id: str, hidden: Collection[str], chosen: Collection[str] | None
-) -> Rows:
+def rows_of(rows: RowFormat, table: Table, hidden: Collection[str], chosen: Collection[str] | None) -> Rows:
     """The writer of a format; `chosen` are the fields of the columns that were asked for."""
     if rows == "jsonl":
-        return JsonRows(table, form_id, hidden, chosen)
+        return JsonRows(table, Documents(hidden, chosen))
     kinds: dict[RowFormat, type[Rows]] = {"csv": CsvRows, "arrow": ArrowRows, "sheet": SheetRows}
     return kinds[rows](table)

@@ -3,19 +3,16 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from db.repositories.response_filters import TAGS_BETWEEN
 from deployments.kit.engine import Column, Kind
 from deployments.kit.engine.columns import SEPARATOR
 from deployments.kit.engine.fields.boolean import TEXTS
 from deployments.kit.enrichment import VERDICTS
 from deployments.responses.contracts import ExportResponses
+from deployments.responses.presenting import Plain, tags_of
 from deployments.responses.query.forms import SearchedForm
 from deployments.responses.query.listing import style_of
-
-Plain: TypeAlias = Any
-"""A response as plain columns, see `ResponseQueryRepository.plain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +25,6 @@ class Fixed:
     cell: Callable[[Plain], str]
     items: Callable[[Plain], Sequence[str]] | None = None
     """What a `list` has."""
-
-
-def tags_of(row: Plain) -> list[str]:
-    """The tags of a response, sorted."""
-    return sorted(row.tags.split(TAGS_BETWEEN)) if row.tags else []
 
 
 def _moment(at: datetime | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from db.repositories.answer_values import Kind, series_of
-from db.repositories.published_forms import PublishedFormRepository
+from db.repositories.published_forms import PublishedFormRepository, searched_form
 from db.session import UnitOfWork
 from deployments.kit.engine import LABELLED, Definition, Style, stored_definition, table_columns
 from deployments.kit.engine import Column as TableColumn
@@ -70,8 +70,7 @@ class SearchedForms:
     ) -> SearchedForm:
         """The form as of its newest version, or of `up_to`; with the first `kinds` of verdicts, or all. Raises
         FormNotFound."""
-        repository = PublishedFormRepository(unit.session, unit.tenant)
-        searched = await repository.searched(form_id)
+        searched = await searched_form(unit.connection, unit.tenant, form_id)
         if searched is None:
             raise FormNotFound
         newest, every = searched
@@ -79,7 +78,7 @@ class SearchedForms:
         key = (unit.tenant, form_id, version, inferred)
         found = self._kept.get(key)
         if found is None:
-            published = await repository.versions(form_id, version)
+            published = await PublishedFormRepository(unit.session, unit.tenant).versions(form_id, version)
             definitions = tuple(stored_definition(each.definition) for each in published)
             fields = Fields(definitions, inferred)
             found = SearchedForm(form_id, version, fields, Words(fields.languages), definitions, inferred)

@@ -8,15 +8,17 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+from pydantic import TypeAdapter
 
 from db.errors import QueryTimeout
 from db.repositories.answer_index import AnswerIndexRepository
 from db.repositories.response_filters import Column, Condition, Either, Every, Mark, Search, Test, Unless
-from db.repositories.response_query import IndexBehind, Order, Position, ResponseQueryRepository
+from db.repositories.response_query import IndexBehind, Position, ResponseQueryRepository
+from db.repositories.response_statements import Order
 from db.repositories.responses import QUARANTINED, ResponseRepository
 from db.session import Database, UnitOfWork
 from deployments.kit.cache import Cache, Caches, Key
-from deployments.kit.contract import Page, PageMeta
+from deployments.kit.contract import PageMeta
 from deployments.kit.engine import Style
 from deployments.kit.enrichment import VERDICTS
 from deployments.kit.errors import DeadlineExceeded, Fault, Invalid
@@ -24,14 +26,17 @@ from deployments.kit.filtering.filters import condition_of, conditions_of
 from deployments.kit.filtering.where import condition_of_text
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
-from deployments.responses.contracts import Change, Changes, ExportResponses, ListResponses, Response, Selection
+from deployments.responses.contracts import ExportResponses, ListResponses, Response, Selection
 from deployments.responses.errors import SearchBehind
 from deployments.responses.masking import PersonalFields
-from deployments.responses.presenting import to_responses
+from deployments.responses.presenting import COLUMNS, Documents, to_json
 from deployments.responses.query.forms import SearchedForm, SearchedForms
 from deployments.responses.query.words import MAX_WORDS
 
 MAX_QUERY: Final = 500
+
+_CHANGED: Final = (*COLUMNS, "change", "deleted_at")
+_RESPONSES: Final = TypeAdapter(list[Response])
 
 
 class Listing:
@@ -45,24 +50,24 @@ class Listing:
         self._personal = personal
         self._totals: Cache[int] | None = None if caches is None else Cache("response_counts", caches, shape=int)
 
-    async def page(self, principal: Principal, query: ListResponses) -> Page[Response]:
-        """A page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind, DeadlineExceeded."""
+    async def page(self, principal: Principal, query: ListResponses) -> bytes:
+        """The JSON of a page. Raises Invalid with every fault of the query, FormNotFound, SearchBehind,
+        DeadlineExceeded."""
         with searching():
             async with self._database.snapshot(principal.tenant_id, tolerant=True) as unit:
                 principal.require("responses:read", query.form_id)
                 form = await self._forms.get(unit, query.form_id)
-                hidden = await self._personal.hidden(unit, principal, query.form_id)
+                hidden = await self._personal.hidden(unit, principal, query.form_id, form.version)
                 search, order, chosen = _read(form, query, hidden)
                 binding = _binding(query)
                 after = None if query.cursor is None else position_in(query.cursor, binding)
-                repository = ResponseQueryRepository(unit.session, unit.tenant, query.form_id, form.rules)
-                rows = await repository.page(search, order, after, query.limit + 1)
+                repository = ResponseQueryRepository(unit.connection, unit.tenant, query.form_id, form.rules)
+                rows = await repository.page(search, order, after, query.limit + 1, COLUMNS)
                 total, number = None, ""
                 if query.include_total and self._totals is not None:
                     number = await _version(unit, form)
                 elif query.include_total:
                     total = await repository.count(search)
-                data = await to_responses(unit, [row for row, _ in rows[: query.limit]], hidden)
             if number and self._totals is not None:
                 key = Key(principal.tenant_id, "count", _binding(query))
                 total = await self._totals.at(key, number, lambda: self._count(principal.tenant_id, form, search))
@@ -71,8 +76,10 @@ class Listing:
         next_cursor = None
         if len(rows) > query.limit:
             next_cursor = encode_cursor(binding, values_of(rows[query.limit - 1][1]))
-        shown = [_with_answers(response, chosen) for response in data]
-        return Page[Response](data=shown, meta=PageMeta(limit=query.limit, next_cursor=next_cursor, total=total))
+        documents = Documents(hidden, chosen)
+        data = [documents.of(row) for row, _ in rows[: query.limit]]
+        meta = PageMeta(limit=query.limit, next_cursor=next_cursor, total=total)
+        return to_json({"data": data, "meta": meta.model_dump()})
 
     async def pick(self, principal: Principal, form_id: str, ids: list[str], selection: Selection) -> list[Response]:
         """Those of these that are meant. Raises Invalid with every fault of the selection, FormNotFound."""
@@ -80,35 +87,39 @@ class Listing:
             async with self._database.snapshot(principal.tenant_id) as unit:
                 principal.require("responses:read", form_id)
                 form = await self._forms.get(unit, form_id)
-                hidden = await self._personal.hidden(unit, principal, form_id)
+                hidden = await self._personal.hidden(unit, principal, form_id, form.version)
                 search = search_of(form, selection, hidden)
-                repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, form.rules)
-                return await to_responses(unit, await repository.among(search, ids), hidden)
+                repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id, form.rules)
+                rows = await repository.among(search, ids, COLUMNS)
+        documents = Documents(hidden)
+        return _RESPONSES.validate_json(to_json([documents.of(row) for row in rows]))
 
-    async def changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
-        """The next changes. Raises Invalid when the cursor is not this form's, FormNotFound."""
+    async def changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> bytes:
+        """The next changes, as JSON. Raises Invalid when the cursor is not this form's, FormNotFound."""
         binding = f"changes:{form_id}"
         last = 0 if after is None else _change(after, binding)
         async with self._database.snapshot(principal.tenant_id) as unit:
             principal.require("responses:read", form_id)
-            await self._forms.get(unit, form_id)
-            rows = await ResponseQueryRepository(unit.session, unit.tenant, form_id).changes(last, limit + 1)
-            hidden = await self._personal.hidden(unit, principal, form_id)
-            # A suspect is gone until it is released, which is a change again.
-            there = [row for row in rows[:limit] if row.deleted_at is None and row.status != QUARANTINED]
-            seen = {response.id: response for response in await to_responses(unit, there, hidden)}
+            form = await self._forms.get(unit, form_id)
+            repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id)
+            rows = await repository.changes(last, limit + 1, _CHANGED)
+            hidden = await self._personal.hidden(unit, principal, form_id, form.version)
         if rows:
             last = rows[:limit][-1].change
-        data = [
-            Change(id=row.id, change=row.change, deleted=row.id not in seen, response=seen.get(row.id))
-            for row in rows[:limit]
-        ]
-        return Changes(data=data, next_cursor=encode_cursor(binding, [str(last)]), has_more=len(rows) > limit)
+        documents = Documents(hidden)
+        data = []
+        for row in rows[:limit]:
+            # A suspect is gone until it is released, which is a change again.
+            gone = row.deleted_at is not None or row.status == QUARANTINED
+            response = None if gone else documents.of(row)
+            data.append({"id": row.id, "change": row.change, "deleted": gone, "response": response})
+        more = {"next_cursor": encode_cursor(binding, [str(last)]), "has_more": len(rows) > limit}
+        return to_json({"data": data, **more})
 
     async def _count(self, tenant_id: str, form: SearchedForm, search: Search) -> int:
         # Over a connection of its own: whoever waits for the answer may leave with theirs.
         async with self._database.snapshot(tenant_id, tolerant=True) as unit:
-            return await ResponseQueryRepository(unit.session, unit.tenant, form.form_id, form.rules).count(search)
+            return await ResponseQueryRepository(unit.connection, unit.tenant, form.form_id, form.rules).count(search)
 
     async def _renew(self, principal: Principal, form: SearchedForm) -> None:
         async with self._database.write(principal.tenant_id) as unit:
@@ -242,14 +253,6 @@ def _change(cursor: str, binding: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise Invalid.at("/after", "cursor.invalid", "the cursor does not belong to the changes of this form")
     return int(text)
-
-
-def _with_answers(response: Response, chosen: frozenset[str] | None) -> Response:
-    if chosen is None:
-        return response
-    answers = {key: response.answers[key] for key in response.answers if key in chosen}
-    inference = {key: response.inference[key] for key in response.inference if key in chosen}
-    return response.model_copy(update={"answers": answers, "inference": inference})
 
 
 async def _version(unit: UnitOfWork, form: SearchedForm) -> str:

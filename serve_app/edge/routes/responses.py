@@ -93,12 +93,12 @@ async def list_responses(x: Exchange) -> Reply:
     query: ResponsesQuery = x.query
     asked = {**query.model_dump(), "fields": _names(query.fields)}
     wanted = ListResponses(form_id=x.path["form_id"], **asked)
-    return Reply(await x.apis.responses.list_responses(x.principal, wanted))
+    return Reply(await x.apis.responses.list_as_json(x.principal, wanted))
 
 
 async def list_changes(x: Exchange) -> Reply:
     query: ChangesQuery = x.query
-    return Reply(await x.apis.responses.list_changes(x.principal, x.path["form_id"], query.after, query.limit))
+    return Reply(await x.apis.responses.changes_as_json(x.principal, x.path["form_id"], query.after, query.limit))
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -106,8 +106,8 @@ def _names(text: str | None) -> list[str] | None:
 
 
 async def get_response(x: Exchange) -> Reply:
-    response = await x.apis.responses.get(x.principal, x.path["response_id"])
-    return Reply(response, headers=(("etag", entity_tag(response.revision)),))
+    response = await x.apis.responses.get_as_json(x.principal, x.path["response_id"])
+    return Reply(response.content, headers=(("etag", entity_tag(response.revision)),))
 
 
 async def delete_response(x: Exchange) -> Reply:

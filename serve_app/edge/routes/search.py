@@ -80,9 +80,8 @@ async def search(x: Exchange) -> Reply:
         meant = SearchResponses(**body.model_dump(include={"query", "filter", "where", "field", "limit"}))
         return Reply(await x.apis.inference.search(x.principal, form_id, meant))
     among = body.model_dump(include={"filter", "where", "cursor", "limit"})
-    return Reply(
-        await x.apis.responses.list_responses(x.principal, ListResponses(form_id=form_id, q=body.query, **among))
-    )
+    wanted = ListResponses(form_id=form_id, q=body.query, **among)
+    return Reply(await x.apis.responses.list_as_json(x.principal, wanted))
 
 
 async def similar(x: Exchange) -> Reply:

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from db.models.events import Event as EventRow
+from db.models.responses import Response as ResponseRow
 from db.session import Database
 from deployments.forms.deployment import Forms
 from deployments.kit.errors import Invalid
@@ -14,6 +17,7 @@ from deployments.kit.principal import Principal
 from deployments.responses.contracts import ListResponses, SubmitResponse
 from deployments.responses.deployment import Responses
 from deployments.responses.errors import FormNotFound, ResponseNotFound
+from deployments.responses.life_contracts import ChangeTags, PutComment
 from eventing.events.envelope import Event
 from tests.eventing.harness import rows
 from tests.factories import ANSWERS, make_form, make_tenant, owner
@@ -32,6 +36,32 @@ async def test_a_response_is_read_as_it_was_given(database: Database) -> None:
     assert (found.form_id, found.version, found.status) == (form.id, 1, "complete")
     assert (found.answers, found.meta, found.submitted_by) == (ANSWERS, {"source": "poster"}, acme.subject)
     assert abs((datetime.now(UTC) - found.submitted_at).total_seconds()) < 60
+
+
+async def test_what_is_handed_on_as_json_says_what_the_objects_say(database: Database) -> None:
+    """Property for property and in the same order, defaults included."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme)
+    responses = Responses(database)
+    first, last = await submit(responses, acme), await submit(responses, acme)
+    await responses.change_tags(acme, first, ChangeTags(add=["late", "early"]))
+    await responses.add_comment(acme, first, PutComment(text="Call back."))
+    await responses.delete(acme, last)
+    async with database.write("acme") as unit:
+        verdict = {"name": {"sentiment": {"model": "small", "revision": 1, "label": "positive"}}}
+        await unit.session.execute(update(ResponseRow).where(col(ResponseRow.id) == first).values(inference=verdict))
+    query = ListResponses(form_id=form.id, include_total=True)
+    one = await responses.get_as_json(acme, first)
+    assert one.revision == 1
+    for text, said in (
+        (one.content, await responses.get(acme, first)),
+        (await responses.list_as_json(acme, query), await responses.list_responses(acme, query)),
+        (
+            await responses.changes_as_json(acme, form.id, None, 10),
+            await responses.list_changes(acme, form.id, None, 10),
+        ),
+    ):
+        assert orjson.dumps(orjson.loads(text)) == said.model_dump_json().encode()
 
 
 async def test_a_deleted_response_is_gone_and_its_event_says_so(database: Database) -> None:

@@ -147,12 +147,13 @@ class FakeResponses:
         submitted: SubmittedResponse = await answer if hasattr(answer, "__await__") else answer
         return submitted
 
-    async def list_responses(self, principal: Principal, query: ListResponses) -> Page[Any]:
+    async def list_as_json(self, principal: Principal, query: ListResponses) -> bytes:
         self.queries.append(query)
-        return Page(data=[], meta=PageMeta(limit=query.limit, next_cursor=None, total=0))
+        page: Page[Any] = Page(data=[], meta=PageMeta(limit=query.limit, next_cursor=None, total=0))
+        return page.model_dump_json().encode()
 
-    async def list_changes(self, principal: Principal, form_id: str, after: str | None, limit: int) -> Changes:
-        return Changes(data=[], next_cursor=after or "first", has_more=False)
+    async def changes_as_json(self, principal: Principal, form_id: str, after: str | None, limit: int) -> bytes:
+        return Changes(data=[], next_cursor=after or "first", has_more=False).model_dump_json().encode()
 
     async def export_state(
         self, principal: Principal, form_id: str, wanted: ExportResponses, *, count: bool = False
