@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from db.session import Database
 from deployments.analytics.metrics.recounting import Recounting
 from deployments.responses.deployment import Responses
@@ -20,6 +22,7 @@ from tests.faults.consumer_process import QUICK
 from tests.faults.test_killed_consumer import consumer
 
 
+@pytest.mark.timeout(300)
 async def test_every_submission_is_counted_once(database: Database, tmp_path: Path) -> None:
     """SIGKILL before a piece is counted, inside its transaction, between its commit and the acknowledgement, and of
     nats-server while submissions come in: what is shown then is what a recount finds."""
