@@ -1,9 +1,10 @@
 """What memory answers: how old it may be while others write, how often it answers a dashboard, and what that saves.
 
-`python -m benchmarks.cache [--seconds 10] [--viewers 16] [--writes 20]`
+`python -m benchmarks.cache [--seconds 10] [--viewers 16] [--writes 20] [--platform]`
 
 The platform runs in one process with a real NATS server; who writes has a database handle and a connection of its own,
-as another process has.
+as another process has. With `--platform` it is the running one instead, with all its processes: two tenants write and
+look over HTTP, each with so many viewers and writes each second.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import pytest
@@ -28,10 +30,14 @@ from deployments.kit.principal import Principal
 from eventing.server import EmbeddedServer
 from serve_app.runtime import Runtime
 from serve_app.settings import Settings
+from tests.e2e.dashboards import Sightings, dashboards, look
+from tests.e2e.platform import Platform
 from tests.serve_app.one_process import NOWHERE, OneProcess, one_process, settings_for
 
 _FORM = {"pages": [{"id": "p", "elements": [{"id": "a", "type": "short_text", "title": "A"}]}]}
 _FORMS = 10
+
+Numbers: TypeAlias = dict[str, tuple[int, int]]
 
 
 @dataclass
@@ -68,8 +74,12 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each part")
     parser.add_argument("--viewers", type=int, default=16)
     parser.add_argument("--writes", type=float, default=20.0, help="each second")
+    parser.add_argument("--platform", action="store_true", help="over HTTP, in all its processes")
     given = parser.parse_args()
     print(describe())
+    if given.platform:
+        await _running(given)
+        return
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         EmbeddedServer(Path(folder) / "nats") as server,
@@ -85,6 +95,44 @@ async def main() -> None:
                 await _staleness(scene, name, settings.model_copy(update={"nats_url": _secret(url)}), given)
             await _mix(scene, given)
             await _rate(scene, given)
+
+
+async def _running(given: argparse.Namespace) -> None:
+    """The same of the platform as it runs: everything over HTTP, by two tenants with forms of the same names."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder) / "data").start()
+        try:
+            async with (
+                dashboards(platform, "here", "there") as (boards, sightings),
+                platform.client() as anybody,
+            ):
+                before = await _numbers(anybody)
+                await look(boards, given.seconds, viewers=given.viewers, writes=given.writes)
+                _tell(sightings, given)
+                _tell_hits(before, await _numbers(anybody), sum(map(len, sightings.ages.values())) / given.seconds)
+        finally:
+            platform.stop()
+
+
+def _tell(sightings: Sightings, given: argparse.Namespace) -> None:
+    every = [age for ages in sightings.ages.values() for age in ages]
+    for what, ages in [*sorted(sightings.ages.items()), ("all", every)]:
+        p50, p99, most = _cuts(ages)
+        stale = sum(age > 0 for age in ages) / len(ages)
+        cuts = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {most:.0f} ms"
+        print(f"staleness, {what}: {cuts} ({len(ages)} reads, {stale:.1%} of them old)")
+    p50, p99, most = _cuts(sightings.waits)
+    print(f"answered: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {most:.0f} ms")
+    print(
+        f"{sightings.written / given.seconds:.0f} writes/s; turned away for the load: {dict(sightings.refused)}; "
+        f"{sightings.strangers} questions about the other tenant's forms, each answered with 404"
+    )
+
+
+def _cuts(values: list[float]) -> list[float]:
+    """Median, 99th percentile and greatest of seconds, in milliseconds."""
+    ordered = sorted(values)
+    return [1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99, 1.0)]
 
 
 def _secret(url: str) -> object:
@@ -117,17 +165,16 @@ async def _staleness(scene: Scene, name: str, settings: Settings, given: argpars
 
     await _for(given.seconds, write, *[read] * given.viewers)
     await runtime.stop()
-    ages.sort()
-    cuts = {share: 1000 * ages[int(share * (len(ages) - 1))] for share in (0.5, 0.99, 1.0)}
+    p50, p99, most = _cuts(ages)
     print(
-        f"staleness, {name}: p50 {cuts[0.5]:.0f} ms, p99 {cuts[0.99]:.0f} ms, max {cuts[1.0]:.0f} ms "
+        f"staleness, {name}: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {most:.0f} ms "
         f"({len(ages)} reads, {len(committed) - 1} writes)"
     )
 
 
 async def _mix(scene: Scene, given: argparse.Namespace) -> None:
     """How often memory answers viewers of dashboards, while answers come in."""
-    before = await _numbers(scene)
+    before = await _numbers(scene.owner)
     reads = 0
 
     async def view() -> None:
@@ -148,19 +195,23 @@ async def _mix(scene: Scene, given: argparse.Namespace) -> None:
             await asyncio.sleep(1 / given.writes)
 
     await _for(given.seconds, submit, *[view] * given.viewers)
-    after = await _numbers(scene)
+    _tell_hits(before, await _numbers(scene.owner), reads / given.seconds)
+
+
+def _tell_hits(before: Numbers, after: Numbers, pace: float) -> None:
     for name in sorted(after):
         asked, found = (after[name][which] - before.get(name, (0, 0))[which] for which in (0, 1))
         if asked:
             print(f"hit rate, {name}: {found / asked:.1%} of {asked}")
     sums = [sum(each[which] for each in after.values()) for which in (0, 1)]
     less = [sum(each[which] for each in before.values()) for which in (0, 1)]
-    print(f"hit rate of the mix: {(sums[1] - less[1]) / (sums[0] - less[0]):.1%} ({reads / given.seconds:.0f} reads/s)")
+    print(f"hit rate of the mix: {(sums[1] - less[1]) / (sums[0] - less[0]):.1%} ({pace:.0f} reads/s)")
 
 
-async def _numbers(scene: Scene) -> dict[str, tuple[int, int]]:
+async def _numbers(client: httpx.AsyncClient) -> Numbers:
+    """Reads of each cache, and those that memory answered."""
     await asyncio.sleep(1.1)  # asked for at most once a second
-    report = (await scene.owner.get("/health/cache")).json()["caches"]
+    report = (await client.get("/health/cache")).json()["caches"]
     found = {}
     for place, caches in report.items():
         for name, each in caches.items():

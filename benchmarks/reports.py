@@ -2,20 +2,22 @@
 
 `python -m benchmarks.reports [--responses 10000] [--fields 60] [--runs 5]`
 
-First typesetting alone, with figures of so many fields that this program makes up; then the whole way on SQLite: stored
-responses are counted, a report is ordered, and its job reads the figures, typesets and keeps the file.
+First typesetting alone, with figures of so many fields that this program makes up; then the whole way on SQLite, with a
+form of as many: stored responses are counted, a report is ordered, its job reads the figures, typesets, keeps the file.
 """
 
 import argparse
 import asyncio
 import hashlib
+import random
 import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.machine import describe
-from benchmarks.queries import SURVEY, _fill
+from benchmarks.queries import SURVEY, Answers, _answers, _fill
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -61,14 +63,40 @@ async def _measure(language: str, responses: int, fields: int, runs: int, folder
     return f"{language}: {median(seconds):.2f} s (most {max(seconds):.2f}), {len(content):,} bytes, {same} each time"
 
 
-async def _whole_way(responses: int) -> None:
+def _form(fields: int) -> dict[str, Any]:
+    """The survey's elements over and over, ten on a page."""
+    elements = SURVEY["pages"][0]["elements"]
+    many = [
+        {**elements[n % len(elements)], "id": _id(n), "title": f"{n + 1}. {elements[n % len(elements)]['title']}"}
+        for n in range(fields)
+    ]
+    pages = [{"id": f"p{first}", "elements": many[first : first + 10]} for first in range(0, fields, 10)]
+    return {"pages": pages, "languages": ["en"]}
+
+
+def _answers_to(fields: int) -> Answers:
+    """Answers to all of them, each for itself."""
+    kinds = [each["id"] for each in SURVEY["pages"][0]["elements"]]
+
+    def answers(dice: random.Random, place: int, rows: int) -> dict[str, Any]:
+        given = [_answers(dice, place, rows) for _ in range(0, fields, len(kinds))]
+        return {_id(n): given[n // len(kinds)][kinds[n % len(kinds)]] for n in range(fields)}
+
+    return answers
+
+
+def _id(number: int) -> str:
+    return f"f{number}"
+
+
+async def _whole_way(responses: int, fields: int) -> None:
     with TemporaryDirectory() as folder:
         settings = DatabaseSettings(url=f"sqlite:///{folder}/reports.db")
         await upgrade(settings)
         database = Database(settings)
         acme = await make_tenant(database)
-        form = await make_form(database, acme, definition=SURVEY)
-        await _fill(database, acme, form.id, responses)
+        form = await make_form(database, acme, definition=_form(fields))
+        await _fill(database, acme, form.id, responses, _answers_to(fields))
 
         async def report(_done: int, _total: int) -> None:
             return
@@ -82,7 +110,7 @@ async def _whole_way(responses: int) -> None:
         finished = time.perf_counter()
         await database.close()
     print(
-        f"the whole way: {made['responses']:,} responses of {len(SURVEY['pages'][0]['elements'])} fields counted in "
+        f"the whole way: {made['responses']:,} responses of {fields} fields counted in "
         f"{counted - started:.2f} s; from order to file {finished - counted:.2f} s, {made['bytes']:,} bytes"
     )
 
@@ -94,7 +122,7 @@ async def main(responses: int, fields: int, runs: int) -> None:
     with TemporaryDirectory() as folder:
         for language in LANGUAGES:
             print(await _measure(language, responses, fields, runs, Path(folder)))
-    await _whole_way(responses)
+    await _whole_way(responses, fields)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Text, and_, cast, false, func, not_, or_, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,10 +12,17 @@ from db.models.exports import LakeTable
 from db.models.forms import Form, FormCounter
 from db.models.identity import Tenant
 
+_TELLING: Final = ".entities"
+_TYPES: Final = ".types"
+"""Beside each column that tells what answers name there is one of the types."""
+
 
 def lacks(columns: Sequence[Mapping[str, Any]], wanted: Collection[str]) -> bool:
-    """Whether a table of these columns was written before all that are wanted were known; one of nothing lacks none."""
-    return bool(columns) and not {column["name"] for column in columns}.issuperset(wanted)
+    """Whether a table of these columns was written before all that are wanted were known, or the types of what answers
+    name; one of nothing lacks none."""
+    names = {str(column["name"]) for column in columns}
+    beside = {f"{name}{_TYPES}" for name in names if name.startswith("ai.") and name.endswith(_TELLING)}
+    return bool(columns) and not names.issuperset({*wanted, *beside})
 
 
 class LakeRepository:
@@ -78,4 +85,5 @@ class LakeDirectory:
         is_sqlite = self._session.get_bind().dialect.name == "sqlite"
         columns: Any = type_coerce(LakeTable.columns, Text) if is_sqlite else cast(col(LakeTable.columns), Text)
         each = [not_(columns.contains(f'"{name}"', autoescape=True)) for name in wanted]
-        return and_(columns != "[]", or_(false(), *each))
+        telling = columns.like(f'%"ai.%{_TELLING}"%'), not_(columns.contains(f'{_TELLING}{_TYPES}"', autoescape=True))
+        return and_(columns != "[]", or_(false(), and_(*telling), *each))

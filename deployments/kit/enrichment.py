@@ -14,6 +14,8 @@ TEXT_TYPES: Final = frozenset({"short_text", "long_text"})
 VERDICTS: Final = "ai."
 """What the names of fields and columns begin with that models fill."""
 ENTITIES: Final = "entities"
+ENTITY_TYPES: Final = ".types"
+"""What the name of the column ends with that lists the types of entities; without it, the column tells them all."""
 VECTOR: Final = "vector"
 _TAKEN: Final = frozenset({ENTITIES, VECTOR, "confidence"})
 

@@ -46,8 +46,8 @@ class Party:
         self._secret = (await self._created("/api/v1/webhooks", hook))["secret"]
 
     async def effects(self) -> list[EmailMessage]:
-        """See that what was acknowledged is stored once, mailed once and delivered under one id; the mails, oldest
-        first."""
+        """See that what was acknowledged is stored once, counted once, mailed once and delivered under one id; the
+        mails, oldest first."""
         people = {f"person {number}": response_id for number, response_id in self.acknowledged.items()}
         stored = await self._stored()
         assert len(stored) == len(people)
@@ -69,7 +69,26 @@ class Party:
             assert event["id"] == event_id
             delivered[event_id] = event["data"]["response_id"]
         assert sorted(delivered.values()) == sorted(people.values())
+        await self._counted(len(people))
         return mails
+
+    async def _counted(self, people: int) -> None:
+        """See that the live figures count each person, and each of their answers, once."""
+        async with asyncio.timeout(_EFFECTS_S):
+            while (figures := await self._figures())["submissions"] < people:
+                await asyncio.sleep(0.25)
+        assert (figures["submissions"], figures["starts"], figures["partials"]) == (people, people, 0)
+        found = {each["field"]: each for each in figures["fields"]}
+        assert {name: found[name]["answered"] for name in ANSWERS} == dict.fromkeys(ANSWERS, people)
+        chosen = {option["value"]: option["count"] for option in found["side"]["options"]}
+        assert {name: count for name, count in chosen.items() if count} == dict.fromkeys(ANSWERS["side"], people)
+        assert found["score"]["numbers"]["sum"] == people * ANSWERS["score"]
+
+    async def _figures(self) -> dict[str, Any]:
+        answer = await self.owner.get(f"{self.form.replace('/v1/', '/v2/analytics/')}/metrics")
+        assert answer.status_code == 200, answer.text
+        figures: dict[str, Any] = answer.json()
+        return figures
 
     async def _created(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self.owner.post(path, json=body)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from db.session import Database
 from eventing.relay import Relay
-from tests.eventing.harness import Transport, empty_stream, eventually, record_facts, running
+from tests.eventing.harness import empty_stream, eventually, record_facts, running
 from tests.eventing.test_consumer import acknowledged, effects
 from tests.faults.consumer_process import QUICK
 
@@ -16,11 +16,12 @@ EVENTS = 200
 
 
 @asynccontextmanager
-async def consumer(database: Database, transport: Transport, point: str, number: int = 0) -> AsyncIterator[int | None]:
+async def consumer(
+    database: Database, nats_url: str, point: str, number: int = 0, *, module: str = "tests.faults.consumer_process"
+) -> AsyncIterator[int | None]:
     """The process; with a point it has killed itself when the block begins."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.consumer_process"),
-        *(database.settings.url, transport.settings.nats_url, point, str(number)),
+        *(sys.executable, "-m", module, database.settings.url, nats_url, point, str(number)),
         stderr=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -40,9 +41,9 @@ async def test_every_event_has_its_effect_once(database: Database, nats_server: 
     ):
         recorded = await record_facts(database, "acme", *(f"frm_{n % 40}" for n in range(EVENTS)))
         for point, number in (("before", 10), ("inside", 30), ("after", 20)):
-            async with consumer(database, transport, point, number) as ended:
+            async with consumer(database, nats_server, point, number) as ended:
                 assert ended == -signal.SIGKILL, point
-        async with consumer(database, transport, ""):
+        async with consumer(database, nats_server, ""):
 
             async def complete() -> bool:
                 return len(await effects(database)) >= EVENTS and await acknowledged(transport)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
@@ -199,6 +200,23 @@ _UNSHARE = (
 )
 
 
+_ASKING = """
+import asyncio
+from deployments.analytics.warehouse.process import Process
+from tests.security.test_sql_sandbox import MEMORY, question
+
+async def main():
+    process = await Process.start("acme", MEMORY, 1)
+    await process.ask(question("SELECT 1"))
+    asked = asyncio.create_task(process.ask(question("SELECT count(*) FROM range(1000000000000)")))
+    await asyncio.sleep(0)
+    print(process.pid, flush=True)
+    await asked
+
+asyncio.run(main())
+"""
+
+
 async def exit_code(*arguments: str) -> tuple[int | None, bytes]:
     """How a process of Python ends, and what it says."""
     process = await asyncio.create_subprocess_exec(
@@ -267,6 +285,21 @@ async def test_a_process_that_dies_hurts_nobody_else(pool: Pool) -> None:
             await waiting
         assert not process.is_running
     assert await said(pool, question("SELECT 1")) == b"[[1]]"
+
+
+async def test_a_platform_that_is_killed_takes_its_statements_with_it() -> None:
+    """Whoever asks may be killed: what was asked must not run on."""
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _ASKING), stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert asking.stdout is not None
+    statement = psutil.Process(int(await asking.stdout.readline()))
+    assert statement.is_running()
+    asking.kill()
+    await asking.wait()
+    async with asyncio.timeout(10):
+        while statement.is_running() and statement.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_caller_that_goes_away_ends_its_statement() -> None:

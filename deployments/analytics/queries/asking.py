@@ -116,5 +116,5 @@ def compiled(plan: Any, schema: TableSchema, how: Callable[..., Any] | None = No
     try:
         return (how or compile_plan)(plan, schema)
     except NotInTable as error:
-        detail = "Figures cannot be filtered by this: suspicion and entities."
+        detail = "Figures are of complete responses, and none of these is suspected: there is nothing to filter by."
         raise Invalid(faults=(Fault("/filters", "query.not_in_table", detail),)) from error

@@ -24,7 +24,8 @@ from deployments.analytics.queries.expressions import (
     surely,
     when,
 )
-from deployments.analytics.queries.tables import TableColumn, TableSchema
+from deployments.analytics.queries.tables import TableSchema
+from deployments.kit.enrichment import ENTITY_TYPES, VERDICTS
 
 _COMPARED: Final[dict[str, type[exp.Binary]]] = {
     "eq": exp.EQ,
@@ -34,7 +35,6 @@ _COMPARED: Final[dict[str, type[exp.Binary]]] = {
     "gte": exp.GTE,
 }
 _NO_REVIEW: Final = "none"
-_VERDICTS: Final = "ai."
 
 
 class NotInTable(Exception):
@@ -76,17 +76,19 @@ class Conditions:
                     [
                         is_there(at(place))
                         for place, column in enumerate(self._schema.columns)
-                        if column.field == key and not column.name.startswith(_VERDICTS)
+                        if column.field == key and not column.name.startswith(VERDICTS)
                     ]
                 )
-            case Answer(key, kind):
-                place = self._place(key)
+            case Answer(key, kind, column=source):
+                is_of_models = source == "inference"
+                # Of what answers name, types are asked for, and the column of this name tells more.
+                place = self._place(key + ENTITY_TYPES if is_of_models and kind is Kind.SET else key)
                 if place is None:
                     return FALSE
                 if operator == "exists":
                     return is_there(at(place))
                 if kind is Kind.SET:
-                    return self._set(self._schema.columns[place], at(place), operator, values)
+                    return self._set(at(place), operator, values)
                 return self._scalar(place, operator, values, is_number=kind is Kind.NUMBER)
 
     def _place(self, name: str) -> int | None:
@@ -99,14 +101,12 @@ class Conditions:
             raise NotInTable
         value, column = at(place), self._schema.columns[place]
         if column.type.endswith("[]"):
-            return is_there(value) if operator == "exists" else self._set(column, value, operator, values)
+            return is_there(value) if operator == "exists" else self._set(value, operator, values)
         if name == "review":
             value = call("NULLIF", value, exp.Literal.string(_NO_REVIEW))
         return is_there(value) if operator == "exists" else surely(self._compared(value, operator, values, self._bound))
 
-    def _set(self, column: TableColumn, value: Sql, operator: str, values: tuple[Value, ...]) -> Sql:
-        if not column.type.endswith("[]"):
-            raise NotInTable  # types of entities are told with their texts
+    def _set(self, value: Sql, operator: str, values: tuple[Value, ...]) -> Sql:
         found = [surely(call("LIST_CONTAINS", value, self._bound(str(each)))) for each in values]
         return both(found) if operator == "all" else either(found)
 

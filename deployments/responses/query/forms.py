@@ -44,7 +44,7 @@ class SearchedForm:
             titles = {field.id: field.title for definition in self.definitions for field in definition.fields}
             self._tables[style] = (
                 *table_columns(self.definitions, style),
-                *verdict_columns(self.inferred, titles),
+                *verdict_columns(self.inferred, titles, lists=style.lists),
             )
         return self._tables[style]
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from db.repositories.answer_values import Kind, series_of, text_of
 from deployments.kit.engine import Column
-from deployments.kit.enrichment import ENTITIES, VERDICTS
+from deployments.kit.engine.columns import list_column
+from deployments.kit.enrichment import ENTITIES, ENTITY_TYPES, VERDICTS
 
 INFERENCE: Final = "@inference"
 """What models say is under this name among the answers that columns read. No field has it."""
@@ -26,14 +27,19 @@ def verdicts_of(form_id: str, inference: Mapping[str, Any] | None) -> Iterable[t
                 yield series_of(form_id, f"{key}.confidence", Kind.NUMBER), text_of(float(verdict["confidence"]))
 
 
-def verdict_columns(inferred: Sequence[tuple[str, str]], titles: Mapping[str, str]) -> tuple[Column, ...]:
-    """The columns of verdicts, by their kinds as field and name; they stand after those of the answers."""
+def verdict_columns(
+    inferred: Sequence[tuple[str, str]], titles: Mapping[str, str], *, lists: bool
+) -> tuple[Column, ...]:
+    """The columns of verdicts, by their kinds as field and name; they stand after those of the answers. With `lists`,
+    types of entities have one of their own."""
     return tuple(
-        column for field, name in inferred for column in _columns(field, name, f"{titles.get(field, field)} - {name}")
+        column
+        for field, name in inferred
+        for column in _columns(field, name, f"{titles.get(field, field)} - {name}", lists)
     )
 
 
-def _columns(field: str, name: str, title: str) -> Iterable[Column]:
+def _columns(field: str, name: str, title: str, lists: bool) -> Iterable[Column]:
     key = f"{VERDICTS}{field}.{name}"
 
     def verdict(answers: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,8 +56,13 @@ def _columns(field: str, name: str, title: str) -> Iterable[Column]:
     def entities(answers: Mapping[str, Any]) -> str:
         return "; ".join(f"{each['type']}: {each['text']}" for each in verdict(answers).get("entities") or ())
 
+    def types(answers: Mapping[str, Any]) -> Sequence[str]:
+        return verdict(answers).get("types") or ()
+
     if name == ENTITIES:
         yield Column(key, title, field, entities)
+        if lists:
+            yield list_column(f"{key}{ENTITY_TYPES}", f"{title} - types", field, types)
     else:
         yield Column(key, title, field, label)
         yield Column(f"{key}.confidence", f"{title} - confidence", field, confidence, "number")

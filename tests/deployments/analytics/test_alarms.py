@@ -1,5 +1,6 @@
 """L5: what is not as expected is told once, with an explanation; what is as expected, is rare or is small is not."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from db.models.jobs import Job
 from db.models.notifications import MailSuppression
+from db.models.webhooks import WebhookDelivery
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.types import utc_now
@@ -18,10 +20,23 @@ from deployments.analytics.forecasts.watching import CHECK, CheckDue
 from deployments.kit.errors import Invalid, NotFound
 from deployments.responses.contracts import ImportRow
 from deployments.responses.deployment import Responses
+from deployments.webhooks.contracts import CreateWebhook
+from deployments.webhooks.deployment import Webhooks
+from deployments.webhooks.handlers import on_events, select_wanted
 from eventing.events.analytics import AnomalyDetected, DriftDetected
 from eventing.jobs import GiveUp
 from tests.deployments.analytics.door import analytics
-from tests.deployments.analytics.forecast_scene import START, UNUSUAL, USUAL, InProcess, Said, Series, Watch, opened
+from tests.deployments.analytics.forecast_scene import (
+    START,
+    UNUSUAL,
+    USUAL,
+    VAULT,
+    InProcess,
+    Said,
+    Series,
+    Watch,
+    opened,
+)
 from tests.deployments.tenancy.population import attempt
 from tests.eventing.harness import rows
 from tests.factories import make_form, make_tenant, owner
@@ -66,6 +81,24 @@ async def test_an_anomaly_is_told_once_and_a_cooldown_is_kept(database: Database
         (True, 300, 0),
     ]
     assert len(await watch.letters()) == 4
+
+
+async def test_a_webhook_hears_of_an_anomaly_with_its_explanation(sqlite_settings: DatabaseSettings) -> None:
+    """L5: whoever subscribed to what analytics tells, and nobody who subscribed to something else."""
+    async with opened(sqlite_settings) as database:
+        watch = await Watch.begin(database)
+        hooks = Webhooks(database, VAULT)
+        for path, wanted in (("told", "analytics.*"), ("other", "response.submitted")):
+            await hooks.create(watch.acme, CreateWebhook(url=f"https://example.org/{path}", events=[wanted]))
+        await watch.look(Said(UNUSUAL))
+        (event,) = await watch.events()
+        async with database.write("acme") as unit:
+            assert await select_wanted(unit, [event]) == [event]
+            await on_events(unit, [event])
+        (delivery,) = await rows(database, WebhookDelivery)
+        body = json.loads(delivery.body)
+        assert (body["type"], body["id"]) == ("analytics.anomaly_detected", event.id)
+        assert "submissions 300, expected 120 (between 80 and 165)" in body["data"]["explanation"]
 
 
 async def test_a_worker_that_comes_late_tells_nothing_twice(sqlite_settings: DatabaseSettings) -> None:

@@ -103,6 +103,10 @@ def test_points_have_no_gaps_and_rates_of_nothing_are_null() -> None:
     assert [point.value for point in points_of("starts", starts, counts)] == [4, 0, 1]
     assert [point.value for point in points_of("completion_rate", starts, counts)] == [0.75, None, 0.0]
     assert [point.value for point in points_of("median_seconds", starts, counts)] == [None, None, None]
+    # A day on which nothing at all was counted has its point, too.
+    for measure, nothing in (("submissions", 0), ("completion_rate", None)):
+        points = points_of(measure, starts, [])
+        assert [(point.start, point.value) for point in points] == [(start, nothing) for start in starts[:-1]]
 
 
 @given(st.lists(st.floats(1, 10**6), min_size=1, max_size=50))

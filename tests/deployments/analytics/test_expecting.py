@@ -48,6 +48,16 @@ def test_what_merely_repeats_is_repeated() -> None:
     assert found.accuracy.mase is None  # nothing to be measured by: the week before errs by nothing
 
 
+def test_intervals_are_as_wide_as_the_errors_were() -> None:
+    """Days that are either good or bad lie farther from the middle than half of what a normal distribution draws."""
+    roots = 20 + np.random.default_rng(3).choice([-2.0, 2.0], 200)
+    found = expect([float(n) for n in np.square(roots)], "submissions", "day", 14, 0.5)
+    assert isinstance(found, Expected)
+    assert 1.2 < found.accuracy.factor < 2
+    halves = (np.sqrt(np.array(found.upper) + 0.375) - np.sqrt(np.array(found.lower) + 0.375)) / 2
+    assert 1.7 < halves.min() < halves.max() < 3
+
+
 def test_rates_stay_between_none_and_all() -> None:
     values: list[float | None] = [0.97, 0.99, 1.0, 0.98, 1.0, 0.9, None] * 8
     found = expect(values, "completion_rate", "day", 14, 0.95)

@@ -13,9 +13,12 @@ from typing import Any
 import duckdb
 import orjson
 import pytest
+from sqlalchemy import delete
+from sqlmodel import col
 
 from db.models.exports import LakeTable, ResponseExport
 from db.models.jobs import Job
+from db.models.responses import Response
 from db.session import Database
 from deployments.exports.contracts import FORGET, OrderExport
 from deployments.exports.deployment import Exports
@@ -300,6 +303,18 @@ async def test_somebody_who_is_erased_is_in_no_file(scene: Scene) -> None:
     assert [path.name for path in (scene.folder / "manifests").iterdir()] == ["00000002.json"]
     assert not await rows(scene.database, ResponseExport)
     assert FORGET in {kind.name for kind in job_kinds(scene.database, scene.objects, scene.responses)}
+
+
+async def test_somebody_of_whom_no_change_tells_is_found_in_the_files(scene: Scene) -> None:
+    """X3: the response is gone for good before the lake heard of it, so only its file says which month holds it."""
+    await scene.renew()
+    (gone,) = (response_id for response_id, row in scene.table().items() if row["count"] == 10)
+    async with scene.database.write("acme") as unit:
+        await unit.session.execute(delete(Response).where(col(Response.id) == gone))
+    forget = ForgetResponses(scene.database, scene.objects, Lake(scene.database, scene.objects, scene.responses))
+    await forget.run(attempt("acme", {"form_id": scene.form_id, "response_ids": [gone]}))
+    assert gone not in scene.table()
+    await scene.agrees()
 
 
 async def test_a_purged_form_takes_its_files_with_it(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from db.settings import DatabaseSettings
 from deployments.analytics.queries.crosstabs import crosstab
 from deployments.analytics.query_contracts import AskCrosstab, QueryAnswer
 from deployments.responses.deployment import Responses
-from tests.deployments.analytics.queries.scene import Scene, open_scene
+from tests.deployments.analytics.queries.scene import OTHER, Scene, open_scene
 from tests.deployments.exports.test_formats import fill
 from tests.deployments.imports.reading import SHIPPED, SURVEYS, Reading, read
 
@@ -25,8 +25,8 @@ FILES = {
     "star-wars": (SURVEYS / "StarWars.csv", 1, ("Location (Census Region)", "Age", "Household Income")),
     "flying": (SURVEYS / "flying-etiquette.csv", 0, ("Location (Census Region)", "Age", "Household Income")),
 }
-QUESTIONS = 3
-"""Of each survey so many are crossed with region, age and income."""
+SEVERAL = {"thanksgiving": 3, "star-wars": 1, "flying": 0}
+"""How many questions of each survey take several options."""
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -50,11 +50,16 @@ async def test_counts_shares_and_crosstabs_are_those_of_the_file(
             }
             assert answer.respondents == counted.sum()
         by_title = {title: field for field, title in fields.items()}
-        crossed = [title for title in by_title if title not in sides][:QUESTIONS]
+        columns = several(source, text)
+        assert len(by_title) > len(sides)
+        assert len(columns) == SEVERAL[name]
         for side in sides:
-            for title in crossed:
+            for title in by_title.keys() - {side}:
                 wanted = AskCrosstab(form_id=scene.form_id, row=by_title[title], column=by_title[side])
                 same(await crosstab(scene.asking, scene.acme, wanted), pd.crosstab(frame[title], frame[side]))
+            for field, table in columns.items():
+                wanted = AskCrosstab(form_id=scene.form_id, row=field, column=by_title[side])
+                same_of_several(await crosstab(scene.asking, scene.acme, wanted), table, frame[side])
         if name == "thanksgiving":
             await several_are(scene, frame, by_title)
 
@@ -68,6 +73,36 @@ def questions(source: Reading, frame: Any) -> dict[str, str]:
         and list(frame.columns).count(element["title"]) == 1
         and set(frame[element["title"]].dropna()) <= {option["label"] for option in element["options"]}
     }
+
+
+def several(source: Reading, text: str) -> dict[str, Any]:
+    """The columns of the file that make each field with several options, the free text of "other" last."""
+    table = pd.read_csv(
+        io.StringIO(text), header=None, skiprows=source.layout.header_rows, dtype=str, keep_default_na=False
+    )
+    table = table.apply(lambda column: column.str.strip()).replace("", pd.NA)
+    titles = {element["title"]: name for name, element in source.elements.items() if element["type"] == "multi_choice"}
+    return {
+        titles[group.title]: table[[heading.index for heading in group.headings]]
+        for group in source.layout.groups
+        if group.title in titles
+    }
+
+
+def same_of_several(found: Any, table: Any, side: Any) -> None:
+    """Whether everybody who has chosen an option counts in its row, and nobody twice in a total."""
+    side = side.set_axis(table.index)
+    is_other = [key.value == OTHER for key in found.row.keys]
+    offered = table.iloc[:, :-1] if any(is_other) else table
+    for key, line, total in zip(found.row.keys, found.cells, found.row.totals, strict=True):
+        chosen = table.iloc[:, -1].notna() if key.value == OTHER else (offered == key.label).fillna(False).any(axis=1)
+        counted = side[chosen].value_counts()
+        assert {value.label: cell.count for value, cell in zip(found.column.keys, line, strict=True) if cell.count} == (
+            counted.to_dict()
+        ), key.label
+        assert total == counted.sum()
+        assert [cell.row_share for cell in line] == [pytest.approx(cell.count / total) for cell in line]
+    assert found.respondents == (table.notna().any(axis=1) & side.notna()).sum()
 
 
 async def ask(scene: Scene, *by: str) -> QueryAnswer:
