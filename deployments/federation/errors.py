@@ -40,10 +40,6 @@ class RoleTooHigh(Forbidden):
     code, title = "sso.role_too_high", "Nobody can give a role with more rights than their own"
 
 
-class TenantSuspended(Forbidden):
-    code, title = "tenant.suspended", "The tenant is suspended"
-
-
 class UnsafeReturn(Invalid):
     code, title = "sso.return_to_unsafe", "People can only be sent back to a path of this platform"
 

@@ -46,10 +46,6 @@ class TenantTaken(Conflict):
     code, title = "tenant.taken", "The tenant id is taken"
 
 
-class TenantSuspended(Forbidden):
-    code, title = "tenant.suspended", "The tenant is suspended"
-
-
 class TenantRequired(BadRequest):
     """The platform's own tenant holds administrators only."""
 

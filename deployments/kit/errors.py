@@ -72,6 +72,10 @@ class Forbidden(DomainError):
     status, code, title = 403, "forbidden", "Not allowed"
 
 
+class TenantSuspended(Forbidden):
+    code, title = "tenant.suspended", "The tenant is suspended"
+
+
 class NotFound(DomainError):
     status, code, title = 404, "not_found", "Not found"
 

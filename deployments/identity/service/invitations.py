@@ -36,7 +36,7 @@ from deployments.identity.invitation_contracts import (
 from deployments.identity.letters import Letters
 from deployments.identity.permissions import GRANTS
 from deployments.identity.service import grants, sessions, users, verification
-from deployments.identity.service.link_tokens import new_secret, require_active_tenant
+from deployments.identity.service.link_tokens import new_secret
 from deployments.identity.service.paging import after, page
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.terms import FormRole
@@ -45,6 +45,7 @@ from deployments.kit.audit import audit
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.tenants import require_active_tenant
 from eventing.events.accounts import InvitationAccepted, InvitationCreated, InvitationRevoked
 from eventing.events.envelope import Origin
 from eventing.outbox import record
@@ -253,7 +254,7 @@ async def _valid(unit: UnitOfWork, found: Found) -> InvitationRow:
     row = await InvitationRepository(unit.session, unit.tenant).get(found.id)
     if row is None or row.token_hash != found.token_hash or row.expires_at <= utc_now():
         raise TokenInvalid
-    await require_active_tenant(unit)
+    await require_active_tenant(unit, TokenInvalid)
     if row.form_id is not None and await _title(unit, row) is None:
         raise TokenInvalid
     return row

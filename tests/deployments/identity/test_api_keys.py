@@ -12,10 +12,10 @@ from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.identity.contracts import CreateApiKey, CreatedApiKey
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, ScopeNotHeld, TenantSuspended
+from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, ScopeNotHeld
 from deployments.identity.keys import KeyUsage
 from deployments.identity.permissions import ROLES
-from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
+from deployments.kit.errors import Forbidden, Invalid, TenantSuspended, Unauthenticated
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import Person, RecordedEvents
 

@@ -17,7 +17,7 @@ from deployments.identity.attempts import LIMIT
 from deployments.identity.codes import TRIES, OneTimeCodes
 from deployments.identity.contracts import ChangePassword, SignedUp
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import CodeFailed, CodeLimited, LoginLimited, SecondFactorRequired, TenantSuspended
+from deployments.identity.errors import CodeFailed, CodeLimited, LoginLimited, SecondFactorRequired
 from deployments.identity.factor_contracts import (
     AnswerChallenge,
     ChallengeSent,
@@ -28,6 +28,7 @@ from deployments.identity.handlers import SendCode
 from deployments.identity.service import challenges as rules
 from deployments.identity.service.code_logins import SEND_CODE
 from deployments.identity.settings import IdentitySettings
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.principal import Principal
 from deployments.notifications.contracts import SEND_LETTER, SEND_TEXT
 from eventing.events.envelope import Origin

@@ -24,7 +24,6 @@ from deployments.identity.errors import (
     NotAPerson,
     RoleTooHigh,
     TenantRequired,
-    TenantSuspended,
     TokenInvalid,
     TooManyLetters,
 )
@@ -36,7 +35,7 @@ from deployments.identity.invitation_contracts import (
     PutFormGrant,
 )
 from deployments.identity.service import invitations
-from deployments.kit.errors import DomainError, Forbidden, Invalid
+from deployments.kit.errors import DomainError, Forbidden, Invalid, TenantSuspended
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of
 from tests.deployments.identity.letterbox import Letterbox

@@ -14,10 +14,10 @@ from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.identity.contracts import LogIn, Refresh, Session, SignedUp
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import LoginFailed, TenantSuspended
+from deployments.identity.errors import LoginFailed
 from deployments.identity.permissions import scopes_of
 from deployments.identity.settings import IdentitySettings
-from deployments.kit.errors import DomainError, Unauthenticated
+from deployments.kit.errors import DomainError, TenantSuspended, Unauthenticated
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, Person, RecordedEvents, login_of, signup_of
 

@@ -24,13 +24,12 @@ from deployments.identity.errors import (
     EmailUnverified,
     LoginFailed,
     NotAPerson,
-    TenantSuspended,
     TokenInvalid,
     TooManyLetters,
 )
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import fingerprint
-from deployments.kit.errors import DomainError, Invalid
+from deployments.kit.errors import DomainError, Invalid, TenantSuspended
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import (
     ORIGIN,
