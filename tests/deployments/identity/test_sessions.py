@@ -110,6 +110,21 @@ class TestLogIn:
         with pytest.raises(LoginFailed):
             await identity.log_in(ORIGIN, login_of("acme"))
 
+    async def test_a_password_that_was_changed_meanwhile_opens_nothing(
+        self, identity: Identity, acme: SignedUp, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Checking takes its time, with no transaction open: what was right may be so no more."""
+        verify = identity.passwords.verify
+
+        async def overtaken(hashed: str | None, password: str) -> bool:
+            matches = await verify(hashed, password)
+            await change(database, User, password_hash="of another password")
+            return matches
+
+        monkeypatch.setattr(identity.passwords, "verify", overtaken)
+        with pytest.raises(LoginFailed):
+            await identity.log_in(ORIGIN, login_of("acme"))
+
     async def test_tells_of_a_suspension_only_who_knows_the_password(
         self, identity: Identity, acme: SignedUp, database: Database
     ) -> None:
