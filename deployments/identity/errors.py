@@ -46,12 +46,6 @@ class TenantTaken(Conflict):
     code, title = "tenant.taken", "The tenant id is taken"
 
 
-class TenantRequired(BadRequest):
-    """The platform's own tenant holds administrators only."""
-
-    code, title = "tenant.required", "Name the tenant this is for"
-
-
 class SettingProtected(Forbidden):
     """Quotas and switches belong to the platform, not to the tenant."""
 

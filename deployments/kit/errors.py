@@ -64,6 +64,12 @@ class BadRequest(DomainError):
     status, code, title = 400, "bad_request", "Bad request"
 
 
+class TenantRequired(BadRequest):
+    """The platform's own tenant holds administrators, and nothing of customers."""
+
+    code, title = "tenant.required", "Name the tenant this is for"
+
+
 class Unauthenticated(DomainError):
     status, code, title = 401, "unauthenticated", "Valid credentials are required"
 

@@ -1,8 +1,15 @@
-"""Whether a tenant is open: nothing is done for a closed one, nor handed out."""
+"""Whether there is a tenant to work for, and an open one: nothing is done for a closed one, nor handed out."""
 
 from db.repositories.tenants import TenantRepository
 from db.session import UnitOfWork
-from deployments.kit.errors import DomainError, TenantSuspended
+from deployments.kit.errors import DomainError, TenantRequired, TenantSuspended
+from deployments.kit.principal import PLATFORM_TENANT, Principal
+
+
+def require_customer(principal: Principal) -> None:
+    """Raise TenantRequired for an administrator of the platform who has named no tenant."""
+    if principal.tenant_id == PLATFORM_TENANT:
+        raise TenantRequired
 
 
 def require_active(status: str | None, gone: type[DomainError]) -> None:

@@ -72,3 +72,26 @@ async def _administrator(platform: OneProcess) -> httpx.AsyncClient:
     login = {"tenant": None, "email": "root@example.com", "password": PASSWORD}
     session = await platform.client().post("/api/v1/auth/login", json=login)
     return platform.client(session.json()["access_token"])
+
+
+async def test_an_administrator_of_the_platform_names_the_tenant(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T2: a missing tenant is 400, and nothing of customers comes to be in the platform's own."""
+    async with one_process(settings_for(tmp_path, sqlite_settings), monkeypatch, works=False) as platform:
+        await platform.sign_up()
+        administrator = await _administrator(platform)
+        document = (await administrator.get("/api/v1/openapi.json")).json()
+        makers = {"create_form", "create_user", "create_invitation", "create_sso_connection"}
+        found = {each.id: each for each in described(document) if each.id in makers}
+        assert found.keys() == makers
+        for operation in found.values():
+            nameless = await operation.send(administrator, {})
+            assert (nameless.status_code, nameless.json()["code"]) == (400, "tenant.required"), operation.id
+            named = await operation.send(administrator, {}, headers={"X-Tenant-ID": "acme"})
+            assert named.status_code != 400, (operation.id, named.text)
+        upload = {"format": "surveymonkey_csv", "slug": "imported", "title": "Imported"}
+        table = {"file": ("a.csv", b"Respondent ID,Name\n1,Olga\n", "text/csv")}
+        imported = await administrator.post("/api/v1/imports", data=upload, files=table)
+        assert (imported.status_code, imported.json()["code"]) == (400, "tenant.required")
+        assert (await administrator.get("/api/v1/forms")).json()["data"] == []

@@ -22,7 +22,6 @@ from deployments.identity.errors import (
     InvitationNotFound,
     NotAPerson,
     RoleTooHigh,
-    TenantRequired,
     TokenInvalid,
 )
 from deployments.identity.invitation_contracts import (
@@ -44,8 +43,8 @@ from deployments.identity.tokens import AccessTokens, fingerprint
 from deployments.kit.audit import audit
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
-from deployments.kit.principal import PLATFORM_TENANT, Principal
-from deployments.kit.tenants import require_active_tenant
+from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active_tenant, require_customer
 from eventing.events.accounts import InvitationAccepted, InvitationCreated, InvitationRevoked
 from eventing.events.envelope import Origin
 from eventing.outbox import record
@@ -70,8 +69,7 @@ class Found:
 def require_creation(principal: Principal, command: CreateInvitation) -> None:
     """Raise Forbidden, TenantRequired, Invalid with every fault, or RoleTooHigh."""
     principal.require(_SHARE if command.form_id is not None else _INVITE)
-    if principal.tenant_id == PLATFORM_TENANT:
-        raise TenantRequired
+    require_customer(principal)
     if faults := tuple(_faults(command)):
         raise Invalid(faults=faults)
     if command.form_id is None:
