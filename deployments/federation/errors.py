@@ -30,18 +30,8 @@ class ConnectionNeedsPerson(Forbidden):
     code, title = "sso.needs_person", "An API key cannot change who vouches for people"
 
 
-class TenantRequired(BadRequest):
-    """The platform's own administrators log in with passwords, whatever a provider says."""
-
-    code, title = "tenant.required", "Name the tenant this is for"
-
-
 class RoleTooHigh(Forbidden):
     code, title = "sso.role_too_high", "Nobody can give a role with more rights than their own"
-
-
-class TenantSuspended(Forbidden):
-    code, title = "tenant.suspended", "The tenant is suspended"
 
 
 class UnsafeReturn(Invalid):

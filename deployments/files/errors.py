@@ -33,10 +33,6 @@ class FormClosed(DomainError):
     status, code, title = 403, "form.closed", "The form takes no answers at the moment"
 
 
-class TenantSuspended(DomainError):
-    status, code, title = 403, "tenant.suspended", "The tenant is suspended"
-
-
 class UploadConflict(Conflict):
     """The piece does not begin where the upload stands."""
 

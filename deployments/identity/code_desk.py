@@ -37,8 +37,9 @@ from deployments.identity.service import (
 )
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, fingerprint
-from deployments.kit.errors import DomainError, Invalid
+from deployments.kit.errors import DomainError, Invalid, Unauthenticated
 from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active_tenant
 from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 from eventing.events.identity import UserLocked
@@ -119,7 +120,7 @@ class CodeDesk:
             user = await second_factors.without_factor(unit, found)
             codes = await own_factors.confirm_totp(unit, self._vault, origin, user, command.code)
             await challenges.consume(unit, found)
-            await sessions.require_active_tenant(unit)
+            await require_active_tenant(unit, Unauthenticated)
             amr = (*found.amr.split(), "otp", "mfa")
             session = sessions.enter(unit, self._tokens, self._settings, user, origin, amr=tuple(dict.fromkeys(amr)))
             return Enrolled(recovery_codes=codes.recovery_codes, **session.model_dump())
@@ -151,7 +152,7 @@ class CodeDesk:
         user = await challenges.person_of(unit, challenge)
         amr = await second_factors.show(unit, self._codes, self._vault, origin, user, challenge, method, code)
         await challenges.consume(unit, challenge)
-        await sessions.require_active_tenant(unit)
+        await require_active_tenant(unit, Unauthenticated)
         return sessions.enter(unit, self._tokens, self._settings, user, origin, amr=amr)
 
     async def _find(self, token: str, purpose: str) -> Challenge:

@@ -19,12 +19,12 @@ from db.types import utc_now
 from deployments.identity.contracts import TenantProfile
 from deployments.identity.keys import KEY_PREFIX, KeyUsage
 from deployments.identity.permissions import GRANTS, scopes_of
-from deployments.identity.service.sessions import require_active
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint
 from deployments.kit.errors import Unauthenticated
 from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active
 from deployments.kit.vault import Vault
 
 
@@ -68,7 +68,7 @@ def _person(claims: Claims, holder: SessionHolder | None) -> Principal:
     """The person, with the rights of this moment. Raises Unauthenticated, TenantSuspended."""
     if holder is None or holder.user_status != "active" or not holder.session_alive:
         raise Unauthenticated
-    require_active(holder.tenant_status)
+    require_active(holder.tenant_status, Unauthenticated)
     return Principal(
         claims.tenant_id,
         claims.user_id,
@@ -86,7 +86,7 @@ def _of_key(holder: KeyHolder) -> Principal:
         raise Unauthenticated
     if holder.expires_at is not None and holder.expires_at <= utc_now():
         raise Unauthenticated
-    require_active(holder.tenant_status)
+    require_active(holder.tenant_status, Unauthenticated)
     scopes = frozenset(holder.scopes)
     if holder.creator_role is not None:
         if holder.creator_status != "active":

@@ -46,16 +46,6 @@ class TenantTaken(Conflict):
     code, title = "tenant.taken", "The tenant id is taken"
 
 
-class TenantSuspended(Forbidden):
-    code, title = "tenant.suspended", "The tenant is suspended"
-
-
-class TenantRequired(BadRequest):
-    """The platform's own tenant holds administrators only."""
-
-    code, title = "tenant.required", "Name the tenant this is for"
-
-
 class SettingProtected(Forbidden):
     """Quotas and switches belong to the platform, not to the tenant."""
 

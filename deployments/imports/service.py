@@ -10,6 +10,7 @@ from deployments.imports.errors import FileForeign, KeyMismatch
 from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import StorageQuotaReached, require_room
+from deployments.kit.tenants import require_customer
 from eventing.jobs import JobSpec, enqueue
 
 IMPORT: Final = "import"
@@ -18,11 +19,12 @@ IMPORT: Final = "import"
 async def start(unit: UnitOfWork, principal: Principal, command: StartImport) -> StartedImport:
     """Order the import. The same key orders the same import once; raises KeyMismatch for another one.
 
-    Raises Forbidden unless the principal may write forms and responses, FeatureDisabled, FileForeign for another
-    tenant's file, StorageQuotaReached.
+    Raises Forbidden unless the principal may write forms and responses, TenantRequired, FeatureDisabled, FileForeign
+    for another tenant's file, StorageQuotaReached.
     """
     principal.require("forms:write")
     principal.require("responses:write")
+    require_customer(principal)
     require_feature(await settings_of(unit), "imports")
     if not command.file.startswith(f"{unit.tenant}/"):
         raise FileForeign

@@ -64,12 +64,22 @@ class BadRequest(DomainError):
     status, code, title = 400, "bad_request", "Bad request"
 
 
+class TenantRequired(BadRequest):
+    """The platform's own tenant holds administrators, and nothing of customers."""
+
+    code, title = "tenant.required", "Name the tenant this is for"
+
+
 class Unauthenticated(DomainError):
     status, code, title = 401, "unauthenticated", "Valid credentials are required"
 
 
 class Forbidden(DomainError):
     status, code, title = 403, "forbidden", "Not allowed"
+
+
+class TenantSuspended(Forbidden):
+    code, title = "tenant.suspended", "The tenant is suspended"
 
 
 class NotFound(DomainError):

@@ -21,6 +21,7 @@ from deployments.kit.objects import object_key
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import StorageQuotaReached, require_room
+from deployments.kit.tenants import require_active_tenant
 from eventing.jobs import JobSpec, enqueue
 
 QUEUE: Final = "batch"
@@ -167,13 +168,14 @@ class MadeFiles(Generic[Made]):
         return f"{public_url}/api/v1/{self.name}-links/{row.tenant_id}/{signed}"
 
     async def opened_by_link(self, unit: UnitOfWork, principal: Principal, signed: str, links: Links) -> OpenedFile:
-        """The file that a link opens; that it was fetched is written down. Raises `not_found`."""
+        """The file that a link opens; that it was fetched is written down. Raises `not_found`, TenantSuspended."""
         file_id = links.target_of(unit.tenant, signed, utc_now())
         if file_id is None:
             raise self.not_found
         row = await self._present(unit, file_id)
         if row.file is None:
             raise self.not_found
+        await require_active_tenant(unit, self.not_found)
         audit(unit, principal, f"{self.name}.fetched", row.id, by="link")
         return self._opened(row)
 

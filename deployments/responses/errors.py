@@ -52,10 +52,6 @@ class AlreadyAnswered(Conflict):
     code, title = "response.already_answered", "You have answered this form already"
 
 
-class TenantSuspended(Forbidden):
-    code, title = "tenant.suspended", "The tenant is suspended"
-
-
 class IdempotencyMismatch(Invalid):
     code, title = "idempotency.mismatch", "The idempotency key was used with another request"
 

@@ -14,11 +14,12 @@ from db.repositories.published_forms import PublishedFormRepository, PublishedSn
 from db.session import Database, UnitOfWork
 from deployments.kit.cache import Cache, Caches, Key
 from deployments.kit.engine import CompiledForm, compile_form, stored_definition
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.file_fields import FileField, file_fields
 from deployments.kit.spam_policy import SpamPolicy
 from deployments.responses.admission import Admission
 from deployments.responses.attaching import claims
-from deployments.responses.errors import FormClosed, FormNotFound, TenantSuspended
+from deployments.responses.errors import FormClosed, FormNotFound
 
 _KEPT: Final = 2048
 _WARMED: Final = 100

@@ -14,6 +14,7 @@ from db.repositories.resume_tokens import ResumeTokenRepository
 from db.repositories.submissions import Completion, Overtaken, Submission
 from db.session import Database, UnitOfWork
 from db.types import utc_now
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.principal import Principal
 from deployments.responses.attaching import attach
 from deployments.responses.draft import Draft, clocked, meta_fault, read_saving, timing_faults
@@ -24,7 +25,6 @@ from deployments.responses.errors import (
     InvalidAnswers,
     PartialNotFound,
     SubmissionConflict,
-    TenantSuspended,
 )
 from deployments.responses.keys import KeyedCall, Keys, fingerprint
 from deployments.responses.life_contracts import PartialResponse

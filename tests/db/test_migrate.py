@@ -34,24 +34,27 @@ async def test_down_to_nothing_and_up_again(database_settings: DatabaseSettings)
 async def test_every_table_is_protected_by_forced_row_level_security(
     postgres_settings: DatabaseSettings,
 ) -> None:
-    """T5: a new table without a policy fails here."""
+    """T5: a new table without a policy, or with one that asks for no tenant, fails here."""
     engine = owner_engine(postgres_settings)
     async with engine.connect() as connection:
         rows = await connection.execute(
             text(
                 "SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity,"
-                " coalesce(array_agg(p.polname::text) FILTER (WHERE p.polname IS NOT NULL), '{}')"
+                " coalesce(array_agg(p.polname::text) FILTER (WHERE p.polname IS NOT NULL), '{}'),"
+                " coalesce(bool_and(pg_get_expr(p.polqual, c.oid)"
+                "  ~ '^\\(.*id.* = NULLIF\\(current_setting\\(''app.tenant')"
+                "  FILTER (WHERE p.polname = 'tenant_isolation'), false)"
                 " FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid"
                 " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace GROUP BY 1, 2"
             )
         )
-        found = {name: (forced, set(policies)) for name, forced, policies in rows}
+        found = {name: (forced, set(policies), of_tenant) for name, forced, policies, of_tenant in rows}
     await engine.dispose()
     of_the_platform = {"lease", "stream_state", "component_state", "job_tally"}
-    assert found.pop("alembic_version") == (False, set())
+    assert found.pop("alembic_version") == (False, set(), False)
     for name in of_the_platform:
-        assert found.pop(name) == (True, {"system_access"})
-    assert found == dict.fromkeys(found, (True, {"tenant_isolation", "system_access"}))
+        assert found.pop(name) == (True, {"system_access"}, False)
+    assert found == dict.fromkeys(found, (True, {"tenant_isolation", "system_access"}, True))
 
 
 async def test_the_planner_knows_the_tenant(postgres_settings: DatabaseSettings) -> None:

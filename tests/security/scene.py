@@ -1,10 +1,11 @@
 """Two tenants on a running platform: what the first one has, and every credential that must not reach it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
+import jwt
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -12,7 +13,6 @@ from db.models.events import DeadLetter, Event
 from db.session import Database
 from db.types import new_id, utc_now
 from deployments.exports.making import MakeExport
-from deployments.identity.settings import IdentitySettings
 from deployments.identity.signing_keys import KeyRing
 from deployments.identity.tokens import AccessTokens, Claims
 from deployments.kit.links import Links
@@ -204,28 +204,27 @@ async def _dead_letter(platform: OneProcess, mark: str) -> str:
     return letter.id
 
 
-def _tokens(settings: IdentitySettings) -> AccessTokens:
-    return AccessTokens(settings, KeyRing(settings, Vault("v" * 32)))
-
-
 async def _worthless(platform: OneProcess, owner: httpx.AsyncClient, anybody: httpx.AsyncClient) -> dict[str, str]:
-    me = (await owner.get("/api/v1/me")).json()["subject"]
-    settings = platform.settings.identity()
-    foreign = IdentitySettings(signing_key="f" * 64, hash_concurrency=1)  # type: ignore[arg-type]
-    claims = Claims(me, "acme", "owner", "fam_0")
-    ended = await _session(anybody, "viewer")
-    bearer = {"Authorization": f"Bearer {ended['access_token']}"}
+    """Each would be the owner's or the viewer's own credential but for the one thing that it is named for."""
+    genuine = owner.headers["Authorization"].removeprefix("Bearer ")
+    said = jwt.decode(genuine, options={"verify_signature": False})
+    tokens = AccessTokens(platform.settings.identity(), KeyRing(platform.settings.identity(), Vault("v" * 32)))
+    claims = Claims(said["sub"], "acme", "owner", said["fam"])
+    kept, ended = await _session(anybody, "viewer"), await _session(anybody, "viewer")
+    # By another session: the edge remembers a credential for a second, so that of the ended one must not be used.
+    bearer = {"Authorization": f"Bearer {kept['access_token']}"}
     logout = {"refresh_token": ended["refresh_token"]}
     assert (await anybody.post("/api/v1/auth/logout", json=logout, headers=bearer)).status_code == 204
-    # The edge remembers a credential for a second; the session that was just used must not count as alive.
     revoked = await _made(owner, "/api/v1/api-keys", {"name": "revoked", "scopes": ["forms:read"]})
     assert (await owner.delete(f"/api/v1/api-keys/{revoked['id']}")).status_code == 204
     return {
-        "expired": _tokens(settings).issue(claims, utc_now() - timedelta(days=2)),
-        "of a session that never was": _tokens(settings).issue(claims, utc_now()),
-        "forged": _tokens(foreign).issue(claims, utc_now()),
+        "expired": tokens.issue(claims, utc_now() - timedelta(days=2)),
+        "of a session that never was": tokens.issue(replace(claims, family_id="fam_0"), utc_now()),
+        "forged": jwt.encode(said, "f" * 64, "HS256", jwt.get_unverified_header(genuine)),
+        "unsigned": jwt.encode(said, None, "none", jwt.get_unverified_header(genuine) | {"alg": "none"}),
+        "revoked": ended["access_token"],
         "revoked key": revoked["key"],
-        "refresh token": ended["refresh_token"],
+        "refresh token": kept["refresh_token"],
         "garbage": "garbage",
     }
 

@@ -53,7 +53,13 @@ async def heard(url: str, edge: Edge) -> None:
         await connection.close(client)
 
 
-@pytest.mark.parametrize("event_type", ["tenant.suspended", "user.updated", "session.revoked", "api_key.revoked"])
+CHANGES_OF_RIGHTS = (
+    *("tenant.updated", "tenant.suspended", "tenant.resumed", "tenant.deleted", "user.updated"),
+    *("user.password_changed", "session.revoked", "api_key.revoked", "form.granted", "form.grant_revoked"),
+)
+
+
+@pytest.mark.parametrize("event_type", CHANGES_OF_RIGHTS)
 async def test_what_changes_rights_is_heard(nats_server: str, event_type: str) -> None:
     edge = an_edge()
     async with linked(nats_server, edge):

@@ -17,14 +17,14 @@ from deployments.federation.errors import (
     InvalidConnection,
     ProviderUnavailable,
     RoleTooHigh,
-    TenantRequired,
     TooManyConnections,
 )
 from deployments.federation.settings import FederationSettings
 from deployments.identity.contracts import scopes_of
 from deployments.kit.contract import Page, PageMeta
 from deployments.kit.pagination import decode_cursor, encode_cursor
-from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_customer
 from deployments.kit.vault import Vault
 from eventing.events.envelope import EventData
 from eventing.events.federation import SsoConnectionCreated, SsoConnectionDeleted, SsoConnectionUpdated
@@ -37,8 +37,7 @@ _SORT: Final = "id"
 def require_change(principal: Principal, provisioning: Provisioning | None) -> None:
     """Raise Forbidden, ConnectionNeedsPerson, TenantRequired or RoleTooHigh when the principal may not say this."""
     principal.require("sso:write")
-    if principal.tenant_id == PLATFORM_TENANT:
-        raise TenantRequired
+    require_customer(principal)
     if principal.kind != "user":
         raise ConnectionNeedsPerson
     if provisioning is not None:

@@ -17,13 +17,13 @@ from deployments.federation.errors import (
     ConnectionNotFound,
     LoginCodeInvalid,
     LoginStateInvalid,
-    TenantSuspended,
 )
 from deployments.federation.person import Person
 from deployments.federation.service import logouts
 from deployments.federation.settings import FederationSettings
 from deployments.federation.tickets import Challenge, fingerprint, new_ticket
 from deployments.identity.contracts import FederatedLogin
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.vault import Vault
 
 _PRUNED: Final = 100

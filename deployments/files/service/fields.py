@@ -7,11 +7,12 @@ from typing import Any
 from db.repositories.published_forms import PublishedFormRepository
 from db.session import UnitOfWork
 from db.types import utc_now
-from deployments.files.errors import FormClosed, FormNotFound, TenantSuspended
+from deployments.files.errors import FormClosed, FormNotFound
 from deployments.kit.errors import Invalid
 from deployments.kit.features import require_feature
 from deployments.kit.file_fields import FileField, file_fields
 from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active
 
 
 async def open_field(
@@ -22,10 +23,9 @@ async def open_field(
     Raises FormNotFound, FormClosed, TenantSuspended, FeatureDisabled, and Invalid for a field that takes no files.
     """
     form = await PublishedFormRepository(unit.session, unit.tenant).current(slug=slug, form_id=form_id)
-    if form is None or form.tenant_status == "deleted":
+    if form is None:
         raise FormNotFound
-    if form.tenant_status != "active":
-        raise TenantSuspended
+    require_active(form.tenant_status, FormNotFound)
     if form.status != "published" or not _is_open(form.settings):
         raise FormClosed
     if principal.kind == "anonymous":

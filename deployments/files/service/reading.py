@@ -17,6 +17,7 @@ from deployments.kit.contract import Page, PageMeta
 from deployments.kit.downloads import OpenedFile
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active_tenant
 
 _READ = "responses:read"
 
@@ -66,11 +67,12 @@ async def link(
 
 async def opened_by_link(unit: UnitOfWork, principal: Principal, signed: str, signatures: Signatures) -> OpenedFile:
     """The file that a link opens; that it was fetched is written down. Raises FileNotFound, also for a link that is
-    over."""
+    over, TenantSuspended."""
     file_id = signatures.file_of_link(unit.tenant, signed, utc_now())
     row = None if file_id is None else await FileRepository(unit.session, unit.tenant).find_shown(file_id)
     if row is None:
         raise FileNotFound
+    await require_active_tenant(unit, FileNotFound)
     audit(unit, principal, "file.fetched", row.id, by="link")
     return _to_opened(row)
 

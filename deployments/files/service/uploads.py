@@ -26,6 +26,7 @@ from deployments.kit.addresses import network_of
 from deployments.kit.file_fields import FileField
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import StorageQuotaReached, note_use
+from deployments.kit.tenants import require_active_tenant
 from eventing.events.files import FileRejected, FileUploaded
 from eventing.outbox import record
 
@@ -200,6 +201,7 @@ async def _reached(
     file_id = signatures.file_of_upload(unit.tenant, upload_id)
     if file_id is None:
         raise UploadNotFound
+    await require_active_tenant(unit, UploadNotFound)
     row = await FileRepository(unit.session, unit.tenant).find(file_id, for_update=for_update)
     if row is None or row.state == "refused" or _is_over(row, utc_now()):
         raise UploadNotFound

@@ -28,6 +28,7 @@ from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.problems import faults_of
 from deployments.kit.quotas import require_room
+from deployments.kit.tenants import require_customer
 from eventing.events import forms as facts
 from eventing.outbox import record
 
@@ -37,7 +38,8 @@ def forms_of(unit: UnitOfWork) -> FormRepository:
 
 
 async def create(unit: UnitOfWork, principal: Principal, command: CreateForm) -> Form:
-    """A new draft. Raises InvalidDefinition, InvalidSettings, SlugTaken, FormQuotaReached."""
+    """A new draft. Raises TenantRequired, InvalidDefinition, InvalidSettings, SlugTaken, FormQuotaReached."""
+    require_customer(principal)
     document = parse_definition(command.definition).document()
     settings = settings_from(command.settings)
     await require_ai(unit, settings)

@@ -12,14 +12,15 @@ from deployments.identity.codes import LIFE_S, OneTimeCodes
 from deployments.identity.contracts import Session
 from deployments.identity.errors import CodeFailed
 from deployments.identity.factor_contracts import ChallengeSent, RequestCode
-from deployments.identity.service import challenges, notices, second_factors, sessions
+from deployments.identity.service import challenges, notices, second_factors
 from deployments.identity.service.users import normalise_email
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, fingerprint
 from deployments.kit.contract import Contract
-from deployments.kit.errors import DomainError
+from deployments.kit.errors import DomainError, Unauthenticated
 from deployments.kit.features import is_enabled
 from deployments.kit.principal import PLATFORM_TENANT
+from deployments.kit.tenants import require_active_tenant
 from deployments.kit.vault import Vault
 from eventing.events.envelope import Origin
 from eventing.jobs import JobSpec, enqueue
@@ -94,7 +95,7 @@ async def log_in(
         raise CodeFailed
     user = await challenges.person_of(unit, challenge)
     await challenges.consume(unit, challenge)
-    await sessions.require_active_tenant(unit)
+    await require_active_tenant(unit, Unauthenticated)
     if not await _opens_by_code(unit):
         raise CodeFailed
     shown = second_factors.METHODS[challenge.channel or ""]

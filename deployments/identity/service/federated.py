@@ -5,7 +5,6 @@ from datetime import timedelta
 from db.models.federation import SsoSession, UserIdentity
 from db.models.identity import User as UserRow
 from db.repositories.federation import SsoSessionRepository, UserIdentityRepository
-from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
@@ -14,6 +13,8 @@ from deployments.identity.errors import AccountRefused, EmailTaken
 from deployments.identity.service import sessions, users
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens
+from deployments.kit.errors import Unauthenticated
+from deployments.kit.tenants import require_active_tenant
 from eventing.events.envelope import Origin
 from eventing.events.federation import UserFederated
 from eventing.events.identity import UserLoggedIn, UserUpdated
@@ -27,8 +28,7 @@ async def log_in(
     unit: UnitOfWork, tokens: AccessTokens, settings: IdentitySettings, origin: Origin, login: FederatedLogin
 ) -> Session:
     """A new session, of an account that is found, linked or made. Raises AccountRefused, TenantSuspended."""
-    tenant = await TenantRepository(unit.session, unit.tenant).get()
-    sessions.require_active(tenant.status if tenant else "deleted")
+    await require_active_tenant(unit, Unauthenticated)
     identity = await UserIdentityRepository(unit.session, unit.tenant).find(login.issuer, login.subject)
     user_id = identity.user_id if identity else await _link(unit, origin, login)
     user = await UserRepository(unit.session, unit.tenant).get_locked(user_id)

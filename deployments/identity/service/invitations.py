@@ -22,7 +22,6 @@ from deployments.identity.errors import (
     InvitationNotFound,
     NotAPerson,
     RoleTooHigh,
-    TenantRequired,
     TokenInvalid,
 )
 from deployments.identity.invitation_contracts import (
@@ -36,7 +35,7 @@ from deployments.identity.invitation_contracts import (
 from deployments.identity.letters import Letters
 from deployments.identity.permissions import GRANTS
 from deployments.identity.service import grants, sessions, users, verification
-from deployments.identity.service.link_tokens import new_secret, require_active_tenant
+from deployments.identity.service.link_tokens import new_secret
 from deployments.identity.service.paging import after, page
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.terms import FormRole
@@ -44,7 +43,8 @@ from deployments.identity.tokens import AccessTokens, fingerprint
 from deployments.kit.audit import audit
 from deployments.kit.contract import Page
 from deployments.kit.errors import Fault, Invalid
-from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.principal import Principal
+from deployments.kit.tenants import require_active_tenant, require_customer
 from eventing.events.accounts import InvitationAccepted, InvitationCreated, InvitationRevoked
 from eventing.events.envelope import Origin
 from eventing.outbox import record
@@ -69,8 +69,7 @@ class Found:
 def require_creation(principal: Principal, command: CreateInvitation) -> None:
     """Raise Forbidden, TenantRequired, Invalid with every fault, or RoleTooHigh."""
     principal.require(_SHARE if command.form_id is not None else _INVITE)
-    if principal.tenant_id == PLATFORM_TENANT:
-        raise TenantRequired
+    require_customer(principal)
     if faults := tuple(_faults(command)):
         raise Invalid(faults=faults)
     if command.form_id is None:
@@ -253,7 +252,7 @@ async def _valid(unit: UnitOfWork, found: Found) -> InvitationRow:
     row = await InvitationRepository(unit.session, unit.tenant).get(found.id)
     if row is None or row.token_hash != found.token_hash or row.expires_at <= utc_now():
         raise TokenInvalid
-    await require_active_tenant(unit)
+    await require_active_tenant(unit, TokenInvalid)
     if row.form_id is not None and await _title(unit, row) is None:
         raise TokenInvalid
     return row

@@ -9,12 +9,12 @@ from typing import Final
 from db.models.identity import User
 from db.models.link_tokens import LinkToken
 from db.repositories.link_tokens import LinkTokenDirectory, LinkTokenRepository
-from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
-from deployments.identity.errors import TenantSuspended, TokenInvalid
+from deployments.identity.errors import TokenInvalid
 from deployments.identity.tokens import fingerprint
+from deployments.kit.tenants import require_active_tenant
 
 LINK_PREFIX: Final = "fsl_"
 
@@ -88,19 +88,10 @@ async def use(unit: UnitOfWork, found: Found) -> tuple[User, LinkToken]:
         raise TokenInvalid
     if row.purpose != Purpose.CHANGE and row.email != user.email:
         raise TokenInvalid
-    await require_active_tenant(unit)
+    await require_active_tenant(unit, TokenInvalid)
     return user, row
 
 
 async def void(unit: UnitOfWork, user_id: str, *purposes: Purpose) -> None:
     """Make a person's unused links for these purposes worthless."""
     await LinkTokenRepository(unit.session, unit.tenant).void(user_id, purposes, utc_now())
-
-
-async def require_active_tenant(unit: UnitOfWork) -> None:
-    """Raise TenantSuspended, or TokenInvalid when the tenant is gone."""
-    tenant = await TenantRepository(unit.session, unit.tenant).get()
-    if tenant is not None and tenant.status == "suspended":
-        raise TenantSuspended
-    if tenant is None or tenant.status != "active":
-        raise TokenInvalid

@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from db.models.identity import RefreshToken, User
 from db.repositories.credentials import CredentialDirectory, RefreshTokenRepository
 from db.repositories.federation import SsoSessionRepository
-from db.repositories.tenants import TenantRepository
 from db.repositories.users import UserRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
 from deployments.identity.contracts import TENANT_ID, LogIn, ProviderLogin, Refresh, Session
-from deployments.identity.errors import LoginFailed, TenantSuspended
+from deployments.identity.errors import LoginFailed
 from deployments.identity.passwords import Passwords
 from deployments.identity.service.users import normalise_email
 from deployments.identity.settings import IdentitySettings
 from deployments.identity.tokens import AccessTokens, Claims, fingerprint, new_refresh_token
 from deployments.kit.errors import Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.tenants import require_active_tenant
 from eventing.events.envelope import Origin
 from eventing.events.identity import UserLocked, UserLoggedIn
 from eventing.outbox import record
@@ -71,10 +71,7 @@ async def admit(unit: UnitOfWork, proof: Proof) -> User:
     user = await UserRepository(unit.session, unit.tenant).get_locked(proof.user_id)
     if user is None or user.status != "active" or user.password_hash != proof.password_hash:
         raise LoginFailed
-    tenant = await TenantRepository(unit.session, unit.tenant).get()
-    if tenant is None or tenant.status == "deleted":
-        raise LoginFailed
-    require_active(tenant.status)
+    await require_active_tenant(unit, LoginFailed)
     if proof.fresh_hash is not None:
         user.password_hash = proof.fresh_hash
     return user
@@ -140,7 +137,7 @@ async def rotate(unit: UnitOfWork, tokens: AccessTokens, origin: Origin, link: L
     if token.used_at is not None:
         await repository.revoke_family(token.family_id, now)
         return None
-    await require_active_tenant(unit)
+    await require_active_tenant(unit, Unauthenticated)
     token.used_at = now
     # The end of the family stays: rotation must not prolong a session for ever (ASVS 5.0, 10.4.8).
     amr = tuple(token.amr.split())
@@ -161,20 +158,6 @@ async def log_out(unit: UnitOfWork, principal: Principal, command: Refresh) -> P
     login = ProviderLogin(connection_id=begun.connection_id, sealed=begun.sealed) if begun is not None else None
     await repository.revoke_family(token.family_id, utc_now())
     return login
-
-
-def require_active(tenant_status: str) -> None:
-    """Raise TenantSuspended, or Unauthenticated when the tenant is gone."""
-    if tenant_status == "suspended":
-        raise TenantSuspended
-    if tenant_status != "active":
-        raise Unauthenticated
-
-
-async def require_active_tenant(unit: UnitOfWork) -> None:
-    """Raise TenantSuspended, or Unauthenticated when the unit's tenant is gone."""
-    tenant = await TenantRepository(unit.session, unit.tenant).get()
-    require_active(tenant.status if tenant else "deleted")
 
 
 def _issue(

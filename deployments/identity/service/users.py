@@ -16,7 +16,6 @@ from deployments.identity.errors import (
     LoginFailed,
     OwnAccess,
     RoleTooHigh,
-    TenantRequired,
     UserNotFound,
     UserQuotaReached,
 )
@@ -27,6 +26,7 @@ from deployments.kit.contract import Page
 from deployments.kit.errors import Forbidden, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from deployments.kit.quotas import require_room
+from deployments.kit.tenants import require_customer
 from eventing.events.envelope import Origin
 from eventing.events.identity import PasswordChanged, UserRegistered, UserUpdated
 from eventing.outbox import record
@@ -66,8 +66,7 @@ async def add(unit: UnitOfWork, row: UserRow, *, actor: str, origin: Origin) -> 
 def require_creation(principal: Principal, command: CreateUser) -> None:
     """Raise Forbidden, RoleTooHigh, or TenantRequired when the principal may not create this person."""
     principal.require("users:write")
-    if principal.tenant_id == PLATFORM_TENANT:
-        raise TenantRequired
+    require_customer(principal)
     refuse_higher(principal, command.role)
 
 

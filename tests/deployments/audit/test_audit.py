@@ -9,8 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import owner_engine
+from db.repositories.audit import Deed
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.types import utc_now
 from deployments.audit.contracts import FindEntries, Verification
 from deployments.audit.deployment import Audit
 from deployments.kit.audit import audit
@@ -152,6 +154,20 @@ async def test_filters(database: Database, case: str) -> None:
     page = await Audit(database).list_entries(ADMIN, query, None, 100)
 
     assert sorted(e.details["number"] for e in page.data) == [number for number in range(4) if expected(number)]
+
+
+async def test_a_forms_entries(database: Database) -> None:
+    await _tenants(database)
+    async with database.write("acme") as unit:
+        for form_id in ("frm_1", "frm_2", None):
+            deed = Deed(
+                at=utc_now(), actor="usr_1", action="thing.done", entity_id="thing_1", form_id=form_id, details={}
+            )
+            unit.audit(deed)
+
+    page = await Audit(database).list_entries(ADMIN, FindEntries(form_id="frm_2"), None, 100)
+
+    assert [entry.form_id for entry in page.data] == ["frm_2"]
 
 
 async def test_pages_and_times(database: Database) -> None:

@@ -19,13 +19,12 @@ from deployments.federation.errors import (
     ConnectionNotFound,
     InvalidConnection,
     RoleTooHigh,
-    TenantRequired,
     TooManyConnections,
 )
 from deployments.federation.service.connections import MOST_CONNECTIONS
 from deployments.identity.deployment import Identity
 from deployments.identity.permissions import scopes_of
-from deployments.kit.errors import Forbidden, Invalid
+from deployments.kit.errors import Forbidden, Invalid, TenantRequired
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from tests.deployments.federation.conftest import VAULT, connection_to, owner_of
 from tests.deployments.federation.provider import CLIENT_SECRET, Provider

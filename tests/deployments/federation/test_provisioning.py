@@ -17,8 +17,9 @@ from deployments.federation.contracts import Provisioning, UpdateConnection
 from deployments.federation.deployment import Federation
 from deployments.identity.contracts import CreateUser, FederatedLogin, LogIn, UpdateUser, User
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import AccountRefused, LoginFailed, TenantSuspended
+from deployments.identity.errors import AccountRefused, LoginFailed
 from deployments.identity.terms import Role
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.principal import Principal
 from tests.architecture.rooms import sources
 from tests.deployments.federation.conftest import ORIGIN, PASSWORD, Browser, Connect

@@ -10,14 +10,14 @@ from db.models.identity import ApiKey, Tenant, User
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.types import utc_now
-from deployments.identity.contracts import CreateApiKey, CreatedApiKey
+from deployments.identity.contracts import CreateApiKey, CreatedApiKey, CreateUser, UpdateUser
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, ScopeNotHeld, TenantSuspended
+from deployments.identity.errors import ApiKeyNeedsPerson, ApiKeyNotFound, RoleTooHigh, ScopeNotHeld
 from deployments.identity.keys import KeyUsage
 from deployments.identity.permissions import ROLES
-from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
+from deployments.kit.errors import Forbidden, Invalid, TenantSuspended, Unauthenticated
 from deployments.kit.principal import Principal
-from tests.deployments.identity.conftest import Person, RecordedEvents
+from tests.deployments.identity.conftest import PASSWORD, Person, RecordedEvents
 
 SCOPES = ["forms:read", "responses:write"]
 
@@ -119,6 +119,16 @@ class TestCreate:
         key = await identity.authenticate((await make_key(identity, owner, "api_keys:write", "forms:read")).key)
         with pytest.raises(ApiKeyNeedsPerson):
             await make_key(identity, key, "forms:read")
+
+    async def test_a_key_makes_no_owners(self, identity: Identity, owner: Principal) -> None:
+        """Not even with everything that an owner may do: an owner outlives the revocation of the key."""
+        key = await identity.authenticate((await make_key(identity, owner, *sorted(owner.scopes))).key)
+        new = CreateUser(email="otto@example.com", password=PASSWORD, name="Otto", role="owner")
+        with pytest.raises(RoleTooHigh):
+            await identity.create_user(key, new)
+        otto = await identity.create_user(key, new.model_copy(update={"role": "admin"}))
+        with pytest.raises(RoleTooHigh):
+            await identity.update_user(key, otto.id, UpdateUser(role="owner"))
 
 
 class TestAuthenticate:

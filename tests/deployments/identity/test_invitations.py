@@ -23,8 +23,6 @@ from deployments.identity.errors import (
     InvitationNotFound,
     NotAPerson,
     RoleTooHigh,
-    TenantRequired,
-    TenantSuspended,
     TokenInvalid,
     TooManyLetters,
 )
@@ -36,7 +34,7 @@ from deployments.identity.invitation_contracts import (
     PutFormGrant,
 )
 from deployments.identity.service import invitations
-from deployments.kit.errors import DomainError, Forbidden, Invalid
+from deployments.kit.errors import DomainError, Forbidden, Invalid, TenantRequired, TenantSuspended
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of
 from tests.deployments.identity.letterbox import Letterbox

@@ -198,12 +198,13 @@ async def test_worthless_links_are_told_apart_by_nobody(
 ) -> None:
     """U1: used, meant for something else, of nobody any more, or garbage: one answer, before anything is hashed."""
     box = Letterbox(database)
-    other = await box.token("email_verification")
     used = await _asked(identity, box)
     await identity.reset_password(ORIGIN, ResetPassword(token=used, new_password=FRESH))
     expired = await _asked(identity, box)
     async with database.unscoped_write() as unit:
         await unit.session.execute(text("UPDATE link_token SET expires_at = created_at"))
+    await identity.create_user(owner, CreateUser(email="ann@example.com", password=PASSWORD, name="Ann"))
+    other = await box.token("email_verification")
     answers = set()
     for token in (other, used, expired, "garbage", ""):
         with pytest.raises(TokenInvalid) as caught:

@@ -24,7 +24,6 @@ from deployments.identity.errors import (
     LoginLimited,
     SecondFactorRequired,
     SecondFactorSetupRequired,
-    TenantSuspended,
 )
 from deployments.identity.factor_contracts import (
     AnswerChallenge,
@@ -34,7 +33,7 @@ from deployments.identity.factor_contracts import (
     SecondFactorLogIn,
     SendSecondFactorCode,
 )
-from deployments.kit.errors import Invalid
+from deployments.kit.errors import Invalid, TenantSuspended
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of, signup_of

@@ -14,10 +14,10 @@ from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.identity.contracts import LogIn, Refresh, Session, SignedUp
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import LoginFailed, TenantSuspended
+from deployments.identity.errors import LoginFailed
 from deployments.identity.permissions import scopes_of
 from deployments.identity.settings import IdentitySettings
-from deployments.kit.errors import DomainError, Unauthenticated
+from deployments.kit.errors import DomainError, TenantSuspended, Unauthenticated
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, Person, RecordedEvents, login_of, signup_of
 
@@ -107,6 +107,21 @@ class TestLogIn:
 
     async def test_refuses_a_deactivated_person(self, identity: Identity, acme: SignedUp, database: Database) -> None:
         await change(database, User, status="deactivated")
+        with pytest.raises(LoginFailed):
+            await identity.log_in(ORIGIN, login_of("acme"))
+
+    async def test_a_password_that_was_changed_meanwhile_opens_nothing(
+        self, identity: Identity, acme: SignedUp, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Checking takes its time, with no transaction open: what was right may be so no more."""
+        verify = identity.passwords.verify
+
+        async def overtaken(hashed: str | None, password: str) -> bool:
+            matches = await verify(hashed, password)
+            await change(database, User, password_hash="of another password")
+            return matches
+
+        monkeypatch.setattr(identity.passwords, "verify", overtaken)
         with pytest.raises(LoginFailed):
             await identity.log_in(ORIGIN, login_of("acme"))
 

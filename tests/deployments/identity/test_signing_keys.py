@@ -33,6 +33,8 @@ from deployments.kit.vault import Vault
 from tests.deployments.identity.conftest import ORIGIN, VAULT, RecordedEvents, login_of
 from tests.eventing.harness import rows
 
+REREAD_S, HEAD_START = signing_keys._REREAD_S, signing_keys._HEAD_START
+
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +84,22 @@ async def test_a_new_key_signs_once_every_process_has_read_it(
     later = next(key for key in await keys.all() if key.id == key_id)
     assert not later.signs(utc_now())
     assert later.signs(utc_now() + timedelta(minutes=1))
+
+
+async def test_every_process_knows_a_key_before_it_signs(
+    database: Database, settings: IdentitySettings, keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one process read a second ago it reads anew, and the others take their time to sign."""
+    monkeypatch.setattr(signing_keys, "_REREAD_S", REREAD_S)
+    monkeypatch.setattr(signing_keys, "_HEAD_START", HEAD_START)
+    ring = KeyRing(settings, VAULT)
+    await ring.refresh(database)
+    key_id = await keys.rotate("HS256")
+    ring._read_at -= 1.0
+    await ring.refresh(database)
+    found = ring.find(key_id, utc_now())
+    assert found is not None
+    assert not found.signs(utc_now() + timedelta(seconds=3))
 
 
 async def test_a_retired_key_is_accepted_as_long_as_a_token_can_live(keys: SigningKeys) -> None:

@@ -17,9 +17,9 @@ from deployments.identity.contracts import (
     UpdateTenant,
 )
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import HostTaken, SettingProtected, TenantNotFound, TenantSuspended, TenantTaken
+from deployments.identity.errors import HostTaken, SettingProtected, TenantNotFound, TenantTaken
 from deployments.identity.settings import IdentitySettings
-from deployments.kit.errors import Forbidden, Invalid, Unauthenticated
+from deployments.kit.errors import Forbidden, Invalid, TenantSuspended, Unauthenticated
 from deployments.kit.features import FEATURES
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, VAULT, Person, RecordedEvents, login_of

@@ -6,10 +6,10 @@ import pytest
 
 from deployments.identity.contracts import CreateApiKey, CreateUser
 from deployments.identity.deployment import Identity
-from deployments.identity.errors import EmailTaken, RoleTooHigh, TenantRequired
+from deployments.identity.errors import EmailTaken, RoleTooHigh
 from deployments.identity.permissions import ROLES
 from deployments.identity.terms import Role
-from deployments.kit.errors import Forbidden
+from deployments.kit.errors import Forbidden, TenantRequired
 from deployments.kit.principal import Principal
 from tests.deployments.identity.conftest import ORIGIN, PASSWORD, Person, RecordedEvents, login_of
 

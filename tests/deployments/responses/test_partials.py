@@ -14,7 +14,7 @@ from db.models.responses import Response as ResponseRow
 from db.session import Database
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
-from deployments.kit.errors import BadRequest
+from deployments.kit.errors import BadRequest, TenantSuspended
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import SubmitResponse
 from deployments.responses.deployment import Responses
@@ -27,7 +27,6 @@ from deployments.responses.errors import (
     InvalidAnswers,
     NotComplete,
     PartialNotFound,
-    TenantSuspended,
 )
 from deployments.responses.life_contracts import EditResponse, PartialResponse
 from deployments.responses.partials import token_hash

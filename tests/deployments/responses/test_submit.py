@@ -12,7 +12,7 @@ from db.models.events import Event as EventRow
 from db.session import Database
 from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
-from deployments.kit.errors import BadRequest
+from deployments.kit.errors import BadRequest, TenantSuspended
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ListResponses, SubmitResponse, SubmittedResponse
 from deployments.responses.deployment import Responses
@@ -22,7 +22,6 @@ from deployments.responses.errors import (
     FormNotFound,
     IdempotencyMismatch,
     InvalidAnswers,
-    TenantSuspended,
 )
 from eventing.events.envelope import Event, Origin
 from eventing.events.responses import ResponseSubmitted

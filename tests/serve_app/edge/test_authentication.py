@@ -1,6 +1,7 @@
 """Credentials, permissions and the tenant that a caller acts in."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -30,8 +31,11 @@ async def test_a_missing_permission_is_403_before_the_body_is_read(client: httpx
     assert (await client.get("/api/v1/forms", headers=headers)).status_code == 200
 
 
-async def test_x_tenant_id_narrows_and_never_widens(owner: httpx.AsyncClient) -> None:
-    """T: another tenant is not found, whatever the header says."""
+async def test_x_tenant_id_narrows_and_never_widens(owner: httpx.AsyncClient, fakes: Fakes) -> None:
+    """T: another tenant is not found, whatever the header says, and whoever could be asked for it."""
+    fakes.identity.principals["stranger"] = replace(fakes.identity.principals["owner"], tenant_id="globex")
+    stranger = {"authorization": "Bearer stranger", "x-tenant-id": "acme"}
+    problem(await owner.get("/api/v1/me", headers=stranger), 404, "tenant.not_found")
     assert (await owner.get("/api/v1/me", headers={"x-tenant-id": "acme"})).status_code == 200
     for tenant in ("globex", "_platform", "", "../acme"):
         problem(await owner.get("/api/v1/me", headers={"x-tenant-id": tenant}), 404, "tenant.not_found")

@@ -1,8 +1,10 @@
 """The document: valid, complete, and true."""
 
 import re
+from dataclasses import replace
 
 import httpx
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from serve_app.edge.operations import Access
@@ -63,6 +65,13 @@ def test_every_operation_declares_a_scope_or_is_known_to_be_open() -> None:
     assert {operation.id for operation in OPERATIONS if operation.scope is Access.PUBLIC} == PUBLIC
     assert {operation.id for operation in OPERATIONS if operation.scope is Access.SIGNED_IN} == SIGNED_IN
     assert all(operation.scope for operation in OPERATIONS)
+
+
+def test_a_permission_that_the_table_lacks_cannot_be_asked_for() -> None:
+    """U5: default deny begins where an operation is written down."""
+    known = OPERATIONS[0]
+    with pytest.raises(ValueError, match="which the table does not have"):
+        replace(known, scope="forms:eat")
 
 
 def test_ids_and_addresses_are_unique() -> None:

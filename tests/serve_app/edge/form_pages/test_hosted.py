@@ -7,6 +7,7 @@ import httpx
 import orjson
 import pytest
 
+from deployments.kit.errors import TenantSuspended
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import SubmitResponse, SubmittedResponse
 from deployments.responses.errors import (
@@ -14,7 +15,6 @@ from deployments.responses.errors import (
     FormFull,
     IdempotencyMismatch,
     SubmissionConflict,
-    TenantSuspended,
 )
 from deployments.responses.life_contracts import MAX_PAGE_MS
 from serve_app.edge.form_pages.assets import FORM_ASSETS, content
