@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Row
+from sqlalchemy.engine import Row
 
 from db.models.responses import Response
 from db.repositories.published_forms import PublishedFormRepository

@@ -46,11 +46,11 @@ async def _plans(database: Database, tenant_id: str, form_id: str, selection: Se
     async with database.snapshot(tenant_id) as unit:
         form = await SearchedForms().get(unit, form_id)
         search = search_of(form, selection, ())
-        repository = ResponseQueryRepository(unit.session, unit.tenant, form_id, form.rules)
-        connection = await unit.session.connection()
+        repository = ResponseQueryRepository(unit.connection, unit.tenant, form_id, form.rules)
+        connection = unit.connection
         if not database.is_sqlite:
             # So few rows are read from end to end wherever that is possible; here it is to be seen whether it is.
-            await unit.session.execute(text("SET LOCAL enable_seqscan = off"))
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
         seen: list[tuple[str, Any]] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -65,6 +65,6 @@ async def _plans(database: Database, tenant_id: str, form_id: str, selection: Se
             ]
 
         await connection.run_sync(lambda plain: event.listen(plain, "before_cursor_execute", note))
-        await repository.page(search, Order(), None, 20)
+        await repository.page(search, Order(), None, 20, ("id", "submitted_at"))
         await repository.count(search)
         return await connection.run_sync(explained)
