@@ -5,14 +5,13 @@
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, save
 from benchmarks.machine import describe
-from benchmarks.submissions import ANSWERS, TEN_FIELDS, database_environment
+from benchmarks.submissions import ANSWERS, Form, running
 from benchmarks.wrk import get
 from tests.e2e.platform import Platform
 
@@ -21,34 +20,25 @@ _AT_ONCE = 16
 
 async def measure(database: str, responses: int, seconds: int, connections: list[int]) -> list[Figure]:
     """Measure one database and print a table."""
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        database_environment(database, Path(folder)) as environment,
-    ):
-        platform = Platform(Path(folder) / "data", **environment).start()
-        try:
-            return await _measure_running(platform, database, responses, seconds, connections)
-        finally:
-            platform.stop()
+    with running(database) as platform:
+        return await _measure_running(platform, database, responses, seconds, connections)
 
 
 async def _measure_running(
     platform: Platform, database: str, responses: int, seconds: int, connections: list[int]
 ) -> list[Figure]:
-    client = await platform.sign_up("bench")
-    form = (await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})).json()
-    assert (await client.post(f"/api/v1/forms/{form['id']}/publish")).status_code == 200
-    path = f"/api/v1/forms/{form['id']}/responses"
+    form = await Form.of(platform, "bench")
+    client = form.client
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def submit() -> str:
         async with gate:
-            answer = await client.post(path, json={"answers": ANSWERS})
+            answer = await client.post(form.path, json={"answers": ANSWERS})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     ids = await asyncio.gather(*(submit() for _ in range(responses)))
-    asked = await _questions(client, form["id"], ids[-1])
+    asked = await _questions(client, form.id, ids[-1])
     print(f"\n{database}: reads, with {responses:,} responses of ten fields stored")
     print("| what | connections | answered/s | p50 ms | p90 ms | p99 ms | refused | errors |")
     print("|---|---|---|---|---|---|---|---|")

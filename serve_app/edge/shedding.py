@@ -30,7 +30,7 @@ class Shedding:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._refusals: OrderedDict[bytes, tuple[float, str, Answer, bytes]] = OrderedDict()
+        self._refusals: OrderedDict[bytes, tuple[float, str, int, bytes]] = OrderedDict()
 
     def note(self, request: Request, operation: str, answer: Answer) -> None:
         """There is no room for this request, nor for others like it."""
@@ -39,7 +39,7 @@ class Shedding:
             return
         headers = ((b"content-length", b"%d" % len(answer.body or b"")), *answer.processed_headers)
         whole = format_http1_response(answer.status, headers) + (answer.body or b"")
-        self._refusals[key] = (self._clock() + _LIFE_S, operation, answer, whole)
+        self._refusals[key] = (self._clock() + _LIFE_S, operation, answer.status, whole)
         self._refusals.move_to_end(key)
         while len(self._refusals) > _CAPACITY:
             self._refusals.popitem(last=False)
@@ -52,14 +52,14 @@ class Shedding:
         key = _key(data[:end]) if end > 0 else None
         if key is None or (found := self._refusals.get(key)) is None:
             return None
-        until, operation, answer, whole = found
+        until, operation, status, whole = found
         if self._clock() > until:
             del self._refusals[key]
             return None
         length = _value(data[:end], data[:end].lower(), b"content-length") or b"0"
         if not length.isdigit() or len(data) != end + len(_END) + int(length):
             return None
-        return operation, answer.status, whole
+        return operation, status, whole
 
 
 def _key(head: bytes) -> bytes | None:
