@@ -8,7 +8,7 @@ from typing import Any
 
 from nats.aio.client import Client as NatsClient
 from nats.js.errors import NotFoundError
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 
 from db.session import Database
 from eventing.connection import connect
@@ -82,8 +82,9 @@ async def count(database: Database, table: type[Any], *conditions: Any) -> int:
 
 
 async def rows(database: Database, table: type[Any]) -> list[Any]:
+    """All rows by their primary key, which for ids of `db.types.new_id` is the order they were made in."""
     async with database.unscoped_read() as unit:
-        return list(await unit.session.scalars(select(table)))
+        return list(await unit.session.scalars(select(table).order_by(*inspect(table).primary_key)))
 
 
 async def is_true(condition: Callable[[], object]) -> bool:
