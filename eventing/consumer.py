@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.api import Header
 
 from db.session import Database
@@ -17,8 +17,9 @@ from eventing.effects import Counters, Effects
 from eventing.events.envelope import Event
 from eventing.loops import ended
 from eventing.pace import Pace
+from eventing.pull import Pull
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream
+from eventing.streams import ConsumerSpec, ensure_consumer, ensure_stream
 from eventing.subjects import event_filter
 from eventing.subscription import Poison, Subscription
 
@@ -53,7 +54,8 @@ class Consumer:
         )
         self._pace = Pace(settings.poll_interval_s)
         self._retry_pace = Pace(settings.poll_interval_s)
-        self._pull: JetStreamContext.PullSubscription | None = None
+        self._pull = Pull(client, subscription.name, settings.fetch_batch)
+        self._at_work: Sequence[Msg] = ()
         self._bound_at_reconnect = -1
         self._loops: set[asyncio.Task[None]] = set()
         self._pulled_at = self._retried_at = time.monotonic()
@@ -88,46 +90,58 @@ class Consumer:
                 await asyncio.wait(late, timeout=timeout_s)
 
     async def _pull_loop(self) -> None:
-        while not self._pace.is_stopped:
-            try:
-                messages = await self._fetch(await self._bind())
-                self._pulled_at = time.monotonic()
-                if messages:
-                    await self._work(messages)
-                await asyncio.sleep(self._rest(len(messages)))
-                self._pace.succeed()
-            except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
-                _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
-                self._bound_at_reconnect = -1
-                await self._pace.back_off()
-            if not self._client.is_closed:  # a client closed for good needs a new process: let the check find out
-                self._pulled_at = time.monotonic()
-        await self._unsubscribe()
+        alive = asyncio.create_task(self._keep_alive())
+        try:
+            while not self._pace.is_stopped:
+                try:
+                    await self._bind()
+                    messages = await self._pull.take(self._settings.fetch_batch, self._settings.poll_interval_s)
+                    self._pulled_at = time.monotonic()
+                    if messages:
+                        await self._work(messages)
+                    await self._rest(len(messages))
+                    self._pace.succeed()
+                except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
+                    _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
+                    self._bound_at_reconnect = -1
+                    await self._pace.back_off()
+                if not self._client.is_closed:  # a client closed for good needs a new process: let the check find out
+                    self._pulled_at = time.monotonic()
+            await self._finish()
+        finally:
+            alive.cancel()
+            # Else the server would go on sending to nobody.
+            with suppress(nats.errors.Error, OSError):
+                await self._pull.close()
+            await asyncio.wait({alive})
 
-    async def _bind(self) -> JetStreamContext.PullSubscription:
+    async def _bind(self) -> None:
         # Once per connection and after every failure: the server may have come back without its store.
         reconnects = self._client.stats["reconnects"]
-        if self._pull is None or self._bound_at_reconnect != reconnects:
+        if self._bound_at_reconnect != reconnects:
             stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
             await ensure_stream(stream, self._settings)
             await ensure_consumer(stream, self._spec)
-            if self._pull is None:
-                self._pull = await stream.pull_subscribe_bind(consumer=self._spec.name, stream=EVENTS)
+            await self._pull.open()
             self._bound_at_reconnect = reconnects
-        return self._pull
 
-    def _rest(self, fetched: int) -> float:
-        """Seconds until the next fetch: more come together then, and a batch costs much of what its events do."""
-        if not 0 < fetched < self._settings.fetch_batch:
-            return 0.0
-        is_busy = fetched >= self._settings.busy_batch
-        return max(self._subscription.pause_s, self._settings.busy_pause_s if is_busy else 0.0)
+    async def _rest(self, handled: int) -> None:
+        """Let more come together before the next batch, which costs much of what its events do."""
+        if self._pull.is_behind or not 0 < handled < self._settings.fetch_batch:
+            return
+        if self._subscription.pause_s:
+            await asyncio.sleep(self._subscription.pause_s)
+        elif handled >= self._settings.busy_batch:
+            await self._pull.rest(self._settings.busy_pause_s)
 
-    async def _fetch(self, pull: JetStreamContext.PullSubscription) -> list[Msg]:
+    async def _finish(self) -> None:
+        """Deal with what came and was not taken yet: for others it would be late."""
         try:
-            return await pull.fetch(self._settings.fetch_batch, timeout=self._settings.poll_interval_s)
-        except TimeoutError:
-            return []
+            await self._pull.close()
+            while messages := await self._pull.take(self._settings.fetch_batch, 0):
+                await self._work(messages)
+        except Exception as error:  # noqa: BLE001 - they are delivered again
+            _log.info("events are left", consumer=self._subscription.name, error=_sentence(error))
 
     async def _work(self, messages: Sequence[Msg]) -> None:
         events: dict[int, Event] = {}
@@ -138,7 +152,7 @@ class Consumer:
                 events[index] = _decode(message)
             except ValueError as error:
                 broken[index] = str(error)
-        alive = asyncio.create_task(self._keep_alive(messages))
+        self._at_work = messages
         try:
             while True:
                 try:
@@ -156,14 +170,14 @@ class Consumer:
                         return
                     await self._pace.back_off()
         finally:
-            alive.cancel()
-            await asyncio.wait({alive})
+            self._at_work = ()
         await self._acknowledge([messages[index] for index in events], [messages[index] for index in broken])
 
-    async def _keep_alive(self, messages: Sequence[Msg]) -> None:
+    async def _keep_alive(self) -> None:
+        """Say of what is at work and of what waits for it that it is not forgotten."""
         while True:
             await asyncio.sleep(self._settings.ack_wait_s / 3)
-            for message in messages:
+            for message in (*self._at_work, *self._pull.held):
                 try:
                     await message.in_progress()
                 except Exception as error:  # noqa: BLE001 - redelivered at worst, and the inbox knows it
@@ -190,14 +204,6 @@ class Consumer:
         except (nats.errors.Error, OSError) as error:
             # Redelivered then, and the inbox knows them.
             _log.info("acknowledgement lost", consumer=self._subscription.name, error=_sentence(error))
-
-    async def _unsubscribe(self) -> None:
-        if self._pull is None:
-            return
-        try:
-            await self._pull.unsubscribe()
-        except (nats.errors.Error, OSError) as error:
-            _log.info("not unsubscribed", consumer=self._subscription.name, error=_sentence(error))
 
     async def _retry_loop(self) -> None:
         while not self._retry_pace.is_stopped:

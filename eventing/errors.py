@@ -25,6 +25,10 @@ class ConnectFailed(EventingError):
     """No connection to NATS within the deadline."""
 
 
+class PullEnded(EventingError):
+    """The server ended a consumer's request for messages, or has not been heard of for long."""
+
+
 class DeclarationRejected(EventingError):
     """JetStream refuses a declared stream or consumer and says why."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +33,7 @@ RELAY: Final = "relay"
 _STOP_S: Final = 5.0
 _MAX_BACKOFF_S: Final = 2.0
 _OBSERVE_S: Final = 15.0
+_FEW: Final = 8
 # What no later attempt can cure: the row itself is wrong. ValueError: no event, or names no subject may contain.
 _UNPUBLISHABLE: Final = (ValueError, nats.errors.BadSubjectError, nats.errors.MaxPayloadError)
 
@@ -151,10 +152,11 @@ class Relay:
         if self.restored > restored:
             # What came back is older than what was taken.
             taken = await self._database.view(take)
-        batch, delivery = taken.events, _Delivery()
+        delivery = _Delivery()
         try:
-            if not await self._publish_together(batch, delivery):
-                await self._publish_apart(batch, delivery)
+            for batch in _by_size(taken.events):
+                if not await self._publish_together(batch, delivery):
+                    await self._publish_apart(batch, delivery)
         finally:
             await asyncio.shield(self._mark(delivery))
         if delivery.error is not None:
@@ -295,6 +297,14 @@ class _Delivery:
         self.rejected: list[tuple[Unpublished, str]] = []
         self.error: Exception | None = None
         self.last_seq = 0
+
+
+def _by_size(events: Sequence[Unpublished]) -> list[Sequence[Unpublished]]:
+    """The events of those who have few before those of who has many, each in their order."""
+    counted = Counter(event.tenant_id for event in events)
+    few = [event for event in events if counted[event.tenant_id] <= _FEW]
+    many = [event for event in events if counted[event.tenant_id] > _FEW]
+    return [batch for batch in (few, many) if batch]
 
 
 def _headers(event: Unpublished) -> dict[str, str]:

@@ -73,6 +73,18 @@ async def test_a_nudge_wakes_the_relay_long_before_its_poll(database: Database, 
             await eventually(lambda: all_published(database), deadline_s=10)
 
 
+async def test_the_events_of_who_has_few_come_before_those_of_who_has_many(
+    database: Database, nats_server: str
+) -> None:
+    """T6: they are committed to the stream first, by themselves."""
+    async with empty_stream(nats_server) as transport:
+        noisy = await record_facts(database, "noisy", *(f"frm_{number}" for number in range(20)))
+        quiet = await record_facts(database, "quiet", "frm_1", "frm_2")
+        async with running(Relay(database, transport.client, transport.settings)):
+            messages = await read_stream(transport, 22)
+        assert [Event.decode(message.data).id for message in messages] == [event.id for event in [*quiet, *noisy]]
+
+
 async def test_an_unpublishable_row_becomes_a_dead_letter_and_blocks_nobody(
     database: Database, nats_server: str
 ) -> None:

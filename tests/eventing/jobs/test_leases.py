@@ -32,7 +32,7 @@ async def test_two_runners_never_run_a_job_twice(database: Database) -> None:
     ):
         ids = [*await order(database, "acme", 150), *await order(database, "globex", 150)]
         await all_in(database, ids, "succeeded")
-        assert one.counters["succeeded"] + two.counters["succeeded"] == 300
+    assert one.counters["succeeded"] + two.counters["succeeded"] == 300
     assert set(runs.values()) == {1}
     assert len(runs) == 300
 
@@ -60,7 +60,7 @@ async def test_a_job_of_a_dead_worker_runs_again(database: Database) -> None:
 
     async with serving(database, kind(run)) as runner:
         job = await reaches(database, job_id, "succeeded")
-        assert runner.counters["recovered"] == 1
+    assert runner.counters["recovered"] == 1
     assert seen == [2]
     assert [attempt["error"] for attempt in job.attempts] == ["the worker was lost", None]
     for lane in dead._lanes.values():

@@ -36,7 +36,7 @@ async def test_a_running_job_is_cancelled_at_its_next_progress(database: Databas
         async with database.unscoped_write() as unit:
             await unit.session.execute(update(Job).values(cancel_requested=True))
         job = await reaches(database, job_id, "cancelled")
-        assert runner.counters["cancelled"] == 1
+    assert runner.counters["cancelled"] == 1
     assert job.progress_total == 10_000
     assert job.attempts[-1]["error"] == "the job was cancelled"
 
