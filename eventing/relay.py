@@ -22,6 +22,7 @@ from db.session import Database
 from db.types import new_id, utc_now
 from eventing.errors import ConnectFailed
 from eventing.events.envelope import Event
+from eventing.headway import Headway
 from eventing.leadership import LEASE_S, Leadership
 from eventing.pace import Pace
 from eventing.rebuild import StreamMemory
@@ -34,6 +35,9 @@ _STOP_S: Final = 5.0
 _MAX_BACKOFF_S: Final = 2.0
 _OBSERVE_S: Final = 15.0
 _FEW: Final = 8
+# While consumers are behind: a few of each tenant, so that who has no more is not behind another who has.
+_HELD_BATCH: Final = 3 * _FEW
+_HELD_S: Final = 0.02
 # What no later attempt can cure: the row itself is wrong. ValueError: no event, or names no subject may contain.
 _UNPUBLISHABLE: Final = (ValueError, nats.errors.BadSubjectError, nats.errors.MaxPayloadError)
 
@@ -67,6 +71,8 @@ class Relay:
         self._memory = StreamMemory(database, settings)
         self._last_seq = 0
         self._after = ""
+        self._after_full = False
+        self._headway = Headway(settings.fetch_batch)
         self._observed_at = float("-inf")
         self.published = 0
         self.rejected = 0
@@ -108,7 +114,7 @@ class Relay:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._finished.wait()
-                while self._leadership.is_held and (await self._publish_batch()).more:
+                while self._leadership.is_held and (await self._publish_batch(self._settings.relay_batch)).more:
                     pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the next leader publishes the rest
             _log.warning("relay stopped with events left", error=str(error) or type(error).__name__)
@@ -127,7 +133,8 @@ class Relay:
             if self._client.is_connected:
                 await self._ensure_stream()
                 await self._observe()
-            taken = await self._publish_batch()
+            is_held = self._after_full and await self._headway.is_used_up(self._stream)
+            taken = await self._publish_batch(_HELD_BATCH if is_held else self._settings.relay_batch)
         except Exception as error:  # noqa: BLE001 - a relay that ends is worse than one that tries again
             self.failure = str(error) or type(error).__name__
             _log.warning("relay failed", error=self.failure)
@@ -136,14 +143,17 @@ class Relay:
         self.failure = ""
         self._pace.succeed()
         self._after = taken.after
+        self._after_full = taken.more
+        if is_held:
+            await asyncio.sleep(_HELD_S)
         # Where there is a backlog the next batch is full anyhow, and somebody may wait for a place in it.
         if len(taken.events) >= self._settings.busy_batch and not taken.more:
             await asyncio.sleep(self._settings.busy_pause_s)
         return not taken.more
 
-    async def _publish_batch(self) -> Outgoing:
+    async def _publish_batch(self, limit: int) -> Outgoing:
         """Take one batch to the stream and mark what arrived. Raises when something of it did not arrive."""
-        take = partial(unpublished, limit=self._settings.relay_batch, after=self._after)
+        take = partial(unpublished, limit=limit, after=self._after)
         taken = await self._database.view(take)
         if not taken.events:
             return taken

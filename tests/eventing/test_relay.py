@@ -16,8 +16,10 @@ from db.models.events import DeadLetter
 from db.models.events import Event as EventRow
 from db.session import Database
 from eventing.events.envelope import Event, Origin
+from eventing.headway import Headway
 from eventing.relay import Relay
 from eventing.server import EmbeddedServer
+from eventing.streams import ConsumerSpec, ensure_consumer
 from tests.eventing.harness import Transport, count, empty_stream, eventually, is_true, record_facts, rows, running
 
 UNPUBLISHED = col(EventRow.published_at).is_(None)
@@ -64,6 +66,11 @@ async def test_publishes_committed_events_with_cloudevents_headers(database: Dat
         assert relay.published == 1
 
 
+async def stored(transport: Transport, number: int) -> bool:
+    """Whether so many messages are in the stream."""
+    return await transport.stored() >= number
+
+
 async def test_a_nudge_wakes_the_relay_long_before_its_poll(database: Database, nats_server: str) -> None:
     async with empty_stream(nats_server, poll_interval_s=60) as transport:
         relay = Relay(database, transport.client, transport.settings)
@@ -83,6 +90,33 @@ async def test_the_events_of_who_has_few_come_before_those_of_who_has_many(
         async with running(Relay(database, transport.client, transport.settings)):
             messages = await read_stream(transport, 22)
         assert [Event.decode(message.data).id for message in messages] == [event.id for event in [*quiet, *noisy]]
+
+
+async def test_who_has_many_waits_for_consumers_that_are_behind_and_others_do_not(
+    database: Database, nats_server: str
+) -> None:
+    """T6: what waits in the stream stands in one line, so the many wait in the database."""
+    async with empty_stream(nats_server, fetch_batch=50) as transport:
+        await ensure_consumer(transport.client.jetstream(), ConsumerSpec("behind"))
+        await record_facts(database, "noisy", *(f"frm_{number}" for number in range(1_000)))
+        async with running(Relay(database, transport.client, transport.settings)):
+            await eventually(lambda: stored(transport, 100))
+            await record_facts(database, "quiet", "frm_1")
+            messages = await read_stream(transport, 500)
+        tenants = [message.subject.split(".")[1] for message in messages]
+        assert "quiet" in tenants
+
+
+async def test_consumers_that_nobody_runs_hold_up_nobody(database: Database, nats_server: str) -> None:
+    async with empty_stream(nats_server) as transport:
+        js = transport.client.jetstream()
+        await ensure_consumer(js, ConsumerSpec("abandoned"))
+        await record_facts(database, "noisy", *(f"frm_{number}" for number in range(300)))
+        async with running(Relay(database, transport.client, transport.settings)):
+            await eventually(lambda: stored(transport, 300))
+        assert await Headway(100).is_used_up(js)
+        assert not await Headway(301).is_used_up(js)
+        assert not await Headway(100, hopeless=299).is_used_up(js)
 
 
 async def test_an_unpublishable_row_becomes_a_dead_letter_and_blocks_nobody(
@@ -161,7 +195,7 @@ async def test_two_leaders_are_harmless(database: Database, nats_server: str) ->
     async with empty_stream(nats_server) as transport:
         await record_facts(database, "acme", *(f"frm_{n}" for n in range(200)))
         relays = [Relay(database, transport.client, transport.settings) for _ in range(2)]
-        while any(taken.more for taken in await asyncio.gather(*(relay._publish_batch() for relay in relays))):
+        while any(taken.more for taken in await asyncio.gather(*(relay._publish_batch(64) for relay in relays))):
             pass
         assert await transport.stored() == 200
         assert await all_published(database)
