@@ -29,6 +29,9 @@ def free_port() -> int:
         return port
 
 
+PROGRAMS = ("nats-server", "gcs_server", "raylet")
+
+
 class Platform:
     """`formstream up` in a process of its own."""
 
@@ -95,13 +98,18 @@ class Platform:
             self._process.wait()
             raise
 
+    def wait(self, timeout_s: float = 120.0) -> int:
+        """The exit code, once it ended by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
     def processes(self) -> Iterator[psutil.Process]:
         """Everything the command started that still runs."""
         yield from psutil.Process(self.pid).children(recursive=True)
 
     def find(self, role: str) -> psutil.Process:
-        """The process of a role: `nats-server`, or the application of a replica."""
-        wanted = "nats-server" if role == "nats-server" else f"ServeReplica:{role}:"
+        """The process of a role: a program of `PROGRAMS`, or the application of a replica."""
+        wanted = f"/{role}" if role in PROGRAMS else f"ServeReplica:{role}:"
         for process in self.processes():
             try:
                 command = " ".join(process.cmdline())
