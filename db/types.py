@@ -1,12 +1,13 @@
 """Column types and identifiers that mean the same on SQLite and PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import uuid_utils
 from sqlalchemy import JSON, DateTime, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -54,3 +55,17 @@ JsonColumn = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "pos
 def json_dumps(value: Any) -> str:
     """JSON text of a value; the serialiser of every JSON column."""
     return orjson.dumps(value).decode()
+
+
+class Texts(TypeDecorator[Sequence[str]]):
+    """Very many texts as one parameter, since the number of parameters is bounded: an array on PostgreSQL, JSON on
+    SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text))
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name != "sqlite" else json_dumps(value)

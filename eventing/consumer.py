@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 import nats.errors
@@ -26,6 +27,7 @@ from eventing.subscription import Poison, Subscription
 __all__ = ["Consumer", "Poison", "Subscription"]
 
 _STOP_S: Final = 10.0
+_EVENTS_KEPT: Final = 512
 _SUSPECT_DELIVERIES: Final = 3
 """A message that comes for this time may be what ended those who had it before."""
 
@@ -222,10 +224,16 @@ def _deliveries(message: Msg) -> int:
 
 def _decode(message: Msg) -> Event:
     """The event of a message. Raises ValueError when there is none, or one of another tenant."""
-    event = Event.decode(message.data)
+    event = _event(message.data)
     if message.subject.split(".", 2)[1] != event.tenant_id:
         raise ValueError("the event names another tenant than its subject")
     return event
+
+
+@lru_cache(_EVENTS_KEPT)
+def _event(text: bytes) -> Event:
+    """The same for all consumers of this process, none of which may change it."""
+    return Event.decode(text)
 
 
 def _sentence(error: Exception) -> str:

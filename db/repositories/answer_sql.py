@@ -23,28 +23,12 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.types import TypeDecorator
 
-from db.types import json_dumps
+from db.types import Texts
 
 Path = tuple[str, ...]
 Answers = Any
 """A JSON column of answers, of the table or of an alias of it."""
-
-
-class Texts(TypeDecorator[Sequence[str]]):
-    """Very many texts as one parameter, since the number of parameters is bounded: an array on PostgreSQL, JSON on
-    SQLite."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text))
-
-    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
-        return value if value is None or dialect.name != "sqlite" else json_dumps(value)
 
 
 class AnswerSql(ABC):

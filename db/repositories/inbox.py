@@ -4,13 +4,35 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.models.events import DeadLetter, FailedEvent, ProcessedEvent
+from db.models.events import DeadLetter, FailedEvent
 from db.repositories.upsert import upsert
+from db.types import Texts, UTCDateTime
+
+# Made once: every consumer uses them for every batch or every second, and to make them costs more than to run them.
+_EACH = {
+    "sqlite": "SELECT value AS id FROM json_each(:ids)",
+    "postgresql": "SELECT unnest(CAST(:ids AS text[])) AS id",
+}
+_CLAIM = """
+INSERT INTO processed_event (tenant_id, consumer, event_id, generation, processed_at)
+SELECT :tenant, :consumer, id, :generation, :at FROM ({each}) AS wanted WHERE true
+ON CONFLICT DO NOTHING RETURNING event_id"""
+_WAITING = """
+SELECT DISTINCT entity_id FROM failed_event
+WHERE tenant_id = :tenant AND consumer = :consumer AND entity_id IN ({each})"""
+_IDS, _AT = bindparam("ids", type_=Texts()), bindparam("at", type_=UTCDateTime())
+_CLAIMS = {name: text(_CLAIM.format(each=each)).bindparams(_IDS, _AT) for name, each in _EACH.items()}
+_WAITINGS = {name: text(_WAITING.format(each=each)).bindparams(_IDS) for name, each in _EACH.items()}
+_DUE = text(
+    "SELECT tenant_id, event_id FROM failed_event AS due WHERE consumer = :consumer AND next_attempt_at <= :now "
+    "AND NOT EXISTS (SELECT 1 FROM failed_event AS earlier WHERE earlier.tenant_id = due.tenant_id "
+    "AND earlier.consumer = due.consumer AND earlier.entity_id = due.entity_id AND earlier.event_id < due.event_id) "
+    "ORDER BY next_attempt_at LIMIT :limit"
+).bindparams(bindparam("now", type_=UTCDateTime()))
 
 
 class InboxRepository:
@@ -20,10 +42,12 @@ class InboxRepository:
         self._session = session
         self._tenant_id = tenant_id
         self._consumer = consumer
-        self._failed_here = (
-            col(FailedEvent.tenant_id) == tenant_id,
-            col(FailedEvent.consumer) == consumer,
-        )
+        self._mine: dict[str, object] = {"tenant": tenant_id, "consumer": consumer}
+        self._dialect = session.get_bind().dialect.name
+
+    @property
+    def _failed_here(self) -> tuple[ColumnElement[bool], ...]:
+        return col(FailedEvent.tenant_id) == self._tenant_id, col(FailedEvent.consumer) == self._consumer
 
     async def claim(self, event_ids: Sequence[str], at: datetime, generation: str = "") -> set[str]:
         """Enter the events into the inbox; those that were not in it yet. Their effects belong in this transaction.
@@ -31,20 +55,15 @@ class InboxRepository:
         A transaction that claims the same event at the same time waits for this one. Another `generation` is another
         turn, which is claimed apart.
         """
-        mine = {"tenant_id": self._tenant_id, "consumer": self._consumer}
-        rows = [{**mine, "event_id": id_, "generation": generation, "processed_at": at} for id_ in event_ids]
-        if not rows:
+        if not event_ids:
             return set()
-        statement = upsert(self._session, ProcessedEvent).on_conflict_do_nothing()
-        claimed = await self._session.execute(statement.returning(col(ProcessedEvent.event_id)), rows)
-        return set(claimed.scalars())
+        values = self._mine | {"ids": list(event_ids), "generation": generation, "at": at}
+        return set(await self._session.scalars(_CLAIMS[self._dialect], values))
 
     async def waiting_entities(self, entity_ids: Iterable[str]) -> set[str]:
         """Those entities that have a failed event waiting."""
-        statement = select(col(FailedEvent.entity_id)).where(
-            *self._failed_here, col(FailedEvent.entity_id).in_(set(entity_ids))
-        )
-        return set(await self._session.scalars(statement))
+        values = self._mine | {"ids": list(set(entity_ids))}
+        return set(await self._session.scalars(_WAITINGS[self._dialect], values))
 
     async def park(
         self,
@@ -119,20 +138,5 @@ class FailedEventsRepository:
 
     async def due(self, now: datetime, limit: int) -> list[Due]:
         """Failed events to try now, those due longest first. Only the oldest of an entity, so that order is kept."""
-        earlier = aliased(FailedEvent)
-        statement = (
-            select(col(FailedEvent.tenant_id), col(FailedEvent.event_id))
-            .where(
-                col(FailedEvent.consumer) == self._consumer,
-                col(FailedEvent.next_attempt_at) <= now,
-                ~exists().where(
-                    earlier.tenant_id == FailedEvent.tenant_id,  # type: ignore[arg-type]
-                    earlier.consumer == FailedEvent.consumer,  # type: ignore[arg-type]
-                    earlier.entity_id == FailedEvent.entity_id,  # type: ignore[arg-type]
-                    earlier.event_id < FailedEvent.event_id,  # type: ignore[arg-type]
-                ),
-            )
-            .order_by(col(FailedEvent.next_attempt_at))
-            .limit(limit)
-        )
-        return [Due(*row) for row in await self._session.execute(statement)]
+        values = {"consumer": self._consumer, "now": now, "limit": limit}
+        return [Due(*row) for row in await self._session.execute(_DUE, values)]

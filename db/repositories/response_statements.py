@@ -27,11 +27,10 @@ from sqlmodel import col
 
 from db.models.answers import AnswerEntry
 from db.models.responses import Response
-from db.repositories.answer_sql import Texts
 from db.repositories.answer_values import series_of
 from db.repositories.response_filters import Answer, Column, Every, Filtering, Mark, Target, Word, lookups
 from db.repositories.responses import QUARANTINED
-from db.types import UTCDateTime
+from db.types import Texts, UTCDateTime
 
 SUBMITTED_AT: Final = Column("submitted_at")
 

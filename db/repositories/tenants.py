@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -36,12 +36,17 @@ class TenantRepository:
         return (await self._session.execute(insert.returning(col(Tenant.id)))).first() is not None
 
 
+# Made once: every consumer asks it for every batch.
+_BEYOND_RETURN = select(col(Tenant.id)).where(
+    col(Tenant.id).in_(bindparam("tenants", expanding=True)),
+    col(Tenant.status) == "deleted",
+    col(Tenant.erase_after) <= bindparam("now"),
+)
+
+
 def beyond_return(connection: Connection, tenant_ids: Collection[str], now: datetime) -> set[str]:
     """Those of the tenants that are deleted and cannot be resumed any more."""
-    query = select(col(Tenant.id)).where(
-        col(Tenant.id).in_(tenant_ids), col(Tenant.status) == "deleted", col(Tenant.erase_after) <= now
-    )
-    return set(connection.scalars(query))
+    return set(connection.scalars(_BEYOND_RETURN, {"tenants": list(tenant_ids), "now": now}))
 
 
 class TenantHostRepository:
