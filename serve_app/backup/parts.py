@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import threading
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -143,7 +143,7 @@ def _deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-async def read_part(path: Path, keys: Keys, *, packed: bool) -> AsyncIterator[bytes]:
+async def read_part(path: Path, keys: Keys, *, packed: bool) -> AsyncGenerator[bytes, None]:
     """The content of a part, in pieces. Raises BackupUnusable with its name when it cannot be opened."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED)
