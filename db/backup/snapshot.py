@@ -94,9 +94,12 @@ class Snapshot:
         driver = await self._driver()
 
         async def copy() -> None:
-            await driver.copy_from_table(
-                one.name, columns=one.columns, schema_name="public", output=pieces.put, timeout=None
-            )
+            try:
+                await driver.copy_from_table(
+                    one.name, columns=one.columns, schema_name="public", output=pieces.put, timeout=None
+                )
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise DatabaseUnavailable(str(error)) from error
             await pieces.put(None)
 
         copying = asyncio.create_task(copy())
@@ -142,12 +145,17 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     try:
-        async with engine.connect() as connection:
-            yield await connection.execution_options(**options)
+        connection = await engine.connect()
+    except OSError as error:
+        raise DatabaseUnavailable(str(error)) from error
     except DBAPIError as error:
         raise DatabaseUnavailable(str(error.orig)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable(str(error)) from error
+    try:
+        yield await connection.execution_options(**options)
+    except DBAPIError as error:
+        raise DatabaseUnavailable(str(error.orig)) from error
+    finally:
+        await connection.close()
 
 
 async def _tables(connection: AsyncConnection) -> list[Table]:

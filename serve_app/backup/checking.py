@@ -25,16 +25,20 @@ async def check(folder: Path, found: Manifest, progress: Progress) -> None:
 
 def _check(folder: Path, found: Manifest, progress: Progress) -> None:
     for number, (name, size, sha256) in enumerate(_files(folder, found), start=1):
-        try:
-            actual = sum_of(folder / name)
-        except FileNotFoundError:
-            raise BackupUnusable(f"{name} is missing in the backup.") from None
-        except OSError as error:
-            raise BackupUnusable(f"{name} cannot be read ({error.strerror}).") from None
-        if actual != (size, sha256):
-            raise BackupUnusable(f"{name} is damaged: its checksum is not the one that was written.")
+        _compare(folder, name, size, sha256)
         if number % _TOLD_EVERY == 0:
             progress.report(number, found.objects.count + len(found.parts))
+
+
+def _compare(folder: Path, name: str, size: int, sha256: str) -> None:
+    try:
+        actual = sum_of(folder / name)
+    except FileNotFoundError:
+        raise BackupUnusable(f"{name} is missing in the backup.") from None
+    except OSError as error:
+        raise BackupUnusable(f"{name} cannot be read ({error.strerror}).") from None
+    if actual != (size, sha256):
+        raise BackupUnusable(f"{name} is damaged: its checksum is not the one that was written.")
 
 
 def _files(folder: Path, found: Manifest) -> Iterator[tuple[str, int, str]]:
@@ -61,7 +65,6 @@ def keys_of(folder: Path, found: Manifest, passphrase: str, identities: Keys) ->
         raise BackupUnusable(f"The backup is encrypted for {names}: name the file of its key with --identity.")
     if not passphrase:
         raise BackupUnusable("The backup is encrypted: FORMSTREAM_BACKUP_PASSPHRASE is not set.")
-    try:
-        return opened((folder / manifest.IDENTITY).read_bytes(), passphrase)
-    except OSError as error:
-        raise BackupUnusable(f"{manifest.IDENTITY} cannot be read ({error.strerror}).") from None
+    identity = found.parts[manifest.IDENTITY]
+    _compare(folder, manifest.IDENTITY, identity.size, identity.sha256)
+    return opened((folder / manifest.IDENTITY).read_bytes(), passphrase)

@@ -117,7 +117,8 @@ class _Making:
         self._scratch = _scratch(self._database) if self._database.is_sqlite else None
 
     def close(self) -> None:
-        """Leave nothing beside the database."""
+        """Leave nothing open, and nothing beside the database."""
+        self._copies.close()
         if self._scratch is not None:
             forget_file(self._scratch)
 
@@ -127,17 +128,18 @@ class _Making:
             models = self._settings.models().folder
             if models.is_dir():
                 await self._copies.take_all(MODELS, ObjectStore(models.as_uri()), self._progress.report)
+        # What was in it has been taken over.
+        await asyncio.to_thread(self._shelf.clear_others, self._folder)
         made = await self._at_one_moment()
-        self._copies.close()
         await self._configuration()
-        if self.encryption is not None and self.encryption.identity_file:
-            (self._folder / manifest.IDENTITY).write_bytes(self.encryption.identity_file)
         with self._progress.step("Write it down"):
-            size, digest = await asyncio.to_thread(sum_of, self._folder / INDEX)
-            self._parts[INDEX] = Part(size=size, sha256=digest, content=size)
+            self._copies.close()
+            for name in (INDEX, manifest.IDENTITY):
+                if (self._folder / name).exists():
+                    size, digest = await asyncio.to_thread(sum_of, self._folder / name)
+                    self._parts[name] = Part(size=size, sha256=digest, content=size)
             complete = made.model_copy(update={"parts": dict(self._parts)})
             manifest.write(self._folder, complete, secret_of(self._settings))
-            await asyncio.to_thread(self._shelf.clear_others, self._folder)
             folder = await asyncio.to_thread(self._shelf.finish, self._folder)
         return Backup(folder, complete, self._copies.linked)
 
@@ -213,6 +215,8 @@ class _Making:
     async def _configuration(self) -> None:
         secret = self.encryption is not None
         await self._write(SETTINGS, of_bytes(environment(self._settings, secret=secret)), packed=False)
+        if self.encryption is not None and self.encryption.identity_file:
+            (self._folder / manifest.IDENTITY).write_bytes(self.encryption.identity_file)
         if secret:
             content = secrets_of(self._settings).model_dump_json().encode()
             await self._write(SECRETS, of_bytes(content), packed=False)

@@ -109,7 +109,7 @@ def read(folder: Path) -> Manifest:
     """The manifest of a complete backup. Raises BackupUnusable when there is none, or not the one that was sealed."""
     content = _content(folder / MANIFEST)
     if _seal(folder).sha256 != hashlib.sha256(content).hexdigest():
-        raise BackupUnusable(f"{MANIFEST} is not the one that was written.")
+        raise BackupUnusable(f"{MANIFEST} is not the one that {SEAL} was written for.")
     try:
         if (found := json.loads(content).get("format")) != FORMAT:
             raise BackupUnusable(f"The format of the backup is {found}, and this version reads {FORMAT}.")
@@ -123,7 +123,7 @@ def require_ours(folder: Path, secret: str) -> None:
     expected = _seal(folder).hmac_sha256
     if expected is not None and not hmac.compare_digest(_hmac(_content(folder / MANIFEST), secret), expected):
         raise BackupUnusable(
-            "The backup was not written by a platform with the secret key that is set here, or was changed since.",
+            f"The backup was not written by a platform with the secret key that is set here ({SEAL}), or was changed.",
             "Set FORMSTREAM_SECRET_KEY to the key of that platform.",
         )
 

@@ -38,6 +38,18 @@ async def filled(settings: Settings, database: Database, store: ObjectStore) -> 
 
 
 @pytest.fixture
+async def sqlite_filled(sqlite_settings: DatabaseSettings, tmp_path: Path) -> Settings:
+    """The same on SQLite alone, for what does not depend on the database."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    settings = settings_for(folder, sqlite_settings)
+    database = Database(sqlite_settings)
+    await fill(database, ObjectStore(settings.object_store()))
+    await database.close()
+    return settings
+
+
+@pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     """Where backups go."""
     return tmp_path / "backups"
