@@ -17,6 +17,7 @@ from eventing.effects import Counters, Effects
 from eventing.events.envelope import Event
 from eventing.loops import ended
 from eventing.pace import Pace
+from eventing.rebuild import require_own_stream
 from eventing.settings import EventingSettings
 from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer, ensure_stream
 from eventing.subjects import event_filter
@@ -41,6 +42,7 @@ class Consumer:
     def __init__(
         self, database: Database, client: NatsClient, settings: EventingSettings, subscription: Subscription
     ) -> None:
+        self._database = database
         self._client = client
         self._settings = settings
         self._subscription = subscription
@@ -109,6 +111,7 @@ class Consumer:
         reconnects = self._client.stats["reconnects"]
         if self._pull is None or self._bound_at_reconnect != reconnects:
             stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
+            await require_own_stream(self._database)
             await ensure_stream(stream, self._settings)
             await ensure_consumer(stream, self._spec)
             if self._pull is None:

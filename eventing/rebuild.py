@@ -14,6 +14,7 @@ from db.repositories import stream_state
 from db.repositories.stream_state import Known, Settled
 from db.session import Database
 from db.types import utc_now
+from eventing.errors import StreamAbandoned
 from eventing.settings import EventingSettings
 from eventing.streams import EVENTS, ensure_stream, remove_stream
 
@@ -83,6 +84,16 @@ class StreamMemory:
             return
         moment = min(known_moments) - _MARGIN
         await self._database.transact(partial(stream_state.need_since, name=EVENTS, moment=moment))
+
+
+async def require_own_stream(database: Database) -> None:
+    """See that the stream is of the database's history. After a restore it is not before a relay has made it anew.
+
+    Raises StreamAbandoned, DatabaseUnavailable.
+    """
+    known = await database.view(partial(stream_state.known, name=EVENTS))
+    if known is not None and known.last_seq == stream_state.ABANDONED:
+        raise StreamAbandoned("the database was restored, and the relay has not made the stream anew yet")
 
 
 async def rebuild(
