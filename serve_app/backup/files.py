@@ -78,7 +78,7 @@ class Copies:
         """Copy everything that the store has; what goes away meanwhile is left out."""
         batch: list[Listed] = []
         async for each in store.everything():
-            if not _is_key(each.key) or f"{area}/{each.key}" in self.there:
+            if not _is_key(area, each.key) or f"{area}/{each.key}" in self.there:
                 continue
             batch.append(each)
             if len(batch) >= _BATCH:
@@ -151,7 +151,7 @@ def copies_in(folder: Path) -> Iterator[Copy]:
             next(file, None)
             for line in file:
                 copy = Copy(*orjson.loads(line))
-                if copy.area not in (OBJECTS, MODELS) or not _is_key(copy.key):
+                if not _is_key(copy.area, copy.key):
                     raise BackupUnusable(f"{INDEX} has a name that cannot be one: {copy.key!r}.")
                 yield copy
     except (OSError, orjson.JSONDecodeError, TypeError) as error:
@@ -184,12 +184,15 @@ def _is_sound(path: Path, copy: Copy, *, trusted: bool) -> bool:
         return False
 
 
-def _is_key(key: str) -> bool:
+def _is_key(area: str, key: str) -> bool:
+    """Whether it is one of ours, and stays in the folder where it is put."""
+    if area == MODELS:
+        return all(part and not part.startswith(".") for part in key.split("/"))
     try:
         object_key(*key.split("/"))
     except ValueError:
         return False
-    return True
+    return area == OBJECTS
 
 
 async def pieces_of(path: Path, size: int) -> AsyncIterator[bytes]:

@@ -25,6 +25,7 @@ from db.repositories.named_objects import Named, named_objects
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.types import utc_now
+from deployments.events.measuring import BACKUP
 from deployments.files.places import final_object
 from deployments.kit.objects import ObjectStore
 from serve_app.backup import manifest
@@ -47,7 +48,6 @@ from serve_app.backup.shelf import Shelf
 from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
 
-COMPONENT: Final = "backup"
 LAST: Final = "last-backup.json"
 DATABASE_FILE: Final = "database.sqlite.gz"
 
@@ -282,7 +282,7 @@ async def _remember(settings: Settings, made: Backup) -> None:
     if settings.data_dir.is_dir():
         write_private(settings.data_dir / LAST, json.dumps(note, indent=2) + "\n")
     figures = {"last_success": _seconds(made.manifest.taken_at), "bytes": float(made.manifest.size)}
-    seen = Seen(COMPONENT, healthy=True, detail=made.manifest.id, figures=figures, checked_at=now)
+    seen = Seen(BACKUP, healthy=True, detail=made.manifest.id, figures=figures, checked_at=now)
     database = Database(settings.database())
     try:
         await database.transact(partial(component_state.note, parts=[seen]))
