@@ -15,6 +15,16 @@ from tests.conftest import _database_uri, sqlalchemy_url
 from tests.serve_app.backup.scene import Place, fill
 from tests.serve_app.one_process import SECRET, settings_for
 
+_PLAIN_OWNER = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plain_owner') THEN
+        CREATE ROLE plain_owner LOGIN CREATEDB;
+        GRANT formstream_app, formstream_system TO plain_owner WITH ADMIN OPTION;
+    END IF;
+END $$
+"""
+"""An owner of databases who is no superuser, and whom forced row-level security binds."""
+
 
 @pytest.fixture
 def settings(database_settings: DatabaseSettings, tmp_path: Path) -> Settings:
@@ -67,9 +77,10 @@ async def place(
         url = f"sqlite:///{tmp_path / name / 'formstream.db'}"
         if not database_settings.is_sqlite:
             server: str = request.getfixturevalue("postgres_server")
-            await _execute(server, f"CREATE DATABASE {name}")
+            await _execute(server, _PLAIN_OWNER)
+            await _execute(server, f"CREATE DATABASE {name} OWNER plain_owner")
             databases.append(name)
-            url = sqlalchemy_url(_database_uri(server, name))
+            url = sqlalchemy_url(_database_uri(server, name)).replace("//postgres:@", "//plain_owner@")
         return settings_for(tmp_path / name, DatabaseSettings(url=url), secret_key=SECRET)
 
     yield make

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from db.session import Database
+from deployments.events.measuring import measure
 from deployments.files.places import final_object
 from deployments.kit.objects import ObjectStore
 from serve_app.backup.errors import BackupFailed
@@ -35,6 +36,11 @@ async def test_files_are_copied_once_and_old_backups_make_room(sqlite_filled: Se
     assert Shelf(shelf).complete() == [second.folder, third.folder]
     told = json.loads((sqlite_filled.data_dir / LAST).read_text())
     assert told["id"] == third.manifest.id
+    database = Database(sqlite_filled.database())
+    measures = await measure(database)
+    await database.close()
+    assert measures.last_backup == pytest.approx(third.manifest.taken_at.timestamp(), abs=0.001)
+    assert [(each.name, each.healthy) for each in measures.components] == [("workers", False)]
     with pytest.raises(BackupFailed, match="At least one"):
         await back_up(sqlite_filled, shelf, keep=0)
 
