@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,16 @@ class Earlier:
     folder: Path
     copies: Mapping[str, Copy]
     finished: bool
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks; when some fail, the first failure is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 class Copies:
@@ -108,7 +118,7 @@ class Copies:
             async with turns:
                 await self.take(area, store, listed)
 
-        async with asyncio.TaskGroup() as group:
+        async with together() as group:
             for each in batch:
                 group.create_task(one(each))
 

@@ -26,7 +26,7 @@ from serve_app.backup.checking import check, keys_of
 from serve_app.backup.configuration import ADMIN_FILE, KEY_FILE, SECRETS, SETTINGS, Secrets, secret_of
 from serve_app.backup.encryption import Keys
 from serve_app.backup.errors import RestoreFailed, RestoreRefused
-from serve_app.backup.files import ENCRYPTED, MODELS, OBJECTS, Copy, copies_in
+from serve_app.backup.files import ENCRYPTED, MODELS, OBJECTS, Copy, copies_in, together
 from serve_app.backup.making import DATABASE_FILE, application_version, table_part
 from serve_app.backup.manifest import Manifest
 from serve_app.backup.parts import read_part
@@ -180,7 +180,7 @@ class _Restoring:
             finally:
                 turns.release()
 
-        async with asyncio.TaskGroup() as group:
+        async with together() as group:
             for copy in copies_in(self._folder):
                 if copy.area == MODELS:
                     if copy.key.rpartition("/")[0] in registered:

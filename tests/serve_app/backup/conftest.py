@@ -18,7 +18,7 @@ from tests.serve_app.one_process import SECRET, settings_for
 _PLAIN_OWNER = """
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plain_owner') THEN
-        CREATE ROLE plain_owner LOGIN CREATEDB;
+        CREATE ROLE plain_owner LOGIN CREATEDB NOINHERIT;
         GRANT formstream_app, formstream_system TO plain_owner WITH ADMIN OPTION;
     END IF;
 END $$

@@ -1,16 +1,18 @@
 """O4: a backup that is not what was made is refused by the name of what is wrong, before anything is touched."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 import pyrage  # type: ignore[import-untyped]
 import pytest
 
 from db.session import Database
+from deployments.kit.objects import ObjectStore, StoreUnavailable
 from serve_app.backup import manifest
 from serve_app.backup.configuration import SECRETS, SETTINGS
 from serve_app.backup.encryption import Wish
-from serve_app.backup.errors import BackupFailed, BackupUnusable, RestoreRefused
+from serve_app.backup.errors import BackupFailed, BackupUnusable, RestoreFailed, RestoreRefused
 from serve_app.backup.files import INDEX, OBJECTS
 from serve_app.backup.making import DATABASE_FILE, back_up
 from serve_app.backup.restoring import restore
@@ -112,6 +114,24 @@ async def test_what_cannot_be_a_place_or_a_backup_of_this_version_is_refused(
     assert not (there.data_dir / "formstream.db").exists()
     with pytest.raises(BackupFailed, match="at least 12 characters"):
         await back_up(sqlite_filled, shelf, wish=Wish("short"))
+
+
+async def test_a_store_or_a_disk_that_fails_is_told_as_it_is(
+    sqlite_filled: Settings, shelf: Path, there: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O4: and when it works again, the restore goes on."""
+    folder = (await back_up(sqlite_filled, shelf)).folder
+    for failure, told in ((StoreUnavailable(), StoreUnavailable), (OSError(28, "No space left"), RestoreFailed)):
+        with monkeypatch.context() as patch:
+            patch.setattr(ObjectStore, "writer", lambda *_, error=failure: _raise(error))
+            with pytest.raises(told):
+                await restore(there, folder)
+    await restore(there, folder)
+    assert await objects_in(there) == await objects_in(sqlite_filled)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _rewrite(folder: Path, settings: Settings, **changes: str) -> None:

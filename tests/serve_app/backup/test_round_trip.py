@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sqlalchemy import text
+
 from db import migrate
 from db.session import Database
 from serve_app.backup.drilling import Drill, drill_backup
@@ -9,6 +11,12 @@ from serve_app.backup.making import back_up
 from serve_app.backup.restoring import restore
 from serve_app.settings import Settings
 from tests.serve_app.backup.scene import DIFFERENT, Place, everything_in, objects_in
+
+_UNPROTECTED = """
+SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+AND NOT relforcerowsecurity AND relname <> 'alembic_version'
+UNION ALL SELECT tgname FROM pg_trigger WHERE tgenabled = 'D' AND NOT tgisinternal
+"""
 
 
 async def test_everything_of_every_tenant_comes_back(
@@ -22,6 +30,9 @@ async def test_everything_of_every_tenant_comes_back(
     again = Database(there.database())
     try:
         assert await everything_in(again) == await everything_in(database)
+        if not again.is_sqlite:
+            async with again.unscoped_read() as unit:
+                assert (await unit.session.execute(text(_UNPROTECTED))).all() == []
     finally:
         await again.close()
     assert await objects_in(there) == await objects_in(filled)

@@ -66,7 +66,8 @@ async def test_one_backup_at_a_time_and_none_that_failed(sqlite_filled: Settings
         async def full(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr("serve_app.backup.making.write_part", full)
-        with pytest.raises(BackupFailed, match="No space left"):
-            await back_up(sqlite_filled, shelf, keep=1)
+        for module in ("making", "files"):
+            patch.setattr(f"serve_app.backup.{module}.write_part", full)
+            with pytest.raises(BackupFailed, match="No space left"):
+                await back_up(sqlite_filled, shelf, keep=1, full=True)
     assert Shelf(shelf).complete() == [first.folder]
