@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -33,14 +34,27 @@ def head_revision() -> str:
     return head
 
 
+def knows(revision: str) -> bool:
+    """Whether the revision is one of this code's."""
+    try:
+        return ScriptDirectory.from_config(config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def apply(connection: Connection, action: str, revision: str) -> None:
+    """`upgrade` or `downgrade` in the transaction that the connection is in; whoever began it ends it."""
+    alembic = config()
+    alembic.attributes["connection"] = connection
+    getattr(command, action)(alembic, revision)
+
+
 def _on_connection(connection: Connection, action: str, revision: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
-    alembic = config()
-    alembic.attributes["connection"] = connection
     try:
-        getattr(command, action)(alembic, revision)
+        apply(connection, action, revision)
         connection.commit()
     finally:
         if connection.dialect.name == "postgresql":

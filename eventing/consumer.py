@@ -19,6 +19,7 @@ from eventing.events.envelope import Event
 from eventing.loops import ended
 from eventing.pace import Pace
 from eventing.pull import Pull
+from eventing.rebuild import require_own_stream
 from eventing.settings import EventingSettings
 from eventing.streams import ConsumerSpec, ensure_consumer, ensure_stream
 from eventing.subjects import event_filter
@@ -44,6 +45,7 @@ class Consumer:
     def __init__(
         self, database: Database, client: NatsClient, settings: EventingSettings, subscription: Subscription
     ) -> None:
+        self._database = database
         self._client = client
         self._settings = settings
         self._subscription = subscription
@@ -122,6 +124,7 @@ class Consumer:
         reconnects = self._client.stats["reconnects"]
         if self._bound_at_reconnect != reconnects:
             stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
+            await require_own_stream(self._database)
             await ensure_stream(stream, self._settings)
             await ensure_consumer(stream, self._spec)
             await self._pull.open()

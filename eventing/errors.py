@@ -35,3 +35,7 @@ class DeclarationRejected(EventingError):
 
 class InvalidSubject(EventingError, ValueError):
     """A tenant, an event type or a queue name that may not become part of a subject."""
+
+
+class StreamAbandoned(EventingError):
+    """The stream holds events of another history than the database's."""

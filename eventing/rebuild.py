@@ -14,8 +14,9 @@ from db.repositories import stream_state
 from db.repositories.stream_state import Known, Settled
 from db.session import Database
 from db.types import utc_now
+from eventing.errors import StreamAbandoned
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS, ensure_stream
+from eventing.streams import EVENTS, ensure_stream, remove_stream
 
 _BATCH: Final = 1_000
 # Clocks of several hosts differ, and one may be set back; what is told again for nothing is dropped by inboxes.
@@ -27,7 +28,8 @@ _log = structlog.get_logger(__name__)
 class StreamMemory:
     """What the database knows of EVENTS. The relay asks it whether the stream is still the one that it published to.
 
-    The stream is lost when one of the same name was made later, or when it is shorter than what it acknowledged.
+    The stream is lost when one of the same name was made later, or when it is shorter than what it acknowledged. When
+    the database was restored, it is removed: then it is lost, too.
     """
 
     def __init__(self, database: Database, settings: EventingSettings) -> None:
@@ -45,6 +47,9 @@ class StreamMemory:
         now = utc_now()
         # Asked first: another relay may publish in between, and the stream only grows.
         known = await self._database.view(partial(stream_state.known, name=EVENTS))
+        if known is not None and known.last_seq == stream_state.ABANDONED:
+            # Its consumers have had what the database does not know any more, and wait for what it never knew.
+            await remove_stream(js)
         info = await ensure_stream(js, self._settings)
         made_at = info.created or datetime.fromtimestamp(0, UTC)
         last_seq = info.state.last_seq
@@ -79,6 +84,16 @@ class StreamMemory:
             return
         moment = min(known_moments) - _MARGIN
         await self._database.transact(partial(stream_state.need_since, name=EVENTS, moment=moment))
+
+
+async def require_own_stream(database: Database) -> None:
+    """See that the stream is of the database's history. After a restore it is not before a relay has made it anew.
+
+    Raises StreamAbandoned, DatabaseUnavailable.
+    """
+    known = await database.view(partial(stream_state.known, name=EVENTS))
+    if known is not None and known.last_seq == stream_state.ABANDONED:
+        raise StreamAbandoned("the database was restored, and the relay has not made the stream anew yet")
 
 
 async def rebuild(

@@ -1,6 +1,7 @@
 """The JetStream declarations as values, and the two functions that bring a server in line with them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,6 +96,12 @@ async def ensure_stream(js: JetStreamContext, settings: EventingSettings) -> Str
         raise
     except APIError as error:
         raise DeclarationRejected(f"JetStream refuses the stream {EVENTS}: {error.description}") from error
+
+
+async def remove_stream(js: JetStreamContext) -> None:
+    """Remove EVENTS with its consumers; that there is none is no error. Raises nats.errors.Error."""
+    with suppress(NotFoundError):
+        await js.delete_stream(EVENTS)
 
 
 async def purge_tenant(client: NatsClient, tenant_id: str, timeout_s: float) -> int:

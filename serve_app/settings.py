@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="At least 32 characters. Signs tokens and encrypts stored secrets; `formstream up` makes one.",
     )
+    backup_passphrase: SecretStr = Field(
+        default=SecretStr(""),
+        description="At least 12 characters. Encrypts every backup, and opens it; empty for backups that are not "
+        "encrypted unless the command says so.",
+    )
     admin_email: str = Field(default="", description="E-mail of the first platform administrator.")
     admin_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the first platform administrator; generated when empty."

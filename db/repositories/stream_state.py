@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 from sqlmodel import col
 
 from db.models.events import Event, FailedEvent, ProcessedEvent, StreamState
 from db.repositories.upsert import upsert_on
+
+ABANDONED: Final = -1
+"""The last sequence of a stream that is to be made anew, whatever is in it."""
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,18 @@ def remember(connection: Connection, name: str, stream: Known) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
+def abandon(connection: Connection, name: str) -> None:
+    """The database was put back to an earlier time: what the stream holds and what its consumers have had is of another
+    history. Whoever sees it next removes the stream."""
+    statement = upsert_on(connection, StreamState).values(
+        name=name, created_at=_EPOCH, last_seq=ABANDONED, needed_since=_EPOCH
+    )
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"last_seq": ABANDONED}))
+
+
 def advance(connection: Connection, name: str, last_seq: int) -> None:
     """Note that the stream has acknowledged so far."""
-    mine = col(StreamState.name) == name, col(StreamState.last_seq) < last_seq
+    mine = col(StreamState.name) == name, col(StreamState.last_seq).between(0, last_seq - 1)
     connection.execute(update(StreamState).where(*mine).values(last_seq=last_seq))
 
 

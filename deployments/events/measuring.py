@@ -14,6 +14,9 @@ WORKERS: Final = "workers"
 LAG: Final = "consumers"
 """The part whose figures are the messages that wait in the stream, by consumer."""
 
+BACKUP: Final = "backup"
+"""No part that somebody looks at: what the last backup left. Of its figures, `last_success` is when it was taken."""
+
 _STALE: Final = timedelta(seconds=60)
 
 
@@ -22,7 +25,8 @@ async def measure(database: Database) -> EventMeasures:
     backlog = await database.view(component_state.backlog)
     parts = await database.view(component_state.seen)
     now = utc_now()
-    fresh = [part for part in parts if now - part.checked_at < _STALE]
+    fresh = [part for part in parts if now - part.checked_at < _STALE and part.name != BACKUP]
+    backup = next((part.figures for part in parts if part.name == BACKUP), {})
     lag = next((part.figures for part in fresh if part.name == LAG), {})
     names = sorted({*lag, *backlog.waiting, *backlog.dead_letters})
     oldest = backlog.oldest_unpublished_at
@@ -39,4 +43,5 @@ async def measure(database: Database) -> EventMeasures:
             )
             for name in names
         ],
+        last_backup=backup.get("last_success"),
     )

@@ -108,6 +108,9 @@ class EventMeasures(Contract):
     oldest_unpublished_s: float = Field(description="Age of the oldest event that is not in the stream; 0 for none.")
     components: list[Component]
     consumers: list[ConsumerBacklog]
+    last_backup: float | None = Field(
+        default=None, description="When the last complete backup was taken, in seconds since 1970; null for none."
+    )
 
 
 class EventRecoveryApi(Protocol):

@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final, cast
 
@@ -46,6 +47,15 @@ def object_key(tenant_id: str, *parts: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"not a key: {key!r}")
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a list: `version` is another one when it was written again."""
+
+    key: str
+    size: int
+    version: str
 
 
 class ObjectStore:
@@ -143,6 +153,21 @@ class ObjectStore:
                 for meta in found:
                     yield meta["path"], meta["last_modified"]
 
+    async def everything(self) -> AsyncIterator[Listed]:
+        """All objects of all tenants, in no particular order."""
+        with _asking():
+            async for found in obstore.list(self._backend):
+                for meta in found:
+                    yield _listed(meta)
+
+    async def listed(self, key: str) -> Listed | None:
+        """The object as `everything` lists it, None when there is none."""
+        try:
+            with _asking():
+                return _listed(await obstore.head_async(self._backend, key))
+        except FileNotFoundError:
+            return None
+
     async def delete_some(self, prefix: str) -> int:
         """Remove some of the objects below `prefix/`, all when called until it answers 0; how many."""
         with _asking():
@@ -172,6 +197,10 @@ class Writer:
         """Append. Returns when the bytes are taken, so a slow store slows its writer down."""
         with _asking():
             await self._file.write(content)
+
+
+def _listed(meta: "obstore.ObjectMeta") -> Listed:
+    return Listed(meta["path"], meta["size"], meta["e_tag"] or meta["last_modified"].isoformat())
 
 
 @contextmanager

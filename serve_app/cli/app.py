@@ -354,6 +354,10 @@ def rebuild_stream(
     everything: Annotated[
         bool, typer.Option("--all", help="Every event in the database, not only what a consumer may need.")
     ] = False,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="The database was put back to an earlier time: the stream is made anew."),
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -362,7 +366,85 @@ def rebuild_stream(
     from serve_app.cli.preflight import load_settings
 
     _override(FORMSTREAM_DATA_DIR=data_dir)
-    rebuild(load_settings(), everything=everything, as_json=as_json)
+    rebuild(load_settings(), everything=everything, restored=restored, as_json=as_json)
+
+
+Encrypt = Annotated[
+    bool, typer.Option("--encrypt", help="With a passphrase: of FORMSTREAM_BACKUP_PASSPHRASE, else asked for.")
+]
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", metavar="FILE", help="The key of age or SSH that the backup was encrypted for."),
+]
+BackupPath = Annotated[
+    Path, typer.Argument(metavar="BACKUP", help="A backup, or the folder with backups: then the newest of them.")
+]
+
+
+@app.command()
+def backup(
+    target: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of backups; each becomes a folder in it.")
+    ],
+    encrypt: Encrypt = False,
+    recipients: Annotated[
+        list[str] | None,
+        typer.Option("--recipient", metavar="KEY", help="Encrypt for this public key of age or SSH; again for more."),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Remove all but the newest N once this one is complete.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Copy every file anew, link none to an earlier backup.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Back up database, files, models and configuration, while the platform serves or not."""
+    from serve_app.cli.backup import make
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    make(load_settings(), target, encrypt=encrypt, recipients=recipients or [], keep=keep, full=full, as_json=as_json)
+
+
+@app.command()
+def restore(
+    backup: BackupPath,
+    identity: Identity = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Restore a backup into an empty database and an empty object store; run again after an interruption."""
+    from serve_app.cli.backup import restore as bring_back
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    bring_back(load_settings(), backup, identity, as_json=as_json)
+
+
+@app.command()
+def drill(
+    backup: BackupPath,
+    identity: Identity = None,
+    sample: Annotated[int, typer.Option(min=1, help="Responses of each tenant that are looked at.")] = 100,
+    seed: Annotated[int, typer.Option(help="Chooses which; another time, choose others.")] = 1,
+    scratch: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the trial is made, else the system's temporary folder.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="PostgreSQL for a trial database, else the server of the settings."),
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Restore a backup into a scratch place, look at what came back, and remove it; exits with 1 when it is wrong."""
+    from serve_app.cli.backup import drill as try_out
+    from serve_app.cli.preflight import load_settings
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    try_out(
+        load_settings(), backup, identity, sample=sample, seed=seed, scratch=scratch, server=server, as_json=as_json
+    )
 
 
 analytics = typer.Typer(help="Live figures of forms.", no_args_is_help=True)

@@ -15,6 +15,7 @@ from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.jobs.schedules import ensure_standing
 from deployments.kit.principal import PLATFORM_TENANT
+from serve_app.backup.restoring import require_whole
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
 from serve_app.cli.private_file import write_private
@@ -37,6 +38,7 @@ def prepare(settings: Settings) -> GeneratedAdministrator | None:
 
     Raises CommandFailed, also for a policy of jobs that does not fit the jobs.
     """
+    require_whole(settings.data_dir)
     if settings.job_policy.kinds:
         # Every kind of job is loaded for that.
         from serve_app.subscriptions import check_job_policy

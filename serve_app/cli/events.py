@@ -124,10 +124,13 @@ def replay(settings: Settings, tenant_id: str, order: dict[str, Any], *, wait: b
         _say(f"The job {job.id} does it; see it at /api/v1/jobs/{job.id}.")
 
 
-def rebuild_stream(settings: Settings, *, everything: bool, as_json: bool) -> None:
-    """Put the events back into the outbox that some consumer may still need, or all that there are."""
+def rebuild_stream(settings: Settings, *, everything: bool, as_json: bool, restored: bool = False) -> None:
+    """Put the events back into the outbox that some consumer may still need, or all that there are. Of a database that
+    was `restored`, the stream that there is belongs to another history, and is removed first."""
 
     async def run(database: Database) -> int:
+        if restored:
+            await database.transact(partial(stream_state.abandon, name=EVENTS))
         known = await database.view(partial(stream_state.known, name=EVENTS))
         needed_since = known.needed_since if known is not None else utc_now() - settings.events_kept().stream
         if everything:

@@ -15,6 +15,8 @@ class Steps:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._spinner: Spinner | None = None
+        self._name = ""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -22,10 +24,12 @@ class Steps:
         started = time.monotonic()
         if not self._console.is_terminal:
             self._line(f"  … {name}")
+        spinner = Spinner("dots", f" {name}")
+        self._spinner, self._name = spinner, name
         try:
             # Not `Console.status`, which would bring what libraries print meanwhile to the terminal.
             with Live(
-                Spinner("dots", f" {name}"),
+                spinner,
                 console=self._console,
                 transient=True,
                 redirect_stdout=False,
@@ -35,7 +39,16 @@ class Steps:
         except BaseException:
             self._line(f"  ✗ {name}", time.monotonic() - started, "red")
             raise
+        finally:
+            self._spinner = None
         self._line(f"  ✓ {name}", time.monotonic() - started, "green")
+
+    def report(self, done: int, total: int | None = None) -> None:
+        """Show how far the step is, on a terminal; from any thread."""
+        if self._spinner is not None:
+            self._spinner.update(
+                text=f" {self._name}: {done:,}" if total is None else f" {self._name}: {done:,} of {total:,}"
+            )
 
     def _line(self, text: str, seconds: float | None = None, style: str = "dim") -> None:
         duration = "" if seconds is None else f"{seconds:5.1f} s"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from deployments.identity.bootstrap import GeneratedAdministrator
 from eventing.server import EmbeddedServer
+from serve_app.backup.restoring import require_whole
 from serve_app.cli import database, models
 from serve_app.cli.environment import export, ray_token_file
 from serve_app.cli.failure import CommandFailed
@@ -67,6 +68,8 @@ class Platform:
         with step("Check the machine"):
             check_data_dir(settings.data_dir)
             self._stack.enter_context(InstanceLock(settings.data_dir))
+            # Before a secret key is made, which would be another one than the backup's.
+            require_whole(settings.data_dir)
             self._tree.stop_leftovers()
             self.port = check_address(settings.host, settings.port)
             export(settings, self.port)

@@ -43,13 +43,18 @@ class EventNumbers(Measured[EventsApi, EventMeasures]):
         waiting = GaugeMetricFamily(
             "formstream_consumer_waiting_events", "In the database, for the next attempt.", labels=["consumer"]
         )
+        backup = GaugeMetricFamily(
+            "formstream_backup_last_success_timestamp_seconds", "When the last complete backup was taken."
+        )
         dead = GaugeMetricFamily("formstream_consumer_dead_letters", "Given up, and kept.", labels=["consumer"])
         if self.measures is not None:
             oldest.add_metric([], self.measures.oldest_unpublished_s)
+            if self.measures.last_backup is not None:
+                backup.add_metric([], self.measures.last_backup)
             for part in self.measures.components:
                 healthy.add_metric([part.name], part.healthy)
             for each in self.measures.consumers:
                 pending.add_metric([each.consumer], each.pending)
                 waiting.add_metric([each.consumer], each.waiting)
                 dead.add_metric([each.consumer], each.dead_letters)
-        yield from (healthy, oldest, pending, waiting, dead)
+        yield from (healthy, oldest, pending, waiting, dead, backup)

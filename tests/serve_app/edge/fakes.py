@@ -202,6 +202,7 @@ class FakeEvents:
             oldest_unpublished_s=self.oldest_s,
             components=[Component(name=name, healthy=healthy) for name, healthy in self.components.items()],
             consumers=[ConsumerBacklog(consumer="mail", pending=7, waiting=2, dead_letters=1)],
+            last_backup=1_795_334_042.25,
         )
 
 

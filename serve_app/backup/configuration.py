@@ -1,0 +1,79 @@
+"""The settings of a platform in its backup: what differs from the defaults, with secrets only when it is encrypted."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from deployments.kit.contract import Contract
+from serve_app.settings import Settings
+
+SETTINGS: Final = "settings.env"
+SECRETS: Final = "secrets.json"
+KEY_FILE: Final = "secret.key"
+ADMIN_FILE: Final = "admin.json"
+
+_URLS: Final = ("database_url", "database_replica_urls")
+_KEPT_APART: Final = ("secret_key", "backup_passphrase")
+"""The one is a part of its own, the other would lock itself in."""
+
+
+class Secrets(Contract):
+    """What opens the platform: the secret key, and the administrator who was made up at its first start."""
+
+    secret_key: str
+    administrator: str | None = None
+
+
+def secret_of(settings: Settings) -> str:
+    """The secret key, empty when the platform has none yet."""
+    return settings.secret_key.get_secret_value() or _text(settings.data_dir / KEY_FILE) or ""
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """The secrets, as they are."""
+    return Secrets(secret_key=secret_of(settings), administrator=_text(settings.data_dir / ADMIN_FILE))
+
+
+def environment(settings: Settings, *, secret: bool) -> bytes:
+    """The settings that differ from their defaults, as lines `FORMSTREAM_NAME=value`; passwords only with `secret`."""
+    lines = [f"FORMSTREAM_{name.upper()}={value}" for name, value in _values(settings, secret=secret)]
+    return "".join(f"{line}\n" for line in sorted(lines)).encode()
+
+
+def _values(settings: Settings, *, secret: bool) -> Iterator[tuple[str, str]]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if value == field.get_default(call_default_factory=True) or name in _KEPT_APART:
+            continue
+        if isinstance(value, SecretStr):
+            if secret:
+                yield name, value.get_secret_value()
+        elif name in _URLS and not secret:
+            yield name, ",".join(_without_password(url) for url in value.split(","))
+        else:
+            yield name, _written(value)
+
+
+def _written(value: Any) -> str:
+    plain = to_jsonable_python(value)
+    return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url.strip()).render_as_string(hide_password=True)
+    except ArgumentError:
+        return ""
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
