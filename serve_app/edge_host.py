@@ -18,11 +18,19 @@ class EdgeHost:
             from serve_app.edge_contexts import connect
             from serve_app.edge_credentials import EdgeCredentials
             from serve_app.edge_link import EdgeLink
+            from serve_app.tracing.opening import open_tracer
 
         configure(settings.log_level, "edge")
         edge = settings.edge()
-        self._credentials = EdgeCredentials(settings, edge.deadline_s)
-        self._edge = Edge(edge, connect(contexts, edge, self._credentials))
+        self._tracer = open_tracer(settings, "edge")
+        self._credentials = EdgeCredentials(settings, edge.deadline_s, self._tracer)
+        apis = connect(contexts, edge, self._credentials)
+        if self._tracer is None:
+            self._edge = Edge(edge, apis)
+        else:
+            from serve_app.tracing.requests import traced_apis, traced_operations
+
+            self._edge = Edge(edge, traced_apis(apis, self._tracer), traced_operations(self._tracer))
         await self._edge.start()
         self._link = EdgeLink(settings.eventing(), self._edge)
 
@@ -38,3 +46,5 @@ class EdgeHost:
         await self._edge.stop()
         await self._link.stop()
         await self._credentials.stop()
+        if self._tracer is not None:
+            await self._tracer.stop()

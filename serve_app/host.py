@@ -18,6 +18,8 @@ from serve_app.contexts import build_contexts
 from serve_app.logging import configure
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
+from serve_app.tracing.calls import traced_contexts
+from serve_app.tracing.opening import open_tracer
 
 if TYPE_CHECKING:
     from serve_app.runtime import Runtime
@@ -51,20 +53,22 @@ class ContextHost:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: Settings, contexts: tuple[str, ...], models: Mapping[Faculty, str] | None = None
     ) -> None:
-        configure(settings.log_level, "+".join(contexts))
+        name = "+".join(contexts)
+        configure(settings.log_level, name)
+        self._tracer = open_tracer(settings, name)
         with without_collections():
             from serve_app.runtime import Runtime
 
-            self._runtime = Runtime(settings, "+".join(contexts))
+            self._runtime = Runtime(settings, name, tracer=self._tracer)
             self._targets = build_contexts(contexts, self._runtime.database, settings, models, self._runtime.caches)
-        self._targets["probe"] = Probe(self._runtime)
+        self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime)}
         self._calls = Calls()
         # Nobody waits for it: the process is ready as it is.
         self._warming = asyncio.create_task(self._runtime.caches.warm())
 
     async def call(self, batch: bytes) -> bytes:
         """Run a batch of calls; see `deployments.kit.calls`."""
-        return await answer(batch, self._targets, self._calls, translate)
+        return await answer(batch, self._callable, self._calls, translate)
 
     def check_health(self) -> None:
         """Raise when this replica should be replaced; for a database that is away a new one would not help."""
@@ -82,6 +86,8 @@ class ContextHost:
             if close is not None:
                 await close()
         await self._runtime.stop()
+        if self._tracer is not None:
+            await self._tracer.stop()
 
 
 class Probe:

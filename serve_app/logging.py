@@ -10,8 +10,8 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
-from deployments.kit.calls import CALLER
 from deployments.kit.principal import Principal
+from eventing.caller import CALLER, current_origin
 
 REDACTED = "[redacted]"
 _SECRET_WORDS = ("authorization", "password", "secret", "token", "credential", "api_key", "cookie")
@@ -69,9 +69,8 @@ def add_caller(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     caller = CALLER.get()
     if isinstance(caller, Principal):
         event.setdefault("tenant", caller.tenant_id)
-        caller = caller.origin
-    if caller is not None and caller.request_id:
-        event.setdefault("request_id", caller.request_id)
+    if request_id := current_origin().request_id:
+        event.setdefault("request_id", request_id)
     return event
 
 
