@@ -12,10 +12,13 @@ from db.errors import DatabaseUnavailable
 from deployments.kit.cache import CacheNumbers
 from deployments.kit.calls import answer
 from deployments.kit.errors import DomainError, Unavailable
+from deployments.kit.process_numbers import ProcessNumbers
 from deployments.models.contracts import Faculty
 from deployments.models.errors import ModelDamaged
 from serve_app.contexts import build_contexts
 from serve_app.logging import configure
+from serve_app.model_times import ModelTimes
+from serve_app.pools import pools_of
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
 from serve_app.tracing.calls import traced_contexts
@@ -60,8 +63,11 @@ class ContextHost:
             from serve_app.runtime import Runtime
 
             self._runtime = Runtime(settings, name, tracer=self._tracer)
-            self._targets = build_contexts(contexts, self._runtime.database, settings, models, self._runtime.caches)
-        self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime)}
+            times = ModelTimes()
+            self._targets = build_contexts(
+                contexts, self._runtime.database, settings, models, self._runtime.caches, times
+            )
+        self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime, times)}
         self._calls = Calls()
         # Nobody waits for it: the process is ready as it is.
         self._warming = asyncio.create_task(self._runtime.caches.warm())
@@ -93,8 +99,9 @@ class ContextHost:
 class Probe:
     """Tells whether the process can do its work, and what it remembers."""
 
-    def __init__(self, runtime: "Runtime") -> None:
+    def __init__(self, runtime: "Runtime", times: ModelTimes) -> None:
         self._runtime = runtime
+        self._times = times
 
     async def ready(self, _tenant: str) -> None:
         """Raise Unavailable when the database does not answer."""
@@ -103,3 +110,7 @@ class Probe:
     async def caches(self, _tenant: str) -> list[CacheNumbers]:
         """What the caches of the process did since its start."""
         return self._runtime.caches.numbers()
+
+    async def process(self, _tenant: str) -> ProcessNumbers:
+        """Which connections the process uses, and what it waited for models."""
+        return ProcessNumbers(pools=pools_of(self._runtime.database), models=self._times.numbers())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HEADER: Final = "traceparent"
 _NOT_TRACED: Final = ("/health", "/metrics")
-_NO_CONTEXTS: Final = frozenset({"probes", "lanes", "views", "caches"})
+_NO_CONTEXTS: Final = frozenset({"probes", "lanes", "views", "caches", "processes"})
 
 
 def traced_operations(tracer: Tracer) -> Callable[[Operation, Handler], Handler]:
