@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import col
 
 from db.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookLane
@@ -15,7 +15,8 @@ _COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WebhookFigures:
-    """What is due, counted up to 10,000, since when the longest of it; how deliveries ended of late; the endpoints."""
+    """What is due at endpoints that could be sent to at once, counted up to 10,000, since when the longest of it; how
+    deliveries ended of late; the endpoints."""
 
     due: int
     oldest: datetime | None
@@ -26,8 +27,17 @@ class WebhookFigures:
 
 def webhook_figures(connection: Connection, now: datetime, since: datetime) -> WebhookFigures:
     """How it is `now`, and how deliveries ended after `since`."""
-    few = select(col(WebhookDelivery.next_at)).where(_PENDING, col(WebhookDelivery.next_at) <= now).limit(_COUNTED)
-    waiting = few.subquery()
+    few = (
+        select(col(WebhookDelivery.next_at))
+        .join(WebhookEndpoint, _of(WebhookEndpoint, "id"))
+        .join(WebhookLane, _of(WebhookLane, "endpoint_id"))
+        .where(
+            *(_PENDING, col(WebhookDelivery.next_at) <= now),
+            # What waits for a receiver that fails, or that wants only so many, is not late by our fault.
+            *(col(WebhookLane.failing_since).is_(None), col(WebhookEndpoint.max_per_minute).is_(None)),
+        )
+    )
+    waiting = few.limit(_COUNTED).subquery()
     due, oldest = connection.execute(select(func.count(), func.min(waiting.c.next_at))).one()
     ended = (
         select(col(WebhookDelivery.state), func.count())
@@ -42,4 +52,11 @@ def webhook_figures(connection: Connection, now: datetime, since: datetime) -> W
         ended=dict(connection.execute(ended).all()),
         endpoints=dict(connection.execute(endpoints).all()),
         resting=connection.scalar(resting) or 0,
+    )
+
+
+def _of(table: type[WebhookEndpoint | WebhookLane], key: str) -> ColumnElement[bool]:
+    """The row of the delivery's endpoint."""
+    return and_(
+        col(table.tenant_id) == col(WebhookDelivery.tenant_id), getattr(table, key) == col(WebhookDelivery.endpoint_id)
     )

@@ -177,9 +177,9 @@ class WebhookStatistics(Contract):
 
 
 class WebhookMeasures(Contract):
-    """The numbers of all tenants' webhooks. `due` counts what is due and not sent, `oldest_s` is how long the longest
-    of it waits; `ended` are the deliveries that ended in the last five minutes, and `endpoints` the endpoints, by
-    state; `resting` are those that are spared after failures."""
+    """The numbers of all tenants' webhooks. `due` counts what is due and not sent at endpoints that could be sent to at
+    once, `oldest_s` is how long the longest of it waits; `ended` are the deliveries that ended in the last five
+    minutes, and `endpoints` the endpoints, by state; `resting` are those that are spared after failures."""
 
     due: int
     oldest_s: float

@@ -158,7 +158,10 @@ JOB_LAG: Final = Measure(
 )
 
 WEBHOOKS_DUE: Final = Measure(
-    "formstream_webhook_deliveries_due", "gauge", "deliveries", "Due and not sent yet, counted up to 10,000."
+    "formstream_webhook_deliveries_due",
+    "gauge",
+    "deliveries",
+    "Due and not sent yet, at endpoints that do not fail and set no rate, counted up to 10,000.",
 )
 WEBHOOKS_OLDEST: Final = Measure(
     "formstream_webhook_deliveries_oldest_seconds",
