@@ -64,11 +64,12 @@ types: $(DEV) ## Types, strictly
 	$(call heading,Types)
 	$(BIN)/mypy
 
-lint-alerts: ## Alert rules with their tests, and who is told of them
+lint-alerts: $(BIN)/python ## Alert rules with their tests, who is told of them, queries of dashboards
 	$(call heading,Alerts)
 	@PROMTOOL="$(call tool,promtool,prometheus)" && AMTOOL="$(call tool,amtool,prometheus-alertmanager)" && \
 		$$PROMTOOL check rules deploy/prometheus/rules.yml && \
 		$$PROMTOOL test rules deploy/prometheus/tests/*.yml && \
+		$(BIN)/python deploy/grafana/queries.py > $(VENV)/queries.json && $$PROMTOOL check rules $(VENV)/queries.json && \
 		$$PROMTOOL check config --syntax-only deploy/prometheus.yml && \
 		$$AMTOOL check-config deploy/alertmanager.yml && \
 		test "$$($$AMTOOL config routes test --config.file deploy/alertmanager.yml severity=critical 2>/dev/null)" = on-call && \
