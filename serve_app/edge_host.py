@@ -4,6 +4,7 @@ Serve imports this once more to build the application, in a process that ends th
 imported by the replica.
 """
 
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
@@ -20,7 +21,8 @@ class EdgeHost:
             from serve_app.edge_link import EdgeLink
             from serve_app.tracing.opening import open_tracer
 
-        configure(settings.log_level, "edge")
+        self._tracker = open_tracker(settings, "edge")
+        configure(settings.log_level, "edge", self._tracker)
         edge = settings.edge()
         self._tracer = open_tracer(settings, "edge")
         self._credentials = EdgeCredentials(settings, edge.deadline_s, self._tracer)
@@ -48,3 +50,5 @@ class EdgeHost:
         await self._credentials.stop()
         if self._tracer is not None:
             await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()

@@ -16,6 +16,7 @@ from deployments.kit.process_numbers import ProcessNumbers
 from deployments.models.contracts import Faculty
 from deployments.models.errors import ModelDamaged
 from serve_app.contexts import build_contexts
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.model_times import ModelTimes
 from serve_app.pools import pools_of
@@ -57,7 +58,8 @@ class ContextHost:
         self, settings: Settings, contexts: tuple[str, ...], models: Mapping[Faculty, str] | None = None
     ) -> None:
         name = "+".join(contexts)
-        configure(settings.log_level, name)
+        self._tracker = open_tracker(settings, name)
+        configure(settings.log_level, name, self._tracker)
         self._tracer = open_tracer(settings, name)
         with without_collections():
             from serve_app.runtime import Runtime
@@ -94,6 +96,8 @@ class ContextHost:
         await self._runtime.stop()
         if self._tracer is not None:
             await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()
 
 
 class Probe:

@@ -18,11 +18,11 @@ _SECRET_WORDS = ("authorization", "password", "secret", "token", "credential", "
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
-def configure(level: str = "info", service: str = "formstream") -> None:
+def configure(level: str = "info", service: str = "formstream", tracker: Processor | None = None) -> None:
     """Send every log of this process, structlog's and the standard library's, to stderr as JSON lines.
 
     `level` is the lowest level that is written: debug, info, warning, error or critical; ValueError for another.
-    `service` names the process in each line.
+    `service` names the process in each line, and `tracker` is told of them before exceptions become text.
     """
     # Serve replaces `sys.stderr` in replicas by a logger that holds lines back until it has a thousand.
     stream = sys.__stderr__ or sys.stderr
@@ -40,6 +40,7 @@ def configure(level: str = "info", service: str = "formstream") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         name_service,
         add_caller,
+        *([tracker] if tracker is not None else []),
         structlog.processors.format_exc_info,
         redact,
     ]

@@ -246,6 +246,12 @@ class Settings(BaseSettings):
         description="Headers for the collector, name=value, comma separated, values percent-encoded, as in "
         "OTEL_EXPORTER_OTLP_HEADERS.",
     )
+    sentry_dsn: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where defects are told, https://key@host/project of a tracker with Sentry's protocol; empty for "
+        "nowhere. Told are types and places in the code, no messages, variables or requests.",
+    )
+    sentry_environment: str = Field(default="production", description="Name of this installation at the tracker.")
     trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the requests whose traces are sent.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 

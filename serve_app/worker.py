@@ -25,6 +25,7 @@ from eventing.relay import Relay
 from eventing.streams import EVENTS, forget_events, is_consumed, last_message, purge_tenant
 from serve_app.consumers import CONSUMERS
 from serve_app.contexts import models_at
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.monitor import Monitor
 from serve_app.runtime import Runtime, Transport
@@ -58,7 +59,8 @@ class Worker:
             from serve_app.schedulable import SCHEDULABLE
             from serve_app.subscriptions import job_kinds
 
-        configure(settings.log_level, "worker")
+        self._tracker = open_tracker(settings, "worker")
+        configure(settings.log_level, "worker", self._tracker)
         self._tracer = open_tracer(settings, "worker")
         if not settings.database().is_sqlite:
             # Effects may lag behind when the processors are busy; whoever waits for an answer goes first. On SQLite
@@ -144,6 +146,8 @@ class Worker:
         await self._models.close()
         if self._tracer is not None:
             await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()
 
     async def _attach(self, transport: Transport) -> list[Callable[[], Awaitable[None]]]:
         from serve_app.subscriptions import subscriptions

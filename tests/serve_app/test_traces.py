@@ -184,7 +184,6 @@ class TestTelling:
             monkeypatch.setattr(GroupCommit, "watch", TracedGroups(tracer))
             group: GroupCommit[int, int] = GroupCommit(write)
             assert await asyncio.gather(add(1), add(2)) == [1, 2]
-            # The writer of before was made by a request of before, whose trace is over.
             assert await asyncio.gather(group.add(3), add(4)) == [3, 4]
             await tracer.stop()
         commits = {span.parent_id: span for span in collector.spans if span.name == "group commit"}
@@ -200,6 +199,33 @@ class TestTelling:
             first.span_id,
             fourth.span_id,
         ]
+
+    async def test_who_has_no_trace_is_in_nobodys(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The task that writes was made by a request whose trace is over by then."""
+        writing, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def write(items: Sequence[int]) -> Sequence[int]:
+            writing.set()
+            await goes_on.wait()
+            with tracer.here(f"transaction of {items[0]}", {}):
+                return items
+
+        async def add_traced() -> None:
+            with tracer.request("request", "", {}):
+                await group.add(1)
+
+        with collecting() as collector:
+            tracer = _tracer(collector)
+            monkeypatch.setattr(GroupCommit, "watch", TracedGroups(tracer))
+            group: GroupCommit[int, int] = GroupCommit(write)
+            first = asyncio.create_task(add_traced())
+            await writing.wait()
+            second = asyncio.create_task(group.add(2))
+            await asyncio.sleep(0)
+            goes_on.set()
+            await asyncio.gather(first, second)
+            await tracer.stop()
+        assert {span.name for span in collector.spans} == {"request", "group commit", "transaction of 1"}
 
 
 def test_nothing_of_it_is_loaded_while_traces_are_off() -> None:
