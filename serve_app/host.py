@@ -60,7 +60,7 @@ class ContextHost:
         name = "+".join(contexts)
         self._tracker = open_tracker(settings, name)
         configure(settings.log_level, name, self._tracker)
-        self._tracer = open_tracer(settings, name)
+        self._tracer = open_tracer(settings, name if len(contexts) == 1 else "contexts")
         with without_collections():
             from serve_app.runtime import Runtime
 
