@@ -24,7 +24,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint types browser bench bench-compare bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint lint-alerts types browser bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,24 @@ lint: $(DEV) ## Style, import contracts, Serve configurations
 types: $(DEV) ## Types, strictly
 	$(call heading,Types)
 	$(BIN)/mypy
+
+lint-alerts: $(BIN)/python ## Alert rules with their tests, who is told of them, queries of dashboards
+	$(call heading,Alerts)
+	@PROMTOOL="$(call tool,promtool,prometheus)" && AMTOOL="$(call tool,amtool,prometheus-alertmanager)" && \
+		$$PROMTOOL check rules deploy/prometheus/rules.yml && \
+		$$PROMTOOL test rules deploy/prometheus/tests/*.yml && \
+		$(BIN)/python deploy/grafana/queries.py > $(VENV)/queries.json && $$PROMTOOL check rules $(VENV)/queries.json && \
+		$$PROMTOOL check config --syntax-only deploy/prometheus.yml && \
+		$$AMTOOL check-config deploy/alertmanager.yml && \
+		test "$$($$AMTOOL config routes test --config.file deploy/alertmanager.yml severity=critical 2>/dev/null)" = on-call && \
+		test "$$($$AMTOOL config routes test --config.file deploy/alertmanager.yml severity=warning 2>/dev/null)" = team
+
+# A program of a Debian package: where it is, else taken out of the package, which would start its service if installed.
+tool = $$(command -v $(1) || { \
+	test -x $(BIN)/$(1) || { mkdir -p $(BIN)/$(2).deb && cd $(BIN)/$(2).deb && \
+		{ apt-get download -qq $(2) || { apt-get update -qq && apt-get download -qq $(2); }; } >/dev/null 2>&1 && \
+		dpkg-deb -x $(2)_*.deb . && cp usr/bin/$(1) .. && cd .. && rm -r $(2).deb; }; \
+	echo $(BIN)/$(1); })
 
 browser: # Chromium, which the tests of pages drive; a Debian package, since no wheel has it
 	@found() { command -v chromium || command -v chromium-browser || command -v google-chrome; }; \

@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -11,11 +12,24 @@ from db.errors import DatabaseUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Entry = tuple[Item, asyncio.Future[Result], Any]
 Write = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
 
 class GroupCommitFull(DatabaseUnavailable):
     """Too many writes wait already; try again in a moment."""
+
+
+class Watch(Protocol):
+    """Sees who shares a commit. One for the process, set where traces are on."""
+
+    def joins(self) -> Any:
+        """What names the caller that adds an item now."""
+        ...
+
+    def commits(self, callers: Sequence[Any]) -> AbstractContextManager[None]:
+        """Entered around the transaction of these callers' items."""
+        ...
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -26,11 +40,13 @@ class GroupCommit(Generic[Item, Result]):
     never fails its neighbours.
     """
 
+    watch: ClassVar[Watch | None] = None
+
     def __init__(self, write: Write[Item, Result], *, max_group: int = 256, max_waiting: int = 8192) -> None:
         self._write = write
         self._max_group = max_group
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Entry[Item, Result]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
@@ -38,7 +54,7 @@ class GroupCommit(Generic[Item, Result]):
         if len(self._waiting) >= self._max_waiting:
             raise GroupCommitFull("too many writes are waiting")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, self.watch and self.watch.joins()))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
         return await future
@@ -52,7 +68,7 @@ class GroupCommit(Generic[Item, Result]):
         while self._waiting:
             # One turn of the loop lets calls that arrived in the same batch join the same group.
             await asyncio.sleep(0)
-            group: list[tuple[Item, asyncio.Future[Result]]] = []
+            group: list[_Entry[Item, Result]] = []
             while self._waiting and len(group) < self._max_group:
                 entry = self._waiting.popleft()
                 if not entry[1].done():
@@ -60,9 +76,10 @@ class GroupCommit(Generic[Item, Result]):
             if group:
                 await self._commit(group)
 
-    async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        outcomes = await self._outcomes([item for item, _ in group])
-        for (_, future), outcome in zip(group, outcomes, strict=True):
+    async def _commit(self, group: list[_Entry[Item, Result]]) -> None:
+        with nullcontext() if self.watch is None else self.watch.commits([caller for *_, caller in group]):
+            outcomes = await self._outcomes([item for item, *_ in group])
+        for (_, future, _), outcome in zip(group, outcomes, strict=True):
             if future.done():
                 continue
             if isinstance(outcome, Exception):

@@ -18,7 +18,8 @@ from db.repositories.outbox import EventLogRepository
 from db.repositories.tenants import beyond_return
 from db.session import Database, UnitOfWork
 from db.types import new_id, utc_now
-from eventing.events.envelope import Event
+from eventing.caller import acting_for
+from eventing.events.envelope import Event, Origin
 from eventing.settings import EventingSettings
 from eventing.subscription import Poison, Subscription
 
@@ -146,7 +147,8 @@ class Effects:
         counts.handled += len(once)
         counts.duplicates += len(ready) - len(once)
         if once:
-            await self._subscription.handle(unit, once)
+            with acting_for(_common(once)):
+                await self._subscription.handle(unit, once)
         for event in events:
             if event.entity_id in waiting:
                 await inbox.park(
@@ -177,7 +179,8 @@ class Effects:
 
     async def _failed(self, event: Event, error: Exception) -> None:
         reason = _reason(error)
-        self._report(event.tenant_id, event.id, 1, reason)
+        with acting_for(event.origin):
+            self._report(event.tenant_id, event.id, 1, reason)
         final = isinstance(error, Poison) or self._settings.max_attempts == 1
         async with self._database.write(event.tenant_id) as unit:
             if final:
@@ -197,6 +200,7 @@ class Effects:
         if attempt is None:
             return
         counts = Counters()
+        origin: Origin | None = None
         try:
             async with asyncio.timeout(self._settings.ack_wait_s), self._database.write(due.tenant_id) as unit:
                 inbox = InboxRepository(unit.session, due.tenant_id, self._subscription.name)
@@ -204,15 +208,18 @@ class Effects:
                 if failed is None or failed.attempts != attempt:
                     return
                 event = await self._recall(unit, due.event_id)
+                origin = event.origin
                 select = self._subscription.select
                 chosen = [event] if select is None else await select(unit, [event])
                 if chosen and await self._claim_turn(inbox, event.id, failed.generation):
-                    await self._subscription.handle(unit, [event])
+                    with acting_for(origin):
+                        await self._subscription.handle(unit, [event])
                     counts.handled += 1
                 await inbox.remove_failed(due.event_id)
         except Exception as error:  # noqa: BLE001
             await self._blame(error)
-            await self._failed_again(due, attempt, error)
+            with acting_for(origin):
+                await self._failed_again(due, attempt, error)
         else:
             self._count(counts)
 
@@ -326,6 +333,12 @@ def _by_tenant(events: Sequence[Event]) -> dict[str, list[Event]]:
         groups[event.tenant_id].append(event)
     # In one order, or the transactions of two replicas could wait for each other.
     return dict(sorted(groups.items()))
+
+
+def _common(events: Sequence[Event]) -> Origin | None:
+    """The request that all of these come of; None when they come of several."""
+    first = events[0].origin
+    return first if all(event.origin == first for event in events) else None
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -57,8 +57,16 @@ class Relay:
     """
 
     def __init__(
-        self, database: Database, client: NatsClient, settings: EventingSettings, *, lease_s: float = LEASE_S
+        self,
+        database: Database,
+        client: NatsClient,
+        settings: EventingSettings,
+        *,
+        lease_s: float = LEASE_S,
+        watch: Callable[[Sequence[Unpublished], int], None] | None = None,
     ) -> None:
+        """`watch` is told what was published, and since when that was tried, in nanoseconds of the epoch."""
+        self._watch = watch
         self._database = database
         self._client = client
         self._stream = client.jetstream(timeout=settings.publish_timeout_s)
@@ -162,12 +170,14 @@ class Relay:
         if self.restored > restored:
             # What came back is older than what was taken.
             taken = await self._database.view(take)
-        delivery = _Delivery()
+        delivery, started = _Delivery(), time.time_ns()
         try:
             for batch in _by_size(taken.events):
                 if not await self._publish_together(batch, delivery):
                     await self._publish_apart(batch, delivery)
         finally:
+            if self._watch is not None:
+                self._watch(delivery.published, started)
             await asyncio.shield(self._mark(delivery))
         if delivery.error is not None:
             self._stream_seen_at_reconnect = -1

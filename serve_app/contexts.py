@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deployments.kit.objects import ObjectStore
     from deployments.models.contracts import Faculty, ModelsApi
     from deployments.webhooks.contracts import WebhooksApi
+    from serve_app.model_times import ModelTimes
 
 
 def _identity(database: Database, settings: Settings) -> object:
@@ -189,10 +190,11 @@ def build_contexts(
     settings: Settings,
     models: Mapping[Faculty, str] | None = None,
     caches: Caches | None = None,
+    times: ModelTimes | None = None,
 ) -> dict[str, object]:
     """The named contexts on one database; `models` tells where each faculty is hosted, and without it they run here.
 
-    `caches` are those of the process. Raises KeyError for a name that is none.
+    `caches` are those of the process, and `times` learns what the models take. Raises KeyError for a name that is none.
     """
     remembering = [name for name in names if name in _REMEMBERING]
     built: dict[str, object] = {}
@@ -205,6 +207,8 @@ def build_contexts(
     built |= {name: _BUILDERS[name](database, settings) for name in others}
     if asking := [name for name in names if name in _ASKING_MODELS]:
         found = models_at(models, settings, _MODELS_DEADLINE_S)
+        if times is not None:
+            found = times.timed(found)
         built |= {name: _ASKING_MODELS[name](database, settings, found) for name in asking}
     return built
 

@@ -17,6 +17,7 @@ from deployments.imports.contracts import ImportsApi
 from deployments.inference.contracts import InferenceApi
 from deployments.jobs.contracts import JobsApi
 from deployments.kit.cache import CacheNumbers
+from deployments.kit.process_numbers import ProcessNumbers
 from deployments.notifications.contracts import NotificationsApi
 from deployments.reports.contracts import ReportsApi
 from deployments.responses.contracts import ResponsesApi
@@ -66,6 +67,13 @@ def connect(contexts: dict[str, str], settings: EdgeSettings, credentials: Crede
 
         return caches
 
+    def process(application: str) -> Callable[[], Awaitable[ProcessNumbers]]:
+        async def numbers() -> ProcessNumbers:
+            found: ProcessNumbers = await calm[application].call("", "probe", "process", ("",), 1.0)
+            return found
+
+        return numbers
+
     def api(protocol: type[Api], context: str) -> Api:
         deadlines = {
             "submit": settings.submit_deadline_s,
@@ -97,6 +105,7 @@ def connect(contexts: dict[str, str], settings: EdgeSettings, credentials: Crede
         reports=api(ReportsApi, "reports"),
         probes={application: probe(application) for application in hot},
         caches={application: numbers(application) for application in hot},
+        processes={application: process(application) for application in hot},
         lanes={f"{name}.hot": lane for name, lane in hot.items()}
         | {f"{name}.calm": lane for name, lane in calm.items()}
         | {f"{name}.alone": lane for name, lane in alone.items()},

@@ -1,18 +1,23 @@
 """Credentials read in the edge's own process: a call to another would cost more than everything else about them."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from db.errors import DatabaseUnavailable
-from db.session import Database
 from deployments.identity.contracts import TenantProfile
 from deployments.identity.credentials import Credentials
 from deployments.kit.errors import Unavailable
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
+from serve_app.runtime import open_database
 from serve_app.settings import Settings
+
+if TYPE_CHECKING:
+    from serve_app.tracing.tracer import Tracer
 
 _CONNECTIONS: Final = 4
 
@@ -21,8 +26,8 @@ class EdgeCredentials:
     """The edge's own view of credentials and tenants; every question has a deadline. Raises Unavailable when the
     database does not answer in time."""
 
-    def __init__(self, settings: Settings, deadline_s: float) -> None:
-        self._database = Database(settings.database().model_copy(update={"pool_size": _CONNECTIONS}))
+    def __init__(self, settings: Settings, deadline_s: float, tracer: Tracer | None = None) -> None:
+        self._database = open_database(settings.database().model_copy(update={"pool_size": _CONNECTIONS}), tracer)
         self._credentials = Credentials(self._database, settings.identity(), Vault(settings.secret()))
         self._deadline_s = deadline_s
 

@@ -4,6 +4,7 @@ Serve imports this once more to build the application, in a process that ends th
 imported by the replica.
 """
 
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
@@ -18,11 +19,20 @@ class EdgeHost:
             from serve_app.edge_contexts import connect
             from serve_app.edge_credentials import EdgeCredentials
             from serve_app.edge_link import EdgeLink
+            from serve_app.tracing.opening import open_tracer
 
-        configure(settings.log_level, "edge")
+        self._tracker = open_tracker(settings, "edge")
+        configure(settings.log_level, "edge", self._tracker)
         edge = settings.edge()
-        self._credentials = EdgeCredentials(settings, edge.deadline_s)
-        self._edge = Edge(edge, connect(contexts, edge, self._credentials))
+        self._tracer = open_tracer(settings, "edge")
+        self._credentials = EdgeCredentials(settings, edge.deadline_s, self._tracer)
+        apis = connect(contexts, edge, self._credentials)
+        if self._tracer is None:
+            self._edge = Edge(edge, apis)
+        else:
+            from serve_app.tracing.requests import traced_apis, traced_operations
+
+            self._edge = Edge(edge, traced_apis(apis, self._tracer), traced_operations(self._tracer))
         await self._edge.start()
         self._link = EdgeLink(settings.eventing(), self._edge)
 
@@ -38,3 +48,7 @@ class EdgeHost:
         await self._edge.stop()
         await self._link.stop()
         await self._credentials.stop()
+        if self._tracer is not None:
+            await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()

@@ -12,12 +12,18 @@ from db.errors import DatabaseUnavailable
 from deployments.kit.cache import CacheNumbers
 from deployments.kit.calls import answer
 from deployments.kit.errors import DomainError, Unavailable
+from deployments.kit.process_numbers import ProcessNumbers
 from deployments.models.contracts import Faculty
 from deployments.models.errors import ModelDamaged
 from serve_app.contexts import build_contexts
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
+from serve_app.model_times import ModelTimes
+from serve_app.pools import pools_of
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
+from serve_app.tracing.calls import traced_contexts
+from serve_app.tracing.opening import open_tracer
 
 if TYPE_CHECKING:
     from serve_app.runtime import Runtime
@@ -51,20 +57,26 @@ class ContextHost:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: Settings, contexts: tuple[str, ...], models: Mapping[Faculty, str] | None = None
     ) -> None:
-        configure(settings.log_level, "+".join(contexts))
+        name = "+".join(contexts)
+        self._tracker = open_tracker(settings, name)
+        configure(settings.log_level, name, self._tracker)
+        self._tracer = open_tracer(settings, name if len(contexts) == 1 else "contexts")
         with without_collections():
             from serve_app.runtime import Runtime
 
-            self._runtime = Runtime(settings, "+".join(contexts))
-            self._targets = build_contexts(contexts, self._runtime.database, settings, models, self._runtime.caches)
-        self._targets["probe"] = Probe(self._runtime)
+            self._runtime = Runtime(settings, name, tracer=self._tracer)
+            times = ModelTimes()
+            self._targets = build_contexts(
+                contexts, self._runtime.database, settings, models, self._runtime.caches, times
+            )
+        self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime, times)}
         self._calls = Calls()
         # Nobody waits for it: the process is ready as it is.
         self._warming = asyncio.create_task(self._runtime.caches.warm())
 
     async def call(self, batch: bytes) -> bytes:
         """Run a batch of calls; see `deployments.kit.calls`."""
-        return await answer(batch, self._targets, self._calls, translate)
+        return await answer(batch, self._callable, self._calls, translate)
 
     def check_health(self) -> None:
         """Raise when this replica should be replaced; for a database that is away a new one would not help."""
@@ -82,13 +94,18 @@ class ContextHost:
             if close is not None:
                 await close()
         await self._runtime.stop()
+        if self._tracer is not None:
+            await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()
 
 
 class Probe:
     """Tells whether the process can do its work, and what it remembers."""
 
-    def __init__(self, runtime: "Runtime") -> None:
+    def __init__(self, runtime: "Runtime", times: ModelTimes) -> None:
         self._runtime = runtime
+        self._times = times
 
     async def ready(self, _tenant: str) -> None:
         """Raise Unavailable when the database does not answer."""
@@ -97,3 +114,7 @@ class Probe:
     async def caches(self, _tenant: str) -> list[CacheNumbers]:
         """What the caches of the process did since its start."""
         return self._runtime.caches.numbers()
+
+    async def process(self, _tenant: str) -> ProcessNumbers:
+        """Which connections the process uses, and what it waited for models."""
+        return ProcessNumbers(pools=pools_of(self._runtime.database), models=self._times.numbers())

@@ -10,19 +10,19 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
-from deployments.kit.calls import CALLER
 from deployments.kit.principal import Principal
+from eventing.caller import CALLER, current_origin
 
 REDACTED = "[redacted]"
 _SECRET_WORDS = ("authorization", "password", "secret", "token", "credential", "api_key", "cookie")
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
-def configure(level: str = "info", service: str = "formstream") -> None:
+def configure(level: str = "info", service: str = "formstream", tracker: Processor | None = None) -> None:
     """Send every log of this process, structlog's and the standard library's, to stderr as JSON lines.
 
     `level` is the lowest level that is written: debug, info, warning, error or critical; ValueError for another.
-    `service` names the process in each line.
+    `service` names the process in each line, and `tracker` is told of them before exceptions become text.
     """
     # Serve replaces `sys.stderr` in replicas by a logger that holds lines back until it has a thousand.
     stream = sys.__stderr__ or sys.stderr
@@ -40,6 +40,7 @@ def configure(level: str = "info", service: str = "formstream") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         name_service,
         add_caller,
+        *([tracker] if tracker is not None else []),
         structlog.processors.format_exc_info,
         redact,
     ]
@@ -69,9 +70,8 @@ def add_caller(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     caller = CALLER.get()
     if isinstance(caller, Principal):
         event.setdefault("tenant", caller.tenant_id)
-        caller = caller.origin
-    if caller is not None and caller.request_id:
-        event.setdefault("request_id", caller.request_id)
+    if request_id := current_origin().request_id:
+        event.setdefault("request_id", request_id)
     return event
 
 

@@ -19,6 +19,7 @@ from deployments.kit.errors import DeadlineExceeded, DomainError, Unavailable
 from deployments.models.batching import BATCHABLE
 from deployments.models.contracts import FACULTIES, Faculty, HeadRef, ModelsApi
 from deployments.models.errors import ModelDamaged, ModelMissing
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.settings import Settings
 
@@ -94,7 +95,8 @@ class ModelsHost:
         from deployments.models.deployment import Models
         from deployments.models.heads.store import Heads
 
-        configure(settings.log_level, "models")
+        self._tracker = open_tracker(settings, "models")
+        configure(settings.log_level, "models", self._tracker)
         # Whoever submits goes first.
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         objects = ObjectStore(settings.object_store(), **settings.object_store_options())
@@ -129,6 +131,8 @@ class ModelsHost:
 
     async def __del__(self) -> None:
         await self._models.close()
+        if self._tracker is not None:
+            await self._tracker.close()
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The calls that run or wait here, for `serve_app.autoscaling`."""

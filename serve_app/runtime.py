@@ -1,12 +1,17 @@
 """What every process with data holds: the database, its caches, and the event transport when it can be reached."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nats.aio.client import Client as NatsClient
 
+from db.group_commit import GroupCommit
 from db.session import Database
+from db.settings import DatabaseSettings
 from deployments.kit.cache import Caches
 from eventing.nudges import Nudges
 from eventing.settings import EventingSettings
@@ -14,6 +19,9 @@ from eventing.shared_cache import SharedCache
 from eventing.subjects import change_in
 from serve_app.link import Link, Loop
 from serve_app.settings import Settings
+
+if TYPE_CHECKING:
+    from serve_app.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,16 @@ class Transport:
     client: NatsClient
     nudges: Nudges
     settings: EventingSettings
+
+
+def open_database(settings: DatabaseSettings, tracer: Tracer | None) -> Database:
+    """The database of a process, with spans where somebody traces."""
+    if tracer is None:
+        return Database(settings)
+    from serve_app.tracing.database import TracedDatabase, TracedGroups
+
+    GroupCommit.watch = TracedGroups(tracer)
+    return TracedDatabase(settings, tracer)
 
 
 class Runtime:
@@ -38,8 +56,9 @@ class Runtime:
         attach: Callable[[Transport], Awaitable[Sequence[Loop]]] | None = None,
         *,
         yields: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
-        self.database = Database(settings.database().model_copy(update={"yields": yields}))
+        self.database = open_database(settings.database().model_copy(update={"yields": yields}), tracer)
         self.caches = Caches()
         self.database.listen(self._changed)
         self._settings = settings.eventing()

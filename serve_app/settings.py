@@ -6,6 +6,7 @@ Every process reads them first, and some do nothing else: no database and no tra
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -239,6 +240,24 @@ class Settings(BaseSettings):
         default=True,
         description="Off for an install with one tenant: headers and hosts select none, the default tenant counts.",
     )
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="OpenTelemetry collector that gets traces by OTLP/HTTP, as http://collector:4318; empty for none. "
+        "`/v1/traces` is added to it, as to OTEL_EXPORTER_OTLP_ENDPOINT.",
+    )
+    otlp_headers: SecretStr = Field(
+        default=SecretStr(""),
+        description="Headers for the collector, name=value, comma separated, values percent-encoded, as in "
+        "OTEL_EXPORTER_OTLP_HEADERS.",
+    )
+    sentry_dsn: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where defects are told, https://key@host/project of a tracker with Sentry's protocol; empty for "
+        "nowhere. Told are types and places in the code, no messages, variables or requests.",
+    )
+    sentry_environment: str = Field(default="production", description="Name of this installation at the tracker.")
+    trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the requests whose traces are sent.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
     @field_validator("data_dir")
@@ -450,6 +469,11 @@ class Settings(BaseSettings):
             generation_model=self.generation_model,
             generation_deadline_s=self.generation_deadline_s,
         )
+
+    def otlp_header_pairs(self) -> dict[str, str]:
+        """The headers for the collector."""
+        parts = [part.partition("=") for part in self.otlp_headers.get_secret_value().split(",") if part.strip()]
+        return {name.strip(): unquote(value.strip()) for name, _, value in parts}
 
     def egress_networks(self) -> tuple[str, ...]:
         """The private networks that webhooks and login providers may be in."""

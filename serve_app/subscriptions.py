@@ -1,8 +1,10 @@
 """Who reacts to what, on one page: every subscription with its durable name, and every kind of job. Which of them
 schedules may start stands in `serve_app.schedulable`."""
 
+from __future__ import annotations
+
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.session import Database
 from deployments.analytics.forecasts import watching
@@ -26,6 +28,7 @@ from deployments.inference.enrichment import marking, rescoring, working
 from deployments.jobs import pruning as jobs_pruning
 from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore
+from deployments.kit.spans import untraced
 from deployments.kit.vault import Vault
 from deployments.models.contracts import ModelsApi
 from deployments.models.heads.learning import Learning
@@ -57,6 +60,10 @@ from eventing.jobs import JobKind
 from eventing.subscription import Subscription
 from serve_app.consumers import CONSUMERS
 from serve_app.settings import Settings
+from serve_app.tracing.work import TracedMail, traced_jobs
+
+if TYPE_CHECKING:
+    from serve_app.tracing.tracer import Tracer
 
 SUBSCRIPTIONS = frozenset(CONSUMERS)
 QUEUES = frozenset(jobs.QUEUES)
@@ -82,6 +89,7 @@ def job_kinds(
     purge: erasing.Purge,
     stream: EventStream,
     models: ModelsApi,
+    tracer: Tracer | None = None,
 ) -> tuple[JobKind, ...]:
     """Every kind of job, for one process, as the operator wants them. `purge` removes a tenant's messages from the
     event stream. Raises ValueError for a policy that does not fit."""
@@ -91,14 +99,15 @@ def job_kinds(
 
     def transport() -> MailTransport:
         """Connections of its own: what is urgent waits neither for mailings nor for mails about responses."""
-        return transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
+        plain = transport_for(settings.smtp_url.get_secret_value(), settings.data_dir / "mail")
+        return plain if tracer is None else TracedMail(plain, tracer)
 
     send_mail = notifications.SendMail(database, forms, responses, transport(), stationery)
     send_mailing = SendMailing(
         database, forms, responses, transport(), stationery, per_minute=settings.mailings_per_minute
     )
     text_transport = text_transport_for(settings.sms_url.get_secret_value(), settings.data_dir / "sms")
-    vault = Vault(settings.secret())
+    vault, tracing = Vault(settings.secret()), untraced if tracer is None else tracer.effect
     signer = Signer(settings.secret())
     copies = (
         TenantExports(database, objects),
@@ -124,7 +133,7 @@ def job_kinds(
         ),
         *SendText(vault, text_transport, settings.origin()).kinds(),
         *identity.job_kinds(database, settings.identity(), vault),
-        *webhooks.job_kinds(database, vault, egress, settings.webhooks()),
+        *webhooks.job_kinds(database, vault, egress, settings.webhooks(), tracing),
         *imports.job_kinds(objects, forms, responses),
         *working.job_kinds(database, models),
         *rescoring.job_kinds(database, responses),
@@ -147,7 +156,8 @@ def job_kinds(
         *recounting.job_kinds(database),
         *watching.job_kinds(database, LiveMetrics(database), vault),
     )
-    return settings.job_policy.applied(kinds)
+    applied = settings.job_policy.applied(kinds)
+    return applied if tracer is None else traced_jobs(applied, tracer)
 
 
 def store_of_jobs(settings: Settings) -> ObjectStore:

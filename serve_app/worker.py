@@ -25,11 +25,13 @@ from eventing.relay import Relay
 from eventing.streams import EVENTS, forget_events, is_consumed, last_message, purge_tenant
 from serve_app.consumers import CONSUMERS
 from serve_app.contexts import models_at
+from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.monitor import Monitor
 from serve_app.runtime import Runtime, Transport
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
+from serve_app.tracing.opening import open_tracer
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +59,9 @@ class Worker:
             from serve_app.schedulable import SCHEDULABLE
             from serve_app.subscriptions import job_kinds
 
-        configure(settings.log_level, "worker")
+        self._tracker = open_tracker(settings, "worker")
+        configure(settings.log_level, "worker", self._tracker)
+        self._tracer = open_tracer(settings, "worker")
         if not settings.database().is_sqlite:
             # Effects may lag behind when the processors are busy; whoever waits for an answer goes first. On SQLite
             # they would wait for us: the turn to write is ours for as long as others have the processor.
@@ -73,9 +77,11 @@ class Worker:
         self._transport: Transport | None = None
         self._relay: Relay | None = None
         self._lag = 0.0
-        self._runtime = Runtime(settings, "worker", self._attach, yields=True)
+        self._runtime = Runtime(settings, "worker", self._attach, yields=True, tracer=self._tracer)
         self._models = models_at(models, settings, _MODELS_DEADLINE_S)
-        kinds = job_kinds(self._runtime.database, self._egress, settings, self._purge, _Stream(self), self._models)
+        kinds = job_kinds(
+            self._runtime.database, self._egress, settings, self._purge, _Stream(self), self._models, self._tracer
+        )
         places = settings.job_policy.places(queues)
         self._jobs = JobRunner(self._runtime.database, places, kinds) if queues else None
         self._running = asyncio.create_task(self._jobs.run()) if self._jobs else None
@@ -138,17 +144,24 @@ class Worker:
         await self._runtime.stop()
         await self._egress.aclose()
         await self._models.close()
+        if self._tracer is not None:
+            await self._tracer.stop()
+        if self._tracker is not None:
+            await self._tracker.close()
 
     async def _attach(self, transport: Transport) -> list[Callable[[], Awaitable[None]]]:
         from serve_app.subscriptions import subscriptions
+        from serve_app.tracing.work import publications, traced_subscriptions
 
-        database = self._runtime.database
+        database, tracer = self._runtime.database, self._tracer
         self._transport = transport
-        relay = self._relay = Relay(database, transport.client, transport.settings)
+        watch = None if tracer is None else publications(tracer)
+        relay = self._relay = Relay(database, transport.client, transport.settings, watch=watch)
         transport.nudges.wake(EVENTS_TOPIC, relay.nudge)
+        declared = subscriptions(database, self._settings)
         self._consumers = [
             Consumer(database, transport.client, transport.settings, subscription)
-            for subscription in subscriptions(database, self._settings)
+            for subscription in (declared if tracer is None else traced_subscriptions(declared, tracer))
             if subscription.name in self._subscription_names
         ]
         if self._jobs is not None:

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Executable, and_, bindparam, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from db.models.events import Event
 from db.models.identity import Tenant
 from db.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookLane
 from db.repositories.upsert import upsert
 
 _PENDING = text("webhook_delivery.state = 'pending'")
+_OF_EVENT = and_(col(Event.tenant_id) == col(WebhookDelivery.tenant_id), col(Event.id) == col(WebhookDelivery.event_id))
 _END = (
     update(WebhookDelivery)
     .where(col(WebhookDelivery.tenant_id) == bindparam("b_tenant_id"), col(WebhookDelivery.id) == bindparam("b_id"))
@@ -32,7 +34,7 @@ _END = (
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """What a sender needs to know of a delivery."""
+    """What a sender needs to know of a delivery; `envelope` is that of its event, None for a test."""
 
     id: str
     event_id: str
@@ -43,6 +45,7 @@ class DueDelivery:
     attempts: int
     tries: int
     created_at: datetime
+    envelope: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ def look_at(
 def _due(
     tenant_id: str, endpoint_id: str, now: datetime, limit: int, but: Collection[str], *, tests_only: bool
 ) -> Executable:
-    statement = select(
+    # The columns of DueDelivery.
+    columns = select(
         col(WebhookDelivery.id),
         col(WebhookDelivery.event_id),
         col(WebhookDelivery.replay_id),
@@ -101,7 +105,10 @@ def _due(
         col(WebhookDelivery.attempts),
         col(WebhookDelivery.tries),
         col(WebhookDelivery.created_at),
-    ).where(*_waiting(tenant_id, endpoint_id), col(WebhookDelivery.next_at) <= now)
+        col(Event.envelope),
+    )
+    statement = columns.select_from(WebhookDelivery).outerjoin(Event, _OF_EVENT)
+    statement = statement.where(*_waiting(tenant_id, endpoint_id), col(WebhookDelivery.next_at) <= now)
     if but:
         statement = statement.where(col(WebhookDelivery.id).not_in(list(but)))
     if tests_only:

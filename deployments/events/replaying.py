@@ -76,7 +76,7 @@ async def order(unit: UnitOfWork, principal: Principal, command: StartReplay, ke
         job = await JobRepository(unit.session, unit.tenant).find(job_id)
         if job is None or job.payload.get("order") != order:
             raise ReplayKeyReused
-        if job.payload != payload:
+        if job.payload["ordered_at"] != payload["ordered_at"]:
             return StartedJob(job_id=job_id, replayed=True)
     audit(unit, principal, "events.replay", job_id, **command.model_dump(mode="json", exclude_none=True))
     return StartedJob(job_id=job_id)

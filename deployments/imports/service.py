@@ -11,7 +11,7 @@ from deployments.kit.features import require_feature, settings_of
 from deployments.kit.principal import Principal
 from deployments.kit.quotas import StorageQuotaReached, require_room
 from deployments.kit.tenants import require_customer
-from eventing.jobs import JobSpec, enqueue
+from eventing.jobs import JobSpec, enqueue, opened
 
 IMPORT: Final = "import"
 
@@ -35,7 +35,7 @@ async def start(unit: UnitOfWork, principal: Principal, command: StartImport) ->
         await _keep(unit, command)
         return StartedImport(job_id=job_id)
     job = await JobRepository(unit.session, unit.tenant).find(job_id)
-    if job is None or _order(job.payload) != _order(payload):
+    if job is None or _order(opened(job.payload)[0]) != _order(payload):
         raise KeyMismatch
     replayed = job.payload["file"] != command.file
     if not replayed and job.finished_at is None:

@@ -7,19 +7,18 @@ run the same code, so the messages are pickles; nothing a customer sends is ever
 import asyncio
 import pickle
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import structlog
 
 from deployments.kit.errors import DeadlineExceeded, DomainError, Unavailable
 from deployments.kit.principal import Principal
-from eventing.events.envelope import Origin as Origin  # for callers, which look no further right than the kit
+
+# For callers, which look no further right than the kit.
+from eventing.caller import CALLER as CALLER
+from eventing.events.envelope import Origin as Origin
 
 log = structlog.get_logger(__name__)
-
-CALLER: ContextVar[Principal | Origin | None] = ContextVar("caller", default=None)
-"""Who the running call is for; log lines take the tenant and the request id from it."""
 
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 

@@ -83,7 +83,7 @@ class NotifyRecipients:
                 )
                 mails.append(mail)
                 payload = {"mail_id": mail.id, "form_id": fact.form_id, "response_id": fact.response_id}
-                jobs.append(JobSpec(SEND, payload, created_by="system:notifications"))
+                jobs.append(JobSpec(SEND, payload, created_by="system:notifications", origin=event.origin))
         if mails:
             await repository.add_all(mails)
             await enqueue_all(unit, jobs)

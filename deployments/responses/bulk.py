@@ -77,7 +77,7 @@ async def start(
     job = await JobRepository(unit.session, unit.tenant).find(job_id)
     if job is None or {name: job.payload.get(name) for name in order} != order:
         raise IdempotencyMismatch
-    return StartedBulk(job_id=job_id, replayed=job.payload != payload)
+    return StartedBulk(job_id=job_id, replayed=job.payload["ordered_at"] != payload["ordered_at"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,15 @@ class ErasureReceipt(Contract):
     signature: str
 
 
+class PlatformMeasures(Contract):
+    """How much there is on the platform: tenants and forms by status, responses, and people who may log in."""
+
+    tenants: dict[str, int]
+    forms: dict[str, int]
+    responses: int
+    people: int
+
+
 class TenancyApi(Protocol):
     """A tenant as a whole: what it uses, a copy of everything it has, its erasure, and that of single persons."""
 
@@ -95,6 +104,10 @@ class TenancyApi(Protocol):
     async def list_receipts(self, principal: Principal, cursor: str | None, limit: int) -> Page[ErasureReceipt]: ...
 
     async def get_receipt(self, principal: Principal, tenant_id: str) -> ErasureReceipt: ...
+
+    async def measure(self) -> PlatformMeasures:
+        """The numbers of the whole platform. Raises DatabaseUnavailable."""
+        ...
 
     async def erase_person(self, principal: Principal, command: ErasePerson) -> PersonErasure: ...
 

@@ -1,5 +1,6 @@
 """The door of tenancy: opens the unit of work, calls the rules, returns a contract."""
 
+from db.repositories.platform_figures import platform_figures
 from db.session import Database
 from deployments.kit.contract import Page
 from deployments.kit.principal import PLATFORM_TENANT, Principal
@@ -8,6 +9,7 @@ from deployments.tenancy.contracts import (
     ErasureReceipt,
     ExportFile,
     OrderedJob,
+    PlatformMeasures,
     TenantExport,
     TenantUsage,
 )
@@ -61,6 +63,15 @@ class Tenancy:
         principal.require(erasures.PLATFORM_ADMIN)
         async with self._database.read(PLATFORM_TENANT) as unit:
             return await erasures.get_receipt(unit, principal, tenant_id)
+
+    async def measure(self) -> PlatformMeasures:
+        figures = await self._database.view(platform_figures)
+        return PlatformMeasures(
+            tenants=dict(figures.tenants),
+            forms=dict(figures.forms),
+            responses=figures.responses,
+            people=figures.people,
+        )
 
     async def erase_person(self, principal: Principal, command: ErasePerson) -> PersonErasure:
         async with self._database.write(principal.tenant_id) as unit:

@@ -61,18 +61,24 @@ class TellOwners:
         }
         locale = (await settings_of(unit)).get("locale") or "en"
         letters = [
-            Letter(
-                template=template,
-                recipient=person.email,
-                locale=locale,
-                written_at=event.timestamp,
-                values={**values, "name": person.name},
+            (
+                Letter(
+                    template=template,
+                    recipient=person.email,
+                    locale=locale,
+                    written_at=event.timestamp,
+                    values={**values, "name": person.name},
+                ),
+                event.origin,
             )
             for event, template, values in told
             for person in concerned.get(event.id, owners)
         ]
         if letters:
-            orders = [JobSpec(SEND_LETTER, letter.sealed(self._vault), _ACTOR, queue="high") for letter in letters]
+            orders = [
+                JobSpec(SEND_LETTER, letter.sealed(self._vault), _ACTOR, queue="high", origin=origin)
+                for letter, origin in letters
+            ]
             await enqueue_all(unit, orders)
 
     def subscriptions(self) -> tuple[Subscription, ...]:

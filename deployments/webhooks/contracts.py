@@ -176,6 +176,18 @@ class WebhookStatistics(Contract):
     resumes_at: datetime | None = Field(description="Until when nothing is sent.")
 
 
+class WebhookMeasures(Contract):
+    """The numbers of all tenants' webhooks. `due` counts what is due and not sent at endpoints that could be sent to at
+    once, `oldest_s` is how long the longest of it waits; `ended` are the deliveries that ended in the last five
+    minutes, and `endpoints` the endpoints, by state; `resting` are those that are spared after failures."""
+
+    due: int
+    oldest_s: float
+    ended: dict[str, int]
+    endpoints: dict[str, int]
+    resting: int
+
+
 class WebhooksApi(Protocol):
     """Signed deliveries of events to customers' addresses."""
 
@@ -212,3 +224,7 @@ class WebhooksApi(Protocol):
         ...
 
     async def statistics(self, principal: Principal, webhook_id: str, days: int) -> WebhookStatistics: ...
+
+    async def measure(self) -> WebhookMeasures:
+        """The numbers of all tenants. Raises DatabaseUnavailable."""
+        ...

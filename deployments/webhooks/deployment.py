@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from db.models import webhooks as tables
+from db.repositories.webhook_figures import webhook_figures
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.kit.audit import audit
@@ -29,6 +31,7 @@ from deployments.webhooks.contracts import (
     SendTestEvent,
     UpdateWebhook,
     Webhook,
+    WebhookMeasures,
     WebhookStatistics,
 )
 from deployments.webhooks.policy import Policy
@@ -37,6 +40,7 @@ from deployments.webhooks.service.endpoints import webhooks_of
 from deployments.webhooks.service.lanes import lanes_of
 
 _SORT = "-id"
+_LATELY: Final = timedelta(minutes=5)
 
 
 class Webhooks:
@@ -167,6 +171,18 @@ class Webhooks:
             consecutive_failures=lane.failures,
             failing_since=lane.failing_since,
             resumes_at=lane.quiet_until if is_quiet else None,
+        )
+
+    async def measure(self) -> WebhookMeasures:
+        now = utc_now()
+        figures = await self._database.view(partial(webhook_figures, now=now, since=now - _LATELY))
+        return WebhookMeasures(
+            due=figures.due,
+            oldest_s=0.0 if figures.oldest is None else max(0.0, (now - figures.oldest).total_seconds()),
+            # Both, so that a rate of failures is there before the first one.
+            ended={"delivered": 0, "failed": 0} | dict(figures.ended),
+            endpoints=dict(figures.endpoints),
+            resting=figures.resting,
         )
 
     def _to_webhook(self, row: tables.WebhookEndpoint) -> Webhook:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from db.session import Database, UnitOfWork
 from deployments.kit.egress import Egress
 from deployments.kit.features import is_enabled, settings_of
+from deployments.kit.spans import Tracing, untraced
 from deployments.kit.vault import Vault
 from deployments.webhooks import pruning, recovery
 from deployments.webhooks.lane import SendWebhooks
@@ -53,10 +54,16 @@ SUBSCRIPTIONS = (
 )
 
 
-def job_kinds(database: Database, vault: Vault, egress: Egress, policy: Policy | None = None) -> tuple[JobKind, ...]:
+def job_kinds(
+    database: Database,
+    vault: Vault,
+    egress: Egress,
+    policy: Policy | None = None,
+    tracing: Tracing = untraced,
+) -> tuple[JobKind, ...]:
     """The jobs of this context."""
     policy = policy or Policy()
-    send = SendWebhooks(database, vault, egress, policy)
+    send = SendWebhooks(database, vault, egress, policy, tracing)
     return (
         # The lane counts attempts at deliveries; these are of the job, which ends well unless the platform is at fault.
         JobKind(SEND, "default", send.run, max_attempts=20, delays=(1.0, 5.0, 30.0), soft_limit_s=50, hard_limit_s=60),

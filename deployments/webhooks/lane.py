@@ -14,6 +14,7 @@ from db.session import Database
 from db.types import utc_now
 from deployments.kit.egress import Egress
 from deployments.kit.features import is_enabled
+from deployments.kit.spans import Fact, Tracing, untraced
 from deployments.kit.vault import Vault
 from deployments.webhooks import health
 from deployments.webhooks.looks import FULL, Looks
@@ -23,6 +24,7 @@ from deployments.webhooks.retry import next_delay
 from deployments.webhooks.sender import Outcome, send
 from deployments.webhooks.service.endpoints import valid_secrets
 from deployments.webhooks.service.lanes import Report, Tried, lanes_of
+from eventing.events.envelope import Event, Origin
 from eventing.jobs import JobRun
 
 _ABANDONED_AT_ONCE: Final = 500
@@ -45,17 +47,22 @@ class _Target:
 class SendWebhooks:
     """Sends the deliveries of an endpoint. After a crash one may be sent again, always under the same `webhook-id`."""
 
-    def __init__(self, database: Database, vault: Vault, egress: Egress, policy: Policy) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, egress: Egress, policy: Policy, tracing: Tracing = untraced
+    ) -> None:
         self._database = database
         self._vault = vault
         self._egress = egress
         self._policy = policy
+        self._tracing = tracing
         self._looks = Looks(database)
         self._reports = Reports(database, policy)
 
     async def run(self, job: JobRun) -> None:
         """Send what is due until nothing is, the endpoint is to rest, or the shift is over."""
-        shift = _Shift(self._database, self._vault, self._egress, self._policy, self._looks, self._reports, job)
+        shift = _Shift(
+            self._database, self._vault, self._egress, self._policy, self._looks, self._reports, job, self._tracing
+        )
         try:
             await shift.work()
         finally:
@@ -74,7 +81,9 @@ class _Shift:
         looks: Looks,
         reports: Reports,
         job: JobRun,
+        tracing: Tracing,
     ) -> None:
+        self._tracing = tracing
         self._database = database
         self._vault = vault
         self._egress = egress
@@ -221,17 +230,33 @@ class _Shift:
         }
         if delivery.replay_id:
             headers["formstream-replay"] = delivery.replay_id
-        target = self._target
-        attempt = await send(
-            self._egress,
-            target.url,
-            target.secrets,
-            delivery.event_id,
-            delivery.body.encode(),
-            target.headers | headers,
-            started_at,
-            target.hidden,
-        )
+        target, origin = self._target, _origin_of(delivery)
+        if origin.request_id:
+            headers["x-correlation-id"] = origin.request_id
+        facts: dict[str, Fact] = {
+            "formstream.tenant": self._job.tenant_id,
+            "formstream.request_id": origin.request_id,
+            "formstream.event.id": delivery.event_id,
+            "formstream.webhook.id": self._endpoint_id,
+            "formstream.attempt": delivery.attempts + 1,
+        }
+        with self._tracing("webhook delivery", origin.traceparent, facts) as span:
+            if span.traceparent:
+                headers["traceparent"] = span.traceparent
+            attempt = await send(
+                self._egress,
+                target.url,
+                target.secrets,
+                delivery.event_id,
+                delivery.body.encode(),
+                target.headers | headers,
+                started_at,
+                target.hidden,
+            )
+            if attempt.status is not None:
+                span.note(**{"http.response.status_code": attempt.status})
+            if attempt.outcome is not Outcome.DELIVERED:
+                span.fail(attempt.outcome)
         again_s = None
         if attempt.outcome is Outcome.RETRY:
             again_s = next_delay(self._policy.schedule, delivery.tries + 1, attempt.retry_after_s, self._random)
@@ -268,6 +293,13 @@ class _Shift:
             rest_s=rest_s,
             stay=stay,
         )
+
+
+def _origin_of(delivery: DueDelivery) -> Origin:
+    try:
+        return Event.decode(delivery.envelope or "").origin
+    except ValueError:  # a test, which is no event
+        return Origin()
 
 
 def _is_heard(tried: Tried) -> bool:

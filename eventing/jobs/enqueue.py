@@ -1,13 +1,17 @@
 """Order a job in the transaction of the change that wants it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from db.repositories.jobs import JobRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
+from eventing.caller import current_origin
+from eventing.events.envelope import Origin
 from eventing.jobs.kind import JobSpec
+
+_ORIGIN: Final = "_origin"
 
 
 async def enqueue(unit: UnitOfWork, spec: JobSpec) -> str:
@@ -40,7 +44,7 @@ def _row(spec: JobSpec) -> dict[str, Any]:
         "kind": spec.kind,
         "queue": spec.queue,
         "state": "queued",
-        "payload": spec.payload,
+        "payload": spec.payload | _marked(spec.origin or current_origin()),
         "unique_key": spec.unique_key,
         "active_key": spec.active_key,
         "priority": spec.priority,
@@ -52,6 +56,18 @@ def _row(spec: JobSpec) -> dict[str, Any]:
         "created_at": now,
         "run_at": now + timedelta(seconds=spec.run_after_s),
     }
+
+
+def _marked(origin: Origin) -> dict[str, Any]:
+    """What tells the job's logs and spans whose it is. The ids only: an address would be kept as long as the job."""
+    ids = {"request_id": origin.request_id, "traceparent": origin.traceparent}
+    return {_ORIGIN: {name: value for name, value in ids.items() if value}} if any(ids.values()) else {}
+
+
+def opened(payload: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
+    """The payload as it was ordered, and the request that the order came of."""
+    plain = dict(payload)
+    return plain, Origin(**plain.pop(_ORIGIN, {}))
 
 
 def jobs_topic(queue: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from eventing.events.envelope import Origin
 from eventing.jobs.outcomes import Done, JobCancelled, SoftLimitExceeded
 
 _REPORT_EVERY_S: Final = 0.5
@@ -17,7 +18,7 @@ Report: TypeAlias = Callable[[int, int | None], Awaitable[bool]]
 
 class JobRun:
     """One attempt at a job, as the code of its kind sees it. `attempt` counts from 1; when `is_last`, no other follows
-    by itself."""
+    by itself. `origin` is the request that it comes of, with its ids only."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class JobRun:
         created_by: str,
         soft_limit_s: float,
         max_attempts: int = 0,
+        origin: Origin | None = None,
         report: Report,
     ) -> None:
         self.tenant_id = tenant_id
@@ -36,6 +38,7 @@ class JobRun:
         self.payload = payload
         self.attempt = attempt
         self.created_by = created_by
+        self.origin = origin or Origin()
         self.is_last = 0 < max_attempts <= attempt
         self.done = 0
         self.total: int | None = None
@@ -101,7 +104,8 @@ class JobSpec:
     """The order for a job. `queue` must be that of the kind.
 
     With `unique_key` a second order is the same job, as long as that is kept; with `active_key` while it is queued or
-    running. Of a tenant's due jobs in a queue those of higher `priority` go first.
+    running. Of a tenant's due jobs in a queue those of higher `priority` go first. `origin` is the request that it
+    comes of, where that is not the one that is carried out.
     """
 
     kind: str
@@ -112,3 +116,4 @@ class JobSpec:
     queue: str = "default"
     active_key: str | None = None
     priority: int = 0
+    origin: Origin | None = None

@@ -17,8 +17,10 @@ from db.repositories.jobs import JobRepository
 from db.repositories.tenants import TenantRepository
 from db.session import Database
 from db.types import utc_now
+from eventing.caller import CALLER
 from eventing.jobs.attempt import Attempt
 from eventing.jobs.completions import Completions
+from eventing.jobs.enqueue import opened
 from eventing.jobs.kind import JobKind, JobRun
 from eventing.jobs.outcomes import Done, GiveUp, JobCancelled, Retry
 from eventing.jobs.recovery import recover_lost
@@ -168,10 +170,13 @@ class JobRunner:
 
     async def _execute(self, lane: "_Lane", job: ClaimedJob) -> None:
         kind = self._kinds[job.kind]
+        payload, origin = opened(job.payload)
+        CALLER.set(origin)  # of this task, which is the job's own
         run = JobRun(
             tenant_id=job.tenant_id,
             id=job.id,
-            payload=job.payload,
+            payload=payload,
+            origin=origin,
             attempt=job.attempt,
             created_by=job.created_by,
             soft_limit_s=kind.soft_limit_s,

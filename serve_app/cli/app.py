@@ -491,6 +491,14 @@ def features() -> None:
 
 
 @app.command()
+def metrics() -> None:
+    """Print the reference of all metrics as Markdown."""
+    from serve_app.cli.metrics_reference import reference
+
+    sys.stdout.write(reference())
+
+
+@app.command()
 def events() -> None:
     """Print the reference of all events as Markdown."""
     from serve_app.cli.events_reference import reference

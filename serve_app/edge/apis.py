@@ -15,6 +15,7 @@ from deployments.imports.contracts import ImportsApi
 from deployments.inference.contracts import InferenceApi
 from deployments.jobs.contracts import JobsApi
 from deployments.kit.cache import CacheNumbers
+from deployments.kit.process_numbers import ProcessNumbers
 from deployments.notifications.contracts import NotificationsApi
 from deployments.reports.contracts import ReportsApi
 from deployments.responses.contracts import ResponsesApi
@@ -25,13 +26,14 @@ from serve_app.edge.views import Views
 
 Probe = Callable[[], Awaitable[None]]
 Numbers = Callable[[], Awaitable[list[CacheNumbers]]]
+Process = Callable[[], Awaitable[ProcessNumbers]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Apis:
     """Every context by its Protocol. `probes` ask a dependency whether it works and raise when it does not;
     `lanes` are the dispatchers by name, for the metrics, and `views` counts who opens forms. `caches` ask a process
-    what its caches did."""
+    what its caches did, `processes` how many connections it uses and what models took."""
 
     credentials: CredentialsApi
     identity: IdentityApi
@@ -54,3 +56,4 @@ class Apis:
     lanes: Mapping[str, Dispatcher] = field(default_factory=dict)
     views: Views = field(default_factory=Views)
     caches: Mapping[str, Numbers] = field(default_factory=dict)
+    processes: Mapping[str, Process] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ from serve_app.edge.shedding import Shedding
 from serve_app.edge.unsubscribe_pages import UNSUBSCRIBE_PAGES
 
 SanicApp: TypeAlias = Sanic[Config, SimpleNamespace]
+Around: TypeAlias = Callable[[Operation, Handler], Handler]
 
 _numbers = itertools.count(1)
 
@@ -36,8 +38,15 @@ _numbers = itertools.count(1)
 _REFUSED_BODY = 16 * 1024 * 1024
 
 
-def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, caches: Caches, live: LiveEvents) -> SanicApp:
-    """The application for one event loop; see Pipeline for `limits`, `caches` and `live`.
+def create_app(
+    apis: Apis,
+    settings: EdgeSettings,
+    limits: RateLimits,
+    caches: Caches,
+    live: LiveEvents,
+    around: Around | None = None,
+) -> SanicApp:
+    """The application for one event loop; see Pipeline for `limits`, `caches` and `live`, and Edge for `around`.
 
     Unregister it (`Sanic.unregister_app`) when it is no longer needed.
     """
@@ -51,7 +60,8 @@ def create_app(apis: Apis, settings: EdgeSettings, limits: RateLimits, caches: C
     pages = (*ACCOUNT_PAGES, *UNSUBSCRIBE_PAGES, *FORM_ASSETS, *HostedForms().operations())
     for operation in (*OPERATIONS, *pages, *platform_operations(OPERATIONS, settings, metrics)):
         addresses.append(Address(_template(operation.path), _methods(operation), operation.id, reads_body=True))
-        handlers[operation.id] = pipeline.handler(operation)
+        handler = pipeline.handler(operation)
+        handlers[operation.id] = handler if around is None else around(operation, handler)
         shared.setdefault(operation.path, []).append(operation)
     for number, (path, operations) in enumerate(shared.items()):
         methods = {"OPTIONS", *(method for operation in operations for method in _methods(operation))}

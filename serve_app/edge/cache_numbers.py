@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from deployments.kit.cache import CacheNumbers, Caches
 from serve_app.edge.apis import Numbers
 from serve_app.edge.measured import Measured
+from serve_app.edge.measures import CACHE_BYTES, CACHE_ENTRIES, CACHE_EVICTIONS, CACHE_READS, family
 
 EDGE: Final = "edge"
 _READS: Final = ("hits", "renewed", "shared", "absent", "waits", "misses")
@@ -49,13 +49,8 @@ class CacheFigures(Measured[Mapping[str, Numbers], dict[str, list[CacheNumbers]]
         return {"hit_rate": (reads - asked) / reads if reads else None, "reads": reads, "caches": shown}
 
     def collect(self) -> Iterable[Metric]:
-        labels = ["process", "cache"]
-        reads = CounterMetricFamily(
-            "formstream_cache_reads", "Reads by how they were answered.", labels=[*labels, "outcome"]
-        )
-        evictions = CounterMetricFamily("formstream_cache_evictions", "Answers that made room.", labels=labels)
-        entries = GaugeMetricFamily("formstream_cache_entries", "Answers that are kept.", labels=labels)
-        size = GaugeMetricFamily("formstream_cache_bytes", "Their size, pickled.", labels=labels)
+        reads, evictions = family(CACHE_READS), family(CACHE_EVICTIONS)
+        entries, size = family(CACHE_ENTRIES), family(CACHE_BYTES)
         for place, numbers in self.places().items():
             for each in numbers:
                 for name in _READS:

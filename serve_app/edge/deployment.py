@@ -12,7 +12,7 @@ from sanic.server import AsyncioServer, HttpProtocol
 
 from deployments.kit.cache import Caches
 from serve_app.edge.apis import Apis
-from serve_app.edge.app import SanicApp, create_app
+from serve_app.edge.app import Around, SanicApp, create_app
 from serve_app.edge.connections import GuardedProtocol
 from serve_app.edge.limits import RateLimits
 from serve_app.edge.listener import BACKLOG, leave, open_listener
@@ -31,10 +31,11 @@ class Edge:
     """One replica of the HTTP edge. `start`, `stop` and `check_health` are called in its event loop.
 
     Whoever owns it carries `limits` between the edges, notes in `changes` what is heard of tenants, and wakes `live`
-    when something was published.
+    when something was published. `around` is put around the handler of each operation.
     """
 
-    def __init__(self, settings: EdgeSettings, apis: Apis) -> None:
+    def __init__(self, settings: EdgeSettings, apis: Apis, around: Around | None = None) -> None:
+        self._around = around
         self._settings = settings
         self._apis = apis
         self._app: SanicApp | None = None
@@ -50,7 +51,7 @@ class Edge:
     async def start(self) -> int:
         """Listen and serve; returns the port. Raises OSError when the address cannot be had."""
         listener = open_listener(self._settings.host, self._settings.port)
-        app = create_app(self._apis, self._settings, self.limits, self.caches, self.live)
+        app = create_app(self._apis, self._settings, self.limits, self.caches, self.live, self._around)
         try:
             server: Any = await app.create_server(
                 sock=listener,

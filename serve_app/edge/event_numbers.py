@@ -2,12 +2,20 @@
 
 from collections.abc import Awaitable, Iterable
 
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from deployments.events.contracts import EventsApi
 from deployments.events.recovery_contracts import EventMeasures
 from serve_app.edge.measured import Measured
+from serve_app.edge.measures import (
+    DEAD_LETTERS,
+    HEALTHY,
+    LAST_BACKUP,
+    OLDEST_UNPUBLISHED,
+    PENDING_EVENTS,
+    WAITING_EVENTS,
+    family,
+)
 
 
 class EventNumbers(Measured[EventsApi, EventMeasures]):
@@ -31,22 +39,9 @@ class EventNumbers(Measured[EventsApi, EventMeasures]):
         return None if self.measures is None else round(self.measures.oldest_unpublished_s, 3)
 
     def collect(self) -> Iterable[Metric]:
-        healthy = GaugeMetricFamily(
-            "formstream_component_healthy", "Whether a part works, as a worker last saw it.", labels=["component"]
-        )
-        oldest = GaugeMetricFamily(
-            "formstream_events_oldest_unpublished_seconds", "Age of the oldest event that is not in the stream."
-        )
-        pending = GaugeMetricFamily(
-            "formstream_consumer_pending_events", "In the stream, not acknowledged.", labels=["consumer"]
-        )
-        waiting = GaugeMetricFamily(
-            "formstream_consumer_waiting_events", "In the database, for the next attempt.", labels=["consumer"]
-        )
-        backup = GaugeMetricFamily(
-            "formstream_backup_last_success_timestamp_seconds", "When the last complete backup was taken."
-        )
-        dead = GaugeMetricFamily("formstream_consumer_dead_letters", "Given up, and kept.", labels=["consumer"])
+        healthy, oldest = family(HEALTHY), family(OLDEST_UNPUBLISHED)
+        pending, waiting, dead = family(PENDING_EVENTS), family(WAITING_EVENTS), family(DEAD_LETTERS)
+        backup = family(LAST_BACKUP)
         if self.measures is not None:
             oldest.add_metric([], self.measures.oldest_unpublished_s)
             if self.measures.last_backup is not None:

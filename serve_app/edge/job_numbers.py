@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Iterable
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from deployments.jobs.contracts import JobMeasures, JobsApi
 from serve_app.edge.measured import Measured
+from serve_app.edge.measures import JOB_ATTEMPTS, JOB_LAG, JOB_SECONDS, JOBS_OLDEST, JOBS_RUNNING, JOBS_WAITING, family
 
 
 class JobNumbers(Measured[JobsApi, JobMeasures]):
@@ -18,20 +18,8 @@ class JobNumbers(Measured[JobsApi, JobMeasures]):
         return jobs.measure()
 
     def collect(self) -> Iterable[Metric]:
-        waiting = GaugeMetricFamily("formstream_jobs_waiting", "Due jobs that nobody holds.", labels=["queue"])
-        running = GaugeMetricFamily("formstream_jobs_running", "Jobs that run.", labels=["queue"])
-        oldest = GaugeMetricFamily(
-            "formstream_jobs_oldest_seconds", "How long the oldest due job waits.", labels=["queue"]
-        )
-        ended = CounterMetricFamily(
-            "formstream_job_attempts", "Attempts that ended, of all workers.", labels=["kind", "outcome"]
-        )
-        took = SummaryMetricFamily(
-            "formstream_job_duration_seconds", "From the start of an attempt to its end.", labels=["kind", "outcome"]
-        )
-        waited = SummaryMetricFamily(
-            "formstream_job_lag_seconds", "From the moment a job was due to its start.", labels=["kind", "outcome"]
-        )
+        waiting, running, oldest = family(JOBS_WAITING), family(JOBS_RUNNING), family(JOBS_OLDEST)
+        ended, took, waited = family(JOB_ATTEMPTS), family(JOB_SECONDS), family(JOB_LAG)
         if self.measures is not None:
             for queue in self.measures.queues:
                 waiting.add_metric([queue.queue], queue.waiting)

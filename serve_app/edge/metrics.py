@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -19,6 +18,20 @@ from serve_app.edge.cache_numbers import CacheFigures
 from serve_app.edge.dispatch import Dispatcher
 from serve_app.edge.event_numbers import EventNumbers
 from serve_app.edge.job_numbers import JobNumbers
+from serve_app.edge.measures import (
+    BATCHES,
+    CALLS,
+    IN_FLIGHT,
+    LISTENERS,
+    REPLICA,
+    REQUEST_SECONDS,
+    REQUESTS,
+    WAITING_CALLS,
+    family,
+)
+from serve_app.edge.platform_numbers import PlatformFigures
+from serve_app.edge.process_numbers import ProcessFigures
+from serve_app.edge.webhook_numbers import WebhookFigures
 
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -28,22 +41,18 @@ class Metrics:
 
     def __init__(self, lanes: Mapping[str, Dispatcher], listeners: Callable[[], int], caches: Caches) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "formstream_http_requests", "Answered requests.", ("operation", "status"), registry=self._registry
-        )
+        self._requests = Counter(REQUESTS.name, REQUESTS.meaning, REQUESTS.labels, registry=self._registry)
         self._durations = Histogram(
-            "formstream_http_request_duration_seconds",
-            "From the parsed headers to the finished answer.",
-            ("operation",),
+            REQUEST_SECONDS.name,
+            REQUEST_SECONDS.meaning,
+            REQUEST_SECONDS.labels,
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
         self._counters: dict[tuple[str, int], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         self.in_flight = 0
-        Gauge("formstream_edge_replica", "One, labelled with the process.", ("pid",), registry=self._registry).labels(
-            str(os.getpid())
-        ).set(1)
+        Gauge(REPLICA.name, REPLICA.meaning, REPLICA.labels, registry=self._registry).labels(str(os.getpid())).set(1)
         self._registry.register(_Live(self, lanes, listeners))
         self.events = EventNumbers()
         self._registry.register(self.events)
@@ -51,6 +60,12 @@ class Metrics:
         self._registry.register(self.jobs)
         self.caches = CacheFigures(caches)
         self._registry.register(self.caches)
+        self.processes = ProcessFigures()
+        self._registry.register(self.processes)
+        self.webhooks = WebhookFigures()
+        self._registry.register(self.webhooks)
+        self.platform = PlatformFigures()
+        self._registry.register(self.platform)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -79,17 +94,12 @@ class _Live(Collector):
         self._lanes = lanes
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily(
-            "formstream_http_requests_in_flight", "Requests that are being answered.", value=self._metrics.in_flight
-        )
-        yield GaugeMetricFamily(
-            "formstream_live_listeners", "Streams of events that are open.", value=self._listeners()
-        )
-        waiting = GaugeMetricFamily("formstream_dispatch_waiting_calls", "Calls in the queue.", labels=["lane"])
-        calls = CounterMetricFamily("formstream_dispatch_calls", "Calls sent.", labels=["lane"])
-        batches = CounterMetricFamily("formstream_dispatch_batches", "Batches sent.", labels=["lane"])
+        in_flight, listeners = family(IN_FLIGHT), family(LISTENERS)
+        in_flight.add_metric([], self._metrics.in_flight)
+        listeners.add_metric([], self._listeners())
+        waiting, calls, batches = family(WAITING_CALLS), family(CALLS), family(BATCHES)
         for name, lane in self._lanes.items():
             waiting.add_metric([name], lane.waiting)
             calls.add_metric([name], lane.calls)
             batches.add_metric([name], lane.batches)
-        yield from (waiting, calls, batches)
+        yield from (in_flight, listeners, waiting, calls, batches)

@@ -159,6 +159,8 @@ class Pipeline:
         """The caller, who may use the operation and has not used it too often."""
         scope = operation.scope
         circumstances = origin(request)
+        # Of this request from here on: the connection's task has answered others before.
+        CALLER.set(circumstances)
         if scope is Access.PUBLIC:
             tenant_id = PLATFORM_TENANT
             if (named := _named(path)) is not None:

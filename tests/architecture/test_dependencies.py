@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "linkify_it": "linkify-it-py",
     "magic": "python-magic",
     "nats": "nats-py",
+    "opentelemetry": "opentelemetry-api",  # and its SDK and exporter, which share the name
     "PIL": "pillow",
     "python_multipart": "python-multipart",
     "pydantic_core": "pydantic",

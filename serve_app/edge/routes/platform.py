@@ -58,9 +58,15 @@ async def health_cache(metrics: Metrics, x: Exchange) -> Reply:
 
 
 async def metrics_text(metrics: Metrics, x: Exchange) -> Reply:
-    await metrics.events.refresh(x.apis.events)
-    await metrics.jobs.refresh(x.apis.jobs)
-    await metrics.caches.refresh(x.apis.caches)
+    # Together: each waits a while for who does not answer.
+    await asyncio.gather(
+        metrics.events.refresh(x.apis.events),
+        metrics.jobs.refresh(x.apis.jobs),
+        metrics.caches.refresh(x.apis.caches),
+        metrics.processes.refresh(x.apis.processes),
+        metrics.webhooks.refresh(x.apis.webhooks),
+        metrics.platform.refresh(x.apis.tenancy),
+    )
     return Reply(metrics.render(), media_type=_TEXT)
 
 

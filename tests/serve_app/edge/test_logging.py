@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
-from serve_app.logging import configure
+from serve_app.logging import add_caller, configure
 
 SCRIPT = """
 import logging
@@ -45,3 +47,17 @@ def test_lines_are_json_with_the_request_and_without_secrets() -> None:
 def test_an_unknown_level_is_an_error() -> None:
     with pytest.raises(ValueError, match="loud"):
         configure("loud")
+
+
+async def test_a_line_is_of_its_own_request_and_not_of_one_before_on_the_connection(owner: httpx.AsyncClient) -> None:
+    """O1: behind a proxy, requests of many customers share a connection, and whoever answers them is one task."""
+    with capture_logs(processors=[add_caller]) as logs:
+        assert (
+            await owner.get("/api/v1/tenants/_nobody", headers={"X-Correlation-ID": "of-acme-1"})
+        ).status_code >= 400
+        refused = {"X-Correlation-ID": "of-a-stranger", "Authorization": "Bearer wrong"}
+        assert (await owner.get("/api/v1/forms", headers=refused)).status_code == 401
+    first, second = (log for log in logs if log["event"] == "request")
+    assert (first["request_id"], first["tenant"]) == ("of-acme-1", "acme")
+    assert second["request_id"] == "of-a-stranger"
+    assert "tenant" not in second
