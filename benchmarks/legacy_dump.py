@@ -201,8 +201,13 @@ def _orphan(document: dict[str, Any], _: dict[str, Any]) -> None:
 
 
 def _text_date(document: dict[str, Any], answers: dict[str, Any]) -> None:
-    document["submittedAt"] = "2020-02-30 somewhere" if document["version"] == 1 else "Mon, 02 Mar 2020 10:00:00 +0100"
+    document["submittedAt"] = "2020-02-30 somewhere"
     answers["visit"] = "03/04/2020"
+
+
+def _mail_date(document: dict[str, Any], answers: dict[str, Any]) -> None:
+    document["submittedAt"] = "Mon, 02 Mar 2020 10:00:00 +0100"
+    answers["visit"] = "2020-03-02"
 
 
 def _milliseconds(document: dict[str, Any], _: dict[str, Any]) -> None:
@@ -255,7 +260,7 @@ BROKEN: Final = "broken here: ~~"
 
 _DIRT: Final[tuple[Callable[[dict[str, Any], dict[str, Any]], None], ...]] = (
     *(_unknown, _orphan, _text_date, _milliseconds, _no_date, _not_a_number, _huge),
-    *(_strange, _gone, _unfinished, _listed, _decimal, _broken),
+    *(_strange, _gone, _unfinished, _listed, _decimal, _broken, _mail_date),
 )
 
 

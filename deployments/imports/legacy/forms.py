@@ -144,12 +144,13 @@ def translate(form: Document, versions: Sequence[Document], responses: int, peop
                 notices.add(place, "form.draft_differs", "The form's own questions are no version; they are its draft.")
     if status == "draft" and editions and responses:
         notices.add("/status", "form.draft_answered", "A draft with responses becomes a form in the archive.")
+    slug = _slug(members, title, notices)
     result.extra = {name: value for name, value in members.left() if name != "_id"}
     for name in result.extra:
         notices.add(f"/{name}", "property.unknown", "It is kept beside the form.")
     result.carried = CarriedForm(
         title=title[:_LONGEST_TITLE].replace("\0", "\ufffd"),
-        slug=_slug(members, title, notices),
+        slug=slug,
         settings=settings,
         versions=tuple(carried),
         draft=draft,
