@@ -114,10 +114,10 @@ class _Maker:
                 "createdAt": _START + timedelta(days=number),
                 "updatedAt": (_START + timedelta(days=number + 1)).isoformat(),
             }
-            if number % 10 == 3:
+            if number % 10 == 1:
                 del document["slug"]
-            elif number % 10 == 4:
-                document["slug"] = "Survey 0!" if number == 4 else f"survey-{number - 1}"
+            elif number % 10 == 2:
+                document["slug"] = "Survey 0!" if number == 2 else f"survey-{number - 1}"
             elif number % 10 == 5:
                 document["deletedAt"] = _START + timedelta(days=900)
             elif number % 10 == 6:

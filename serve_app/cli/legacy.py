@@ -80,7 +80,7 @@ def verify(settings: Settings, run_id: str, dump: Path | None, *, as_json: bool)
     """Hold what is stored against the dump. Raises CommandFailed when anything differs."""
     found = _on_database(settings, lambda legacy: legacy.verify(run_id, dump))
     if as_json:
-        _print_json({**asdict(found), "is_right": found.is_right})
+        _print_json(found.document())
     else:
         console = Console(highlight=False, soft_wrap=True)
         for collection in CARRIED:

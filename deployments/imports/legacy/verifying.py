@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from db.repositories.legacy import LegacyRepository
 from db.session import Database, UnitOfWork
@@ -35,6 +35,19 @@ class Verification:
     differing: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "is_right": self.is_right,
+            "documents": dict(self.documents),
+            "outcomes": self.outcomes,
+            "checked": dict(self.checked),
+            "missing": self.missing,
+            "differing": self.differing,
+            "changed": self.changed,
+            "gone": self.gone,
+        }
 
     @property
     def is_right(self) -> bool:
