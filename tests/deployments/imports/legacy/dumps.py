@@ -110,7 +110,9 @@ async def counts(database: Database, tenant: str | None = None) -> dict[str, int
     async with database.unscoped_read() as unit:
         for table in SQLModel.metadata.sorted_tables:
             statement = select(func.count()).select_from(table)
-            if tenant is not None and "tenant_id" in table.columns:
+            if tenant is not None:
+                if "tenant_id" not in table.columns:
+                    continue
                 statement = statement.where(table.c.tenant_id == tenant)
             if number := await unit.session.scalar(statement):
                 found[str(table.name)] = number
