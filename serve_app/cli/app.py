@@ -412,7 +412,7 @@ def legacy_import(
     data_dir: DataDir = None,
 ) -> None:
     """Import the users, forms, versions, responses and files of a dump; go on with it when it was interrupted."""
-    from deployments.imports.legacy.importing import Options
+    from deployments.imports.legacy.ledger import Options
     from deployments.imports.legacy.running import Order
     from serve_app.cli.legacy import bring_in
     from serve_app.cli.preflight import load_settings

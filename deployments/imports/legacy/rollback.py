@@ -11,8 +11,8 @@ from db.repositories.legacy import KEPT, LegacyRepository
 from db.repositories.response_origins import ResponseOriginRepository
 from db.session import Database
 from deployments.imports.legacy.dump import FILES, FORMS, RESPONSES, USERS, VERSIONS
-from deployments.imports.legacy.importing import ACTOR, Progress
 from deployments.imports.legacy.intake import Intake
+from deployments.imports.legacy.ledger import ACTOR, Progress
 from deployments.imports.legacy.report import MADE
 from deployments.kit.principal import Principal
 

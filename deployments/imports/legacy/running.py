@@ -22,8 +22,9 @@ from deployments.imports.legacy.errors import (
     TenantMissing,
     TenantThere,
 )
-from deployments.imports.legacy.importing import ACTOR, Importer, Options, Progress
+from deployments.imports.legacy.importing import Importer
 from deployments.imports.legacy.intake import Intake
+from deployments.imports.legacy.ledger import ACTOR, Ledger, Options, Progress
 from deployments.imports.legacy.report import Report
 from deployments.imports.legacy.rollback import Rollback, RolledBack
 from deployments.imports.legacy.survey import Survey, look_at
@@ -142,20 +143,17 @@ class Legacy:
         new_tenant: bool,
     ) -> Report:
         folder = order.files or (order.dump if order.dump.is_dir() else order.dump.parent)
-        importer = Importer(
+        ledger = Ledger(
             self._database,
             self._intake,
-            dump,
-            survey,
             order.tenant_id,
             order.options,
-            files=folder,
             run_id=run_id,
             new_tenant=new_tenant,
             progress=None if watch is None else watch(survey.totals),
         )
         with TemporaryDirectory(prefix="formstream-legacy-") as scratch:
-            return await importer.run(Path(scratch))
+            return await Importer(ledger, dump, survey, folder).run(Path(scratch))
 
     async def _begin(self, order: Order, checksum: str, survey: Survey) -> tuple[LegacyRun, bool]:
         async with self._database.write(order.tenant_id) as unit:

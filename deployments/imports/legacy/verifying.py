@@ -10,8 +10,8 @@ from db.repositories.legacy import LegacyRepository
 from db.session import Database, UnitOfWork
 from deployments.imports.legacy.documents import Document
 from deployments.imports.legacy.dump import CARRIED, FILES, FORMS, RESPONSES, USERS, VERSIONS, Dump
-from deployments.imports.legacy.importing import repeated
 from deployments.imports.legacy.intake import Intake
+from deployments.imports.legacy.ledger import repeated
 from deployments.imports.legacy.report import MADE
 
 _AT_ONCE: Final = 500

@@ -18,8 +18,8 @@ from deployments.files.settings import FilesSettings
 from deployments.forms import carrying as forms
 from deployments.identity import carrying as identity
 from deployments.imports.legacy.archive import END, MAGIC
-from deployments.imports.legacy.importing import Options
 from deployments.imports.legacy.intake import Intake
+from deployments.imports.legacy.ledger import Options
 from deployments.imports.legacy.running import Imported, Legacy, Order
 from deployments.kit.objects import ObjectStore
 from deployments.responses.carrying import CarriedResponses

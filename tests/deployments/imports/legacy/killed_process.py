@@ -14,7 +14,7 @@ from typing import Any
 from db.repositories.legacy import LegacyRepository
 from db.session import Database
 from db.settings import DatabaseSettings
-from deployments.imports.legacy import importing, rollback
+from deployments.imports.legacy import response_taking, rollback
 from tests.deployments.imports.legacy.dumps import bring_in, legacy
 
 PIECE = 40
@@ -49,7 +49,7 @@ def doomed(number: int) -> None:
 
 
 async def main(url: str, dump: Path, work: str, run_id: str, number: int) -> None:
-    importing._RESPONSES = rollback._AT_ONCE = PIECE  # type: ignore[misc]
+    response_taking._RESPONSES = rollback._AT_ONCE = PIECE  # type: ignore[misc]
     doomed(number)
     database = Database(DatabaseSettings(url=url))
     if work == "import":
