@@ -297,7 +297,9 @@ class TestForms:
         }
         dump = write(tmp_path / "dump", documents)
         door = legacy(database, tmp_path)
+        before = await counts(database)
         dry = await door.dry_run(Order(dump, "acme"))
+        assert await counts(database) == before
         assert [sentence.split(" is ")[0] for sentence in dry.report.quotas] == ["max_forms", "max_responses_per_form"]
         imported = await door.bring_in(Order(dump, "acme"))
         for collection in ("users", "forms"):
