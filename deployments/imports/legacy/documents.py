@@ -21,7 +21,7 @@ from bson.errors import BSONError
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.json_values import read_values
 from deployments.imports.legacy.reading import Members
-from deployments.imports.legacy.values import ENCODING, digest, id_of, plain
+from deployments.imports.legacy.values import ENCODING, id_of, measured, plain
 
 MAX_DOCUMENT: Final = 48 << 20
 """Bytes; MongoDB itself has 16 MiB, and a document may be longer as JSON."""
@@ -38,7 +38,8 @@ _COMPRESSED: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 
 @dataclass(slots=True)
 class Document:
-    """A document. `place` is its file with its number in it, `sha256` the checksum of what it says.
+    """A document. `place` is its file with its number in it, `sha256` the checksum of what it says, and `size` how many
+    bytes that is as JSON.
 
     With a `problem` it is none, and `source_id` is made of its place. `notes` tell by pointer what was not as it should
     be.
@@ -51,6 +52,7 @@ class Document:
     body: dict[str, Any]
     notes: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    size: int = 0
     _members: Members | None = None
 
     @property
@@ -82,12 +84,12 @@ def read_documents(collection: str, path: Path) -> Iterator[Document]:
         notes = {"": raw.note} if raw.note else {}
         try:
             body = plain(raw.body, notes)
-            checksum = digest(body)
+            checksum, size = measured(body)
         except (RecursionError, orjson.JSONEncodeError):
             yield Document(collection, place, f"#{raw.number}", "", {}, problem="The document is nested too deep.")
             continue
         source_id = id_of(body.get("_id", body.get("id")))
-        yield Document(collection, place, source_id or f"sha256:{checksum}", checksum, body, notes)
+        yield Document(collection, place, source_id or f"sha256:{checksum}", checksum, body, notes, size=size)
 
 
 def read_raw(path: Path) -> Iterator[Raw]:

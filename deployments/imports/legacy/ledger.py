@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, Literal
 
 from db.models.legacy import LegacyDocument
@@ -21,6 +20,7 @@ FORM_NOT_MADE: Final = "form.not_made"
 MOST_NAMES: Final = 10_000
 """How many names are tried beside one that is taken."""
 
+_MOST_BYTES: Final = 4 << 20
 _DELETED: Final = "document.deleted"
 _BROKEN: Final = "document.broken"
 _REPEATED: Final = "document.repeated"
@@ -162,9 +162,16 @@ def repeated(document: Document) -> str:
 
 
 def batches(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
-    """The documents in lists of at most so many."""
-    iterator = iter(documents)
-    while batch := list(islice(iterator, most)):
+    """The documents in lists of at most so many; a list ends, too, when they are together too large."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += document.size
+        if len(batch) >= most or size > _MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 

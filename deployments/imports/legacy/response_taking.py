@@ -199,8 +199,9 @@ class ResponseTaking:
         for attachment, file in each.files:
             kept = stored.get(file.id, Carried(file.id))
             problem = kept.problem or (RESPONSE_MISSING if outcome.problem else "")
+            answer = f"/answers/{file.field_id}"
             for pointer, code in outcome.notes.items():
-                if pointer.startswith(f"/answers/{file.field_id}"):
+                if pointer == answer or pointer.startswith(f"{answer}/"):
                     problem = problem or code
             if problem:
                 self._ledger.end(attachment.document, REFUSED, problem, rows)

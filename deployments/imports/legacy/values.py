@@ -72,7 +72,13 @@ def plain(value: Any, notes: dict[str, str], pointer: str = "") -> Any:
 
 def digest(value: Any) -> str:
     """The checksum of plain values; the order of members does not count."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return measured(value)[0]
+
+
+def measured(value: Any) -> tuple[str, int]:
+    """The same, and how many bytes they are as JSON."""
+    content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest(), len(content)
 
 
 def id_of(value: Any) -> str:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final
 
 from db.repositories.legacy import LegacyRepository
@@ -11,7 +10,7 @@ from db.session import Database, UnitOfWork
 from deployments.imports.legacy.documents import Document
 from deployments.imports.legacy.dump import CARRIED, FILES, FORMS, RESPONSES, USERS, VERSIONS, Dump
 from deployments.imports.legacy.intake import Intake
-from deployments.imports.legacy.ledger import repeated
+from deployments.imports.legacy.ledger import batches, repeated
 from deployments.imports.legacy.report import MADE
 
 _AT_ONCE: Final = 500
@@ -74,8 +73,7 @@ class Verifier:
         """Every document of the dump against what is known of it, and that against what is stored."""
         found = Verification()
         for collection in CARRIED:
-            documents = dump.documents(collection)
-            while batch := list(islice(documents, _AT_ONCE)):
+            for batch in batches(dump.documents(collection), _AT_ONCE):
                 await self._documents(collection, batch, found)
             await self._stored(collection, found)
         return found

@@ -15,6 +15,7 @@ from bson.binary import UuidRepresentation
 from deployments.imports.errors import FileUnreadable
 from deployments.imports.legacy.documents import Document, read_documents
 from deployments.imports.legacy.dump import open_dump
+from deployments.imports.legacy.ledger import batches
 from tests.deployments.imports.legacy.dumps import as_json, oid, write, write_archive
 
 EVERYTHING: dict[str, Any] = {
@@ -184,6 +185,14 @@ def test_what_is_no_dump_is_refused_with_what_to_do(tmp_path: Path) -> None:
     ):
         with pytest.raises(FileUnreadable, match=said), open_dump(path):
             pass
+
+
+def test_large_documents_are_brought_in_few_at_a_time() -> None:
+    """Memory stays bounded: a transaction has at most so many documents, and so many bytes."""
+    large = [Document("users", f"users.bson#{n}", str(n), "", {}, size=3 << 20) for n in range(5)]
+    small = [Document("users", f"users.bson#{n}", str(n), "", {}, size=300) for n in range(5)]
+    assert [len(batch) for batch in batches(large, 500)] == [2, 2, 1]
+    assert [len(batch) for batch in batches(small, 3)] == [3, 2]
 
 
 def test_collections_are_known_by_any_of_their_names(tmp_path: Path) -> None:
