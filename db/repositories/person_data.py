@@ -86,6 +86,9 @@ KEPT: Final = {
     "imported_row": "a digest; without it importing the same file again would bring the person back",
     "invitation": "an account to be; the erasure names it",
     "job_pause": "kinds of jobs",
+    "legacy_document": "ids and digests, without which importing the same dump again would bring the person back, and "
+    "what the dump said of accounts and forms; what it said of answers goes with the response",
+    "legacy_run": "what was ordered, and counts",
     "link_token": "of an account",
     "login_attempts": "of an account, for minutes",
     "mail_branding": "the tenant's own settings",

@@ -1,11 +1,12 @@
 """Queries on the people of a tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from db.models.federation import UserIdentity
 from db.models.identity import User
 from db.repositories.upsert import upsert
 
@@ -66,6 +67,27 @@ class UserRepository:
         insert = upsert(self._session, User).values(**user.model_dump())
         insert = insert.on_conflict_do_nothing(index_elements=["tenant_id", "email"])
         return (await self._session.execute(insert.returning(col(User.id)))).first() is not None
+
+    async def among(self, user_ids: Collection[str]) -> Sequence[User]:
+        """Those of these people that there are."""
+        query = select(User).where(col(User.tenant_id) == self._tenant_id, col(User.id).in_(user_ids))
+        return (await self._session.scalars(query)).all()
+
+    async def with_emails(self, emails: Collection[str]) -> Sequence[User]:
+        """The people with these normalised e-mails."""
+        query = select(User).where(col(User.tenant_id) == self._tenant_id, col(User.email).in_(emails))
+        return (await self._session.scalars(query)).all()
+
+    async def is_linked(self, user_id: str) -> bool:
+        """Whether a provider's account opens this one."""
+        mine = col(UserIdentity.tenant_id) == self._tenant_id, col(UserIdentity.user_id) == user_id
+        query = select(col(UserIdentity.user_id)).where(*mine).limit(1)
+        return (await self._session.execute(query)).first() is not None
+
+    async def remove(self, user: User) -> None:
+        """Delete an account that nobody has used, with what refers to it."""
+        await self._session.delete(user)
+        await self._session.flush()
 
     async def move(self, user: User, email: str) -> None:
         """Give the person another normalised e-mail. Raises IntegrityError when the tenant has it already."""

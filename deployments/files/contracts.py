@@ -1,5 +1,6 @@
 """What crosses the door of files: references to bytes, never the bytes."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -92,6 +93,21 @@ class FileLink(Contract):
 
     url: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFile:
+    """A file of another backend, found good, whose bytes are in the object store under its id."""
+
+    id: str
+    form_id: str
+    field_id: str
+    name: str
+    type: str
+    size: int
+    sha256: str
+    scanned: bool
+    uploaded_by: str
 
 
 class FilesApi(Protocol):

@@ -1,5 +1,6 @@
 """What crosses the door of forms: drafts, published versions, settings, templates."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
@@ -242,6 +243,32 @@ class DefinitionReport(Contract):
     valid: bool
     errors: list[DefinitionFault]
     warnings: list[DefinitionFault] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedVersion:
+    """A version that was published in another backend."""
+
+    title: str
+    definition: dict[str, Any]
+    published_at: datetime | None
+    published_by: str
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedForm:
+    """A form of another backend with its versions in order. `draft` is what is edited, null when it is as published."""
+
+    title: str
+    slug: str
+    settings: dict[str, Any]
+    versions: tuple[CarriedVersion, ...]
+    draft: dict[str, Any] | None
+    archived: bool
+    created_by: str
+    created_at: datetime | None
+    updated_at: datetime | None
 
 
 class FormsApi(Protocol):

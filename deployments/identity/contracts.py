@@ -1,5 +1,6 @@
 """What crosses identity's door: tenants, people, sessions and keys."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
@@ -127,6 +128,17 @@ class SignUp(Contract):
 
     tenant: NewTenant
     user: NewUser
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedUser:
+    """An account of another backend. It comes without a password: its person asks for a letter and chooses one."""
+
+    email: str
+    name: str
+    role: str
+    active: bool
+    created_at: datetime | None
 
 
 class CreateTenant(Contract):

@@ -238,6 +238,19 @@ class ImportRow(Contract):
     submitted_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CarriedResponse:
+    """A response of another backend to a version of a form."""
+
+    form_id: str
+    version: int
+    answers: dict[str, Any]
+    meta: dict[str, Any]
+    submitted_by: str
+    submitted_at: datetime
+    started_at: datetime | None = None
+
+
 class RejectedRow(Contract):
     line: int
     detail: str

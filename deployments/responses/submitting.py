@@ -211,8 +211,9 @@ def new_submission(
     submitted_at: datetime,
     *,
     import_key: str | None = None,
+    imported: bool = False,
 ) -> Submission:
-    """The rows of a response with checked answers, and of the event that tells of it."""
+    """The rows of a response with checked answers, and of the event that tells of it; with a key it is `imported`."""
     response_id = new_id("rsp")
     fact = ResponseSubmitted(
         response_id=response_id,
@@ -220,7 +221,7 @@ def new_submission(
         form_version=form.version,
         status="complete",
         answers=answers,
-        imported=import_key is not None,
+        imported=imported or import_key is not None,
     )
     event = make_event(fact, tenant_id=principal.tenant_id, actor=principal.subject, origin=principal.origin)
     response = {
@@ -235,9 +236,9 @@ def new_submission(
         "submitted_at": submitted_at,
         "deleted_at": None,
     }
-    imported = None
+    row = None
     if import_key is not None:
-        imported = {
+        row = {
             "tenant_id": principal.tenant_id,
             "form_id": form.form_id,
             "row_key": import_key,
@@ -251,7 +252,7 @@ def new_submission(
         row_of(event),
         limit=form.limit,
         files=form.claims(answers),
-        imported=imported,
+        imported=row,
     )
 
 

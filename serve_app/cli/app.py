@@ -17,6 +17,9 @@ from rich.text import Text
 from db.errors import DatabaseError
 from deployments.kit.errors import DomainError
 from eventing.errors import EventingError
+from serve_app.cli.commands.dlq import dlq
+from serve_app.cli.commands.legacy import legacy
+from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
 from serve_app.cli.failure import CommandFailed
 
 app = typer.Typer(
@@ -34,11 +37,6 @@ class Algorithm(StrEnum):
     HS256 = "HS256"
     ES256 = "ES256"
     EdDSA = "EdDSA"
-
-
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of all local data, else FORMSTREAM_DATA_DIR.")
-]
 
 
 @app.command()
@@ -62,7 +60,7 @@ def up(
     with without_collections():
         from serve_app.cli.up import run
 
-    _override(FORMSTREAM_DATA_DIR=data_dir, FORMSTREAM_HOST=host, FORMSTREAM_PORT=port)
+    override(FORMSTREAM_DATA_DIR=data_dir, FORMSTREAM_HOST=host, FORMSTREAM_PORT=port)
     # Bound to the real one: what Ray prints meanwhile goes elsewhere.
     run(dashboard=dashboard, config_file=config, console=Console(file=sys.stdout))
 
@@ -87,7 +85,7 @@ def demo(
 
     if (email is None) != (password is None):
         raise CommandFailed("--email and --password belong together.")
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     administrator = Administrator(email, password) if email is not None and password is not None else None
     tell(Console(), (url or load_settings().origin()).rstrip("/"), file, administrator)
 
@@ -99,7 +97,7 @@ def migrate(data_dir: DataDir = None) -> None:
     from serve_app.cli.database import administrator_file, prepare
     from serve_app.cli.preflight import check_data_dir, load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     settings = load_settings()
     if settings.database().is_sqlite or not settings.admin_password.get_secret_value():
         check_data_dir(settings.data_dir)
@@ -131,7 +129,7 @@ def verify_audit(
     from serve_app.cli.audit import verify
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     verify(load_settings().database(), tenant, expect, Console())
 
 
@@ -145,7 +143,7 @@ def keys_list(data_dir: DataDir = None) -> None:
     from serve_app.cli.keys import show
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     show(load_settings(), Console(highlight=False))
 
 
@@ -158,7 +156,7 @@ def keys_rotate(
     from serve_app.cli.keys import rotate
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     rotate(load_settings(), algorithm.value if algorithm else None, Console(highlight=False))
 
 
@@ -171,7 +169,7 @@ def keys_revoke(
     from serve_app.cli.keys import revoke
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     revoke(load_settings(), key, Console(highlight=False))
 
 
@@ -185,7 +183,7 @@ def models_build(data_dir: DataDir = None) -> None:
     from serve_app.cli.models import build
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     build(load_settings(), Console(highlight=False))
 
 
@@ -195,7 +193,7 @@ def models_list(data_dir: DataDir = None) -> None:
     from serve_app.cli.models import show
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     show(load_settings(), Console(highlight=False))
 
 
@@ -205,7 +203,7 @@ def models_verify(data_dir: DataDir = None) -> None:
     from serve_app.cli.models import verify
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     verify(load_settings(), Console(highlight=False))
 
 
@@ -221,95 +219,11 @@ def verify_receipt(
     from serve_app.cli.preflight import load_settings
     from serve_app.cli.receipt import platform_key, verify
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     verify(file, public_key or platform_key(load_settings()), Console())
 
 
-dlq = typer.Typer(help="Dead letters: the events that a consumer gave up.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
-
-Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="Id of the tenant.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Consumer = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this consumer.")]
-EventType = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only events of this type.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before, as in 2026-03-01T00:00:00Z.")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before, as in 2026-03-01T00:00:00Z.")]
-Letters = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the letters.")]
-
-
-@dlq.command("list")
-def dlq_list(
-    tenant: Tenant,
-    consumer: Consumer = None,
-    event_type: EventType = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most letters that are shown.")] = 50,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Show the newest dead letters of a tenant."""
-    from serve_app.cli.events import list_letters
-    from serve_app.cli.preflight import load_settings
-
-    _override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
-    list_letters(load_settings(), tenant, filters, limit, as_json=as_json)
-
-
-@dlq.command("show")
-def dlq_show(
-    tenant: Tenant,
-    letter: Annotated[str, typer.Argument(metavar="ID", help="Id of the letter.")],
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Show a dead letter with its event."""
-    from serve_app.cli.events import show_letter
-    from serve_app.cli.preflight import load_settings
-
-    _override(FORMSTREAM_DATA_DIR=data_dir)
-    show_letter(load_settings(), tenant, letter, as_json=as_json)
-
-
-@dlq.command("redrive")
-def dlq_redrive(
-    tenant: Tenant,
-    letters: Letters = None,
-    consumer: Consumer = None,
-    event_type: EventType = None,
-    since: Since = None,
-    until: Until = None,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Put events before their consumers again: those of some letters at once, or many by a job."""
-    from serve_app.cli.events import act
-    from serve_app.cli.preflight import load_settings
-
-    _override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
-    act(load_settings(), tenant, "redrive", letters or [], filters, as_json=as_json)
-
-
-@dlq.command("discard")
-def dlq_discard(
-    tenant: Tenant,
-    letters: Letters = None,
-    consumer: Consumer = None,
-    event_type: EventType = None,
-    since: Since = None,
-    until: Until = None,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Forget dead letters: some at once, or many by a job."""
-    from serve_app.cli.events import act
-    from serve_app.cli.preflight import load_settings
-
-    _override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
-    act(load_settings(), tenant, "discard", letters or [], filters, as_json=as_json)
 
 
 @app.command()
@@ -334,7 +248,7 @@ def replay(
     from serve_app.cli.events import replay as order
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     asked = {
         "webhook_id": webhook,
         "consumer": consumer,
@@ -365,7 +279,7 @@ def rebuild_stream(
     from serve_app.cli.events import rebuild_stream as rebuild
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     rebuild(load_settings(), everything=everything, restored=restored, as_json=as_json)
 
 
@@ -402,7 +316,7 @@ def backup(
     from serve_app.cli.backup import make
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     make(load_settings(), target, encrypt=encrypt, recipients=recipients or [], keep=keep, full=full, as_json=as_json)
 
 
@@ -417,7 +331,7 @@ def restore(
     from serve_app.cli.backup import restore as bring_back
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     bring_back(load_settings(), backup, identity, as_json=as_json)
 
 
@@ -441,11 +355,13 @@ def drill(
     from serve_app.cli.backup import drill as try_out
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     try_out(
         load_settings(), backup, identity, sample=sample, seed=seed, scratch=scratch, server=server, as_json=as_json
     )
 
+
+app.add_typer(legacy, name="legacy")
 
 analytics = typer.Typer(help="Live figures of forms.", no_args_is_help=True)
 app.add_typer(analytics, name="analytics")
@@ -460,7 +376,7 @@ def analytics_rebuild(tenant: OfTenant = None, form: OfForm = None, data_dir: Da
     from serve_app.cli.analytics import rebuild
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     rebuild(load_settings(), tenant, form, Console(soft_wrap=True))
 
 
@@ -470,7 +386,7 @@ def analytics_verify(tenant: OfTenant = None, form: OfForm = None, data_dir: Dat
     from serve_app.cli.analytics import verify
     from serve_app.cli.preflight import load_settings
 
-    _override(FORMSTREAM_DATA_DIR=data_dir)
+    override(FORMSTREAM_DATA_DIR=data_dir)
     verify(load_settings(), tenant, form, Console(soft_wrap=True))
 
 
@@ -523,11 +439,6 @@ def version() -> None:
     except importlib.metadata.PackageNotFoundError:
         number = "of a checkout that is not installed"
     Console().print(f"formstream {number}", highlight=False)
-
-
-def _override(**values: object) -> None:
-    """Options are settings: they go where all settings are read, and where workers inherit them."""
-    os.environ.update({name: str(value) for name, value in values.items() if value is not None})
 
 
 def main() -> None:

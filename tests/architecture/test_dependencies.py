@@ -13,6 +13,7 @@ TABLE_ROW = re.compile(r"\| `([^`]+)` \| (.+) \|")
 # Distribution by import name, where they differ.
 DISTRIBUTIONS = {
     "argon2": "argon2-cffi",
+    "bson": "pymongo",
     "grpc": "ray",  # the transport of Ray Serve's handles, whose failures have its types
     "jwt": "pyjwt",
     "linkify_it": "linkify-it-py",
