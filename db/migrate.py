@@ -33,6 +33,11 @@ def head_revision() -> str:
     return head
 
 
+def knows(revision: str) -> bool:
+    """Whether this code has a migration to `revision`; a newer version may have made one that it lacks."""
+    return any(each.revision == revision for each in ScriptDirectory.from_config(config()).walk_revisions())
+
+
 def _on_connection(connection: Connection, action: str, revision: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})

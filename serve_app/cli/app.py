@@ -112,6 +112,33 @@ def migrate(data_dir: DataDir = None) -> None:
 
 
 @app.command()
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Serve configuration, else FORMSTREAM_SERVE_CONFIG."),
+    ] = None,
+    nats_monitor: Annotated[
+        str, typer.Option(metavar="URL", help="Monitoring of nats-server, to see whether it syncs.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Look for misconfigurations and say how to mend each; exits with 1 for errors, 3 for warnings only."""
+    from serve_app.cli.doctor.examination import run
+
+    _override(FORMSTREAM_DATA_DIR=data_dir)
+    given = os.environ.get("FORMSTREAM_SERVE_CONFIG")
+    raise typer.Exit(
+        run(
+            serve_config=config or (Path(given) if given else None),
+            nats_monitor=nats_monitor,
+            as_json=as_json,
+            console=Console(highlight=False, soft_wrap=False),
+        )
+    )
+
+
+@app.command()
 def settings() -> None:
     """Print the reference of all settings as Markdown."""
     from serve_app.cli.settings_reference import reference
