@@ -8,6 +8,9 @@ DEV    := $(VENV)/.dev.stamp
 # The load generator is a stranger to the platform: an environment of its own keeps its pins out of ours.
 LOAD_VENV ?= $(VENV)-loadtest
 LOAD      := $(LOAD_VENV)/.stamp
+# Generators and linters of files that are no code of ours; some want other versions of what the platform uses.
+TOOLS_VENV ?= .venv-tools
+TOOLS      := $(TOOLS_VENV)/.stamp
 ROOMS  := serve_app deployments eventing db
 ARGS   ?=
 RUNS   ?= 200
@@ -24,7 +27,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint types browser bench bench-compare bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint types browser tools client bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +38,7 @@ run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes opti
 demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
 	@exec $(BIN)/formstream demo $(ARGS)
 
-test: lint types browser ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+test: lint types browser tools ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
 	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e && $(PYTEST) tests/e2e)
@@ -72,6 +75,11 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 		fi; \
 		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
+tools: $(TOOLS)
+
+client: $(DEV) $(TOOLS) ## Make the typed Python client of the API document, in clients/python
+	$(BIN)/python -m clients.generate
+
 bench: $(DEV) ## Durable submissions, reads, latencies, start time and memory; ARGS="--out file" keeps them as JSON
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -90,13 +98,14 @@ lock: ## Pin requirements/*.in anew, with hashes (needs uv)
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/run.in -o requirements/run.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/dev.in -o requirements/dev.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/loadtest.in -o requirements/loadtest.txt
+	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/tools.in -o requirements/tools.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) --no-deps requirements/models.in -o requirements/models.txt
 
 LOCK_OPTIONS := --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	--python-version 3.11 --universal
 
 clean: ## Remove the virtual environment and what tools have left; data in .formstream stays
-	rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(LOAD_VENV) $(TOOLS_VENV) clients/python .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 	find $(ROOMS) tests benchmarks loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -115,6 +124,12 @@ $(RUN): requirements/run.txt requirements/models.txt pyproject.toml | $(BIN)/pyt
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "Installing what the checks need."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(TOOLS): requirements/tools.txt
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	@echo "Installing tools."
+	@$(TOOLS_VENV)/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/tools.txt
 	@touch $@
 
 $(LOAD): requirements/loadtest.txt

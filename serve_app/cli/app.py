@@ -4,6 +4,7 @@ Those are imported by the command that needs them: `formstream --help` must not 
 """
 
 import importlib.metadata
+import json
 import os
 import sys
 from enum import StrEnum
@@ -441,6 +442,19 @@ def events() -> None:
     from serve_app.cli.events_reference import reference
 
     sys.stdout.write(reference())
+
+
+@app.command()
+def openapi(
+    postman: Annotated[bool, typer.Option("--postman", help="As a collection for Postman.")] = False,
+) -> None:
+    """Print the API document (OpenAPI 3.1) that the edge serves."""
+    from serve_app.cli.api_document import api_document
+    from serve_app.edge.postman import collection
+
+    document = api_document()
+    json.dump(collection(document) if postman else document, sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")
 
 
 @app.command("check-config")

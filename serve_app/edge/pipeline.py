@@ -126,10 +126,11 @@ class Pipeline:
         return handle
 
     def _outward(self, operation: Operation, request: Request, visit: _Visit) -> Headers:
-        """What protects every answer of this address, what is left of rate limits, and what a page of another origin
-        is told."""
+        """What protects every answer of this address, when it ends, what is left of rate limits, and what a page of
+        another origin is told."""
         fixed = _PUBLIC_FORM if operation.scope is Access.PUBLIC and "{tenant}" in operation.path else ()
-        headers = (*self._transport, *fixed, *visit.limits)
+        ending = operation.deprecated.headers(request.match_info) if operation.deprecated is not None else ()
+        headers = (*self._transport, *fixed, *ending, *visit.limits)
         if "origin" not in request.headers:
             return headers
         allowed = visit.profile.allowed_origins if visit.profile is not None else ()

@@ -12,6 +12,7 @@ from serve_app.edge.docs import ASSETS, PAGE_POLICY, asset
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.openapi import document
 from serve_app.edge.operations import Access, Exchange, Handler, Operation, Reply
+from serve_app.edge.postman import collection
 from serve_app.edge.settings import EdgeSettings
 
 log = structlog.get_logger(__name__)
@@ -97,8 +98,10 @@ def platform_operations(
     if settings.docs:
         shown = (*operations, *own)
         rendered = cache(lambda: orjson.dumps(document(shown)))
+        collected = cache(lambda: orjson.dumps(collection(document(shown))))
         own += (
             _own("openapi", "/api/v1/openapi.json", "This document", partial(openapi_document, rendered)),
+            _own("postman", "/api/v1/postman.json", "It for Postman", partial(openapi_document, collected)),
             *(
                 _own(f"docs_{name.replace('.', '_').replace('-', '_')}", path, name, partial(docs_asset, name), "*/*")
                 for path, name in ASSETS
