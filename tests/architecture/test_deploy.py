@@ -51,7 +51,10 @@ class TestCompose:
     """O8: docker-compose."""
 
     def test_has_every_part(self) -> None:
-        assert SERVICES.keys() == {"app", "postgres", "nats", "caddy", "mailpit", "prometheus"}
+        assert SERVICES.keys() == {
+            *("app", "postgres", "nats", "caddy", "mailpit"),
+            *("prometheus", "alertmanager", "grafana"),
+        }
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_image_is_pinned(self, name: str) -> None:
@@ -136,7 +139,13 @@ class TestCompose:
         for name, source in COMPOSE["secrets"].items():
             assert source.keys() == {"environment"}, name
         example = (ROOT / "deploy" / "example.env").read_text()
-        for name in ("POSTGRES_PASSWORD", "DATABASE_PASSWORD", "NATS_PASSWORD", "FORMSTREAM_SECRET_KEY"):
+        for name in (
+            "POSTGRES_PASSWORD",
+            "DATABASE_PASSWORD",
+            "NATS_PASSWORD",
+            "FORMSTREAM_SECRET_KEY",
+            "GRAFANA_PASSWORD",
+        ):
             assert re.search(rf"(?m)^{name}=$", example)
 
     def test_every_variable_is_in_the_example(self) -> None:
