@@ -27,7 +27,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint types browser tools client lint-deploy scan sbom bench bench-compare bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults explore lint types browser bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,7 +75,9 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 		fi; \
 		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
-tools: $(TOOLS)
+.PHONY: tools client lint-deploy scan sbom
+
+tools: $(TOOLS) # What makes the client and looks at deployment files, in an environment of its own
 
 lint-deploy: $(TOOLS) ## Compose files, image, scripts, workflows, Kubernetes and Terraform, each by its own tool
 	@deploy/lint.sh $(TOOLS_VENV)

@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -34,8 +35,11 @@ def head_revision() -> str:
 
 
 def knows(revision: str) -> bool:
-    """Whether this code has a migration to `revision`; a newer version may have made one that it lacks."""
-    return any(each.revision == revision for each in ScriptDirectory.from_config(config()).walk_revisions())
+    """Whether the revision is one of this code's."""
+    try:
+        return ScriptDirectory.from_config(config()).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def _on_connection(connection: Connection, action: str, revision: str) -> None:
