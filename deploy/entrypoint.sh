@@ -1,6 +1,6 @@
 #!/bin/sh
 # One Ray head with the whole platform on it: migrate, start Ray, deploy serve_config.yaml, stay until told to stop.
-# With arguments it runs the command line instead: `docker run … formstream migrate`.
+# With arguments it runs the command line instead, with the same secrets: `docker run … formstream migrate`.
 set -eu
 
 # A secret is a file whose name is the variable it becomes.
@@ -10,6 +10,12 @@ for file in /run/secrets/[A-Z]*; do
     fi
 done
 
+# Ray's interfaces run any code they are given: a token opens them, and the dashboard stays on loopback.
+export RAY_AUTH_MODE=token
+if [ -z "${RAY_AUTH_TOKEN:-}" ] && [ -z "${RAY_AUTH_TOKEN_PATH:-}" ]; then
+    export RAY_AUTH_TOKEN_PATH="${FORMSTREAM_DATA_DIR:-/var/lib/formstream}/ray.token"
+fi
+
 if [ "$#" -gt 0 ]; then
     exec "$@"
 fi
@@ -18,14 +24,8 @@ config=${FORMSTREAM_SERVE_CONFIG:-/app/serve_config.yaml}
 dashboard=http://127.0.0.1:8265
 ray=
 
-# Ray's interfaces run any code they are given: a token opens them, and the dashboard stays on loopback.
-export RAY_AUTH_MODE=token
-if [ -z "${RAY_AUTH_TOKEN:-}" ] && [ -z "${RAY_AUTH_TOKEN_PATH:-}" ]; then
-    RAY_AUTH_TOKEN_PATH=${FORMSTREAM_DATA_DIR:?}/ray.token
-    export RAY_AUTH_TOKEN_PATH
-    if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
-        (umask 077 && python -c 'import secrets; print(secrets.token_hex(32))' >"$RAY_AUTH_TOKEN_PATH")
-    fi
+if [ -n "${RAY_AUTH_TOKEN_PATH:-}" ] && [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
+    (umask 077 && python -c 'import secrets; print(secrets.token_hex(32))' >"$RAY_AUTH_TOKEN_PATH")
 fi
 
 alive() {

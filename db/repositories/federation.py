@@ -61,6 +61,17 @@ class SsoConnectionRepository:
         await self._session.delete(connection)
 
 
+async def issuers_over_all_tenants(session: AsyncSession) -> Sequence[tuple[str, str]]:
+    """Each enabled provider, as (id of a tenant, issuer): needs an unscoped unit."""
+    statement = (
+        select(col(SsoConnection.tenant_id), col(SsoConnection.issuer))
+        .where(col(SsoConnection.enabled).is_(True))
+        .distinct()
+        .order_by(col(SsoConnection.tenant_id), col(SsoConnection.issuer))
+    )
+    return [(tenant_id, issuer) for tenant_id, issuer in (await session.execute(statement)).all()]
+
+
 class SsoLoginRepository:
     """The logins under way at one tenant's providers."""
 

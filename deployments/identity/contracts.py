@@ -86,14 +86,24 @@ class TenantSettings(Contract):
     locale: Locale = "en"
 
 
+class Maintenance(Contract):
+    """Nothing is changed meanwhile, and everything can be read. `until` is what callers are told, and ends nothing."""
+
+    reason: str = ""
+    since: datetime
+    until: datetime | None = None
+
+
 class TenantProfile(Contract):
-    """What must be known of a tenant before a request is its own."""
+    """What must be known of a tenant before a request is its own; `maintenance` is the platform's, and only its own
+    profile has it."""
 
     id: str
     status: Literal["active", "suspended", "deleted"]
     hosts: list[str] = Field(default_factory=list)
     allowed_origins: list[str] = Field(default_factory=list)
     rate_limits: dict[RouteClass, RateLimit | None] = Field(default_factory=dict)
+    maintenance: Maintenance | None = None
 
 
 class Tenant(Contract):

@@ -132,6 +132,16 @@ class SmtpTransport:
         finally:
             self._slots.release()
 
+    async def check(self) -> bool:
+        """Open a connection as for a message, log in, and leave; whether it was encrypted. Raises MailDeferred."""
+        try:
+            connection = await self._connection()
+            encrypted = connection.client.get_transport_info("sslcontext") is not None
+            await connection.leave()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailDeferred(f"The mail server cannot be used: {_clean(str(error))}.") from error
+        return encrypted
+
     async def close(self) -> None:
         """End the connections that are kept. Sending opens new ones."""
         idle, self._idle = self._idle, []

@@ -4,6 +4,7 @@ Those are imported by the command that needs them: `formstream --help` must not 
 """
 
 import importlib.metadata
+import json
 import os
 import sys
 from enum import StrEnum
@@ -110,6 +111,33 @@ def migrate(data_dir: DataDir = None) -> None:
 
 
 @app.command()
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Serve configuration, else FORMSTREAM_SERVE_CONFIG."),
+    ] = None,
+    nats_monitor: Annotated[
+        str, typer.Option(metavar="URL", help="Monitoring of nats-server, to see whether it syncs.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Look for misconfigurations and say how to mend each; exits with 1 for errors, 3 for warnings only."""
+    from serve_app.cli.doctor.examination import run
+
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    given = os.environ.get("FORMSTREAM_SERVE_CONFIG")
+    raise typer.Exit(
+        run(
+            serve_config=config or (Path(given) if given else None),
+            nats_monitor=nats_monitor,
+            as_json=as_json,
+            console=Console(highlight=False, soft_wrap=False),
+        )
+    )
+
+
+@app.command()
 def settings() -> None:
     """Print the reference of all settings as Markdown."""
     from serve_app.cli.settings_reference import reference
@@ -171,6 +199,44 @@ def keys_revoke(
 
     override(FORMSTREAM_DATA_DIR=data_dir)
     revoke(load_settings(), key, Console(highlight=False))
+
+
+maintenance = typer.Typer(help="Refuse writes for a while; reads go on.", no_args_is_help=True)
+app.add_typer(maintenance, name="maintenance")
+
+
+@maintenance.command("on")
+def maintenance_on(
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="A sentence that callers are told.")] = "",
+    minutes: Annotated[int | None, typer.Option(min=1, help="How long it takes, as callers are told.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Answer whatever would change something with 503 and Retry-After, within a second and without a restart."""
+    from serve_app.cli.maintenance import begin
+    from serve_app.cli.preflight import load_settings
+
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    begin(load_settings().database(), reason, minutes, Console(soft_wrap=True))
+
+
+@maintenance.command("off")
+def maintenance_off(data_dir: DataDir = None) -> None:
+    """Take writes again."""
+    from serve_app.cli.maintenance import end
+    from serve_app.cli.preflight import load_settings
+
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    end(load_settings().database(), Console(soft_wrap=True))
+
+
+@maintenance.command("status")
+def maintenance_status(data_dir: DataDir = None) -> None:
+    """Say whether writes are refused, and since when."""
+    from serve_app.cli.maintenance import show
+    from serve_app.cli.preflight import load_settings
+
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    show(load_settings().database(), Console(soft_wrap=True))
 
 
 models = typer.Typer(help="The AI models of this installation.", no_args_is_help=True)
@@ -420,6 +486,19 @@ def events() -> None:
     from serve_app.cli.events_reference import reference
 
     sys.stdout.write(reference())
+
+
+@app.command()
+def openapi(
+    postman: Annotated[bool, typer.Option("--postman", help="As a collection for Postman.")] = False,
+) -> None:
+    """Print the API document (OpenAPI 3.1) that the edge serves."""
+    from serve_app.cli.api_document import api_document
+    from serve_app.edge.postman import collection
+
+    document = api_document()
+    json.dump(collection(document) if postman else document, sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")
 
 
 @app.command("check-config")

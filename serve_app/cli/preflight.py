@@ -23,13 +23,18 @@ _MIN_ADMIN_PASSWORD = 10
 
 def load_settings() -> Settings:
     """The settings of the environment. Raises CommandFailed with a sentence for each that is wrong."""
+    settings = read_settings()
+    if found := problems(settings):
+        raise CommandFailed(*found)
+    return settings
+
+
+def read_settings() -> Settings:
+    """The settings of the environment, each of its type. Raises CommandFailed with a sentence for each that is not."""
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         raise CommandFailed(*(_sentence(item["loc"], item["msg"]) for item in error.errors())) from None
-    if problems := list(_problems(settings)):
-        raise CommandFailed(*problems)
-    return settings
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
@@ -38,27 +43,28 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
     return f"FORMSTREAM_{'_'.join(map(str, location)).upper()}: {message}."
 
 
-def _problems(settings: Settings) -> list[str]:
-    problems = list(_database_problems(settings))
+def problems(settings: Settings) -> list[str]:
+    """A sentence for each setting that nothing could start with."""
+    found = list(_database_problems(settings))
     secret = settings.secret_key.get_secret_value()
     if secret and len(secret) < 32:
-        problems.append("FORMSTREAM_SECRET_KEY needs at least 32 characters.")
+        found.append("FORMSTREAM_SECRET_KEY needs at least 32 characters.")
     password = settings.admin_password.get_secret_value()
     if password and len(password) < _MIN_ADMIN_PASSWORD:
-        problems.append(f"FORMSTREAM_ADMIN_PASSWORD needs at least {_MIN_ADMIN_PASSWORD} characters.")
+        found.append(f"FORMSTREAM_ADMIN_PASSWORD needs at least {_MIN_ADMIN_PASSWORD} characters.")
     if settings.report_fonts is not None and not settings.report_fonts.is_dir():
-        problems.append(f"FORMSTREAM_REPORT_FONTS: there is no folder {settings.report_fonts}.")
+        found.append(f"FORMSTREAM_REPORT_FONTS: there is no folder {settings.report_fonts}.")
     if settings.nats_url.get_secret_value():
         try:
             client_context(settings.eventing())
         except ConnectFailed as error:
-            problems.append(f"FORMSTREAM_NATS_TLS_CA, _CERT, _KEY: {error}.")
+            found.append(f"FORMSTREAM_NATS_TLS_CA, _CERT, _KEY: {error}.")
     for network in settings.egress_networks():
         try:
             ip_network(network)
         except ValueError as error:
-            problems.append(f"FORMSTREAM_EGRESS_ALLOW: {error}.")
-    return problems
+            found.append(f"FORMSTREAM_EGRESS_ALLOW: {error}.")
+    return found
 
 
 def _database_problems(settings: Settings) -> Iterator[str]:

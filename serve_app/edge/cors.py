@@ -16,7 +16,8 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED = (
     "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, X-Correlation-ID, "
-    "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires, Content-Disposition, Content-Range"
+    "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires, Content-Disposition, Content-Range, "
+    "Deprecation, Sunset, Link"
 )
 _MAX_AGE_S = "600"
 

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from deployments.identity.permissions import PERMISSIONS
 from serve_app.edge.answer import API_VERSION
+from serve_app.edge.deprecation import HEADERS
 from serve_app.edge.errors import MEDIA_TYPE
 from serve_app.edge.operations import Access, Operation
 
@@ -158,6 +159,8 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if isinstance(operation.scope, str):
         described["x-required-scope"] = operation.scope
         described["x-roles"] = sorted(PERMISSIONS[operation.scope].roles)
+    if operation.deprecated is not None:
+        described |= {"deprecated": True, "x-sunset": operation.deprecated.sunset.isoformat()}
     if operation.request is not None:
         content: dict[str, Any] = {"schema": _schema(operation.request, "validation", schemas)}
         if operation.example is not None:
@@ -219,6 +222,8 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         operation.status == 202 and operation.response is not None and operation.id not in _WITHOUT_JOB
     ) or operation.id in ("create_form",):
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Address of what was made."}
+    if operation.deprecated is not None:
+        success["headers"] |= HEADERS
     if operation.status == 302:
         success["headers"]["Location"] = {"schema": {"type": "string"}, "description": "Where to go on."}
     responses: dict[str, Any] = {str(operation.status): success}

@@ -17,6 +17,7 @@ from deployments.kit.principal import Principal
 from serve_app.edge.answer import Answer
 from serve_app.edge.apis import Apis
 from serve_app.edge.cookies import CookieSessions
+from serve_app.edge.deprecation import Deprecation
 from serve_app.edge.errors import problem
 from serve_app.edge.live import LiveEvents
 from serve_app.edge.settings import EdgeSettings
@@ -98,7 +99,8 @@ class Operation:
     form will do, and with `per_form` a grant for any, since the context then looks at the form. `selects_tenant` is for
     public operations without a tenant in the path that act in the one which header or host name select. `rate` is the
     class of its rate limits if any, `max_body` names the limit in EdgeSettings, `errors` are the status codes of its
-    own beside those that all can answer with. With `optional_body` no body stands for an empty object.
+    own beside those that all can answer with. With `optional_body` no body stands for an empty object. `deprecated`
+    tells callers that it is to go, and when.
     """
 
     id: str
@@ -125,6 +127,7 @@ class Operation:
     description: str = ""
     example: Mapping[str, Any] | None = None
     documented: bool = True
+    deprecated: Deprecation | None = None
     problem: Callable[[DomainError, Request], Answer] = problem
     """How its failures are told."""
     adapter: TypeAdapter[Any] | None = field(init=False, default=None)

@@ -31,6 +31,7 @@ from serve_app.edge.dispatch import EdgeFull, TenantFull
 from serve_app.edge.errors import framework_problem
 from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.live import LiveEvents
+from serve_app.edge.maintenance import current, is_refused, refusal
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Access, Body, Exchange, Headers, Operation, Reply
 from serve_app.edge.parsing import parse_json, parse_query, read_body, require_json
@@ -90,6 +91,7 @@ class Pipeline:
     def handler(self, operation: Operation) -> Callable[..., Coroutine[Any, Any, Answer | None]]:
         """The framework's handler for an operation. It raises nothing but cancellation."""
         limit: int = getattr(self._settings, operation.max_body)
+        waits = is_refused(operation)
 
         async def handle(request: Request, **path: str) -> Answer | None:
             metrics = self._metrics
@@ -98,6 +100,8 @@ class Pipeline:
             error: DomainError | None = None
             visit = _Visit()
             try:
+                if waits and (maintenance := await current(self._tenants)) is not None:
+                    raise refusal(maintenance)
                 principal = await self._admit(operation, request, path, visit)
                 answer = await self._answer(operation, request, principal, path, limit, visit)
             except DomainError as failure:
@@ -126,10 +130,11 @@ class Pipeline:
         return handle
 
     def _outward(self, operation: Operation, request: Request, visit: _Visit) -> Headers:
-        """What protects every answer of this address, what is left of rate limits, and what a page of another origin
-        is told."""
+        """What protects every answer of this address, when it ends, what is left of rate limits, and what a page of
+        another origin is told."""
         fixed = _PUBLIC_FORM if operation.scope is Access.PUBLIC and "{tenant}" in operation.path else ()
-        headers = (*self._transport, *fixed, *visit.limits)
+        ending = operation.deprecated.headers(request.match_info) if operation.deprecated is not None else ()
+        headers = (*self._transport, *fixed, *ending, *visit.limits)
         if "origin" not in request.headers:
             return headers
         allowed = visit.profile.allowed_origins if visit.profile is not None else ()

@@ -43,7 +43,8 @@ def _documented(heading: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "heading"), [("run", "At run time"), ("dev", "To develop"), ("loadtest", "To generate load")]
+    ("name", "heading"),
+    [("run", "At run time"), ("dev", "To develop"), ("loadtest", "To generate load"), ("tools", "Tools")],
 )
 class TestRequirements:
     def test_each_has_its_reason_in_order(self, name: str, heading: str) -> None:
@@ -54,7 +55,7 @@ class TestRequirements:
         assert all(len(reason) > 10 for reason in documented.values())
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "tools"])
 def test_everything_is_locked_with_hashes(name: str) -> None:
     text = (REQUIREMENTS / f"{name}.txt").read_text()
     entries = re.split(r"\n(?=[a-z0-9])", "\n" + re.sub(r"(?m)^\s*#.*\n?", "", text))[1:]

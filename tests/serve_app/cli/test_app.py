@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.cli.instance import InstanceLock
 
-COMMANDS = ("up", "demo", "migrate", "settings", "check-config", "version")
+COMMANDS = ("up", "demo", "migrate", "settings", "doctor", "check-config", "version")
 
 
 def formstream(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
