@@ -8,7 +8,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -18,6 +18,8 @@ from db.errors import DatabaseError
 from deployments.kit.errors import DomainError
 from eventing.errors import EventingError
 from serve_app.cli.failure import CommandFailed
+
+_AFTER_THE_PLATFORM: Final = 10
 
 app = typer.Typer(
     name="formstream",
@@ -403,6 +405,7 @@ def backup(
     from serve_app.cli.preflight import load_settings
 
     _override(FORMSTREAM_DATA_DIR=data_dir)
+    os.nice(_AFTER_THE_PLATFORM)
     make(load_settings(), target, encrypt=encrypt, recipients=recipients or [], keep=keep, full=full, as_json=as_json)
 
 
