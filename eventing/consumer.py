@@ -86,6 +86,7 @@ class Consumer:
         """Fetch no more, finish what was fetched within `timeout_s`, else leave it for redelivery."""
         self._pace.stop()
         self._retry_pace.stop()
+        self._pull.wake()
         if self._loops:
             _, late = await asyncio.wait(self._loops, timeout=timeout_s)
             for loop in late:

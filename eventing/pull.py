@@ -61,6 +61,10 @@ class Pull:
         """Whether something waits to be taken."""
         return self._held > 0
 
+    def wake(self) -> None:
+        """End the wait of `take`."""
+        self._came.set()
+
     async def open(self) -> None:
         """Begin, or begin anew after the connection or the consumer was lost; what is held stays.
 

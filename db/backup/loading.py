@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import Connection, func, make_url, select, table, text
+from sqlalchemy import Connection, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import migrate
 from db.backup.snapshot import Table
-from db.backup.sqlite_file import check_file, put_in_place
+from db.backup.sqlite_file import check_file, database_file, put_in_place
 from db.engine import owner_engine
 from db.errors import DatabaseError
 from db.session import bind_tenant
@@ -45,11 +45,6 @@ async def occupants(settings: DatabaseSettings) -> list[str]:
     finally:
         await engine.dispose()
     return [f"a database with {len(names)} tables"] if names else []
-
-
-def database_file(settings: DatabaseSettings) -> Path:
-    """Where a SQLite database is."""
-    return Path(make_url(settings.url).database or "")
 
 
 async def load_file(settings: DatabaseSettings, fresh: Path, rows: Mapping[str, int], finish: Finish) -> None:
@@ -90,7 +85,8 @@ async def load_rows(
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             if list(await connection.scalars(text(_PUBLIC_TABLES))):
                 raise DatabaseError("the database is not empty any more")
-            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.run_sync(migrate.apply, "upgrade", revision)
             await _fill(connection, tables, read)
             await _compare(connection, rows)

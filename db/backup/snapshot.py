@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
-from db.backup.sqlite_file import copy_pages
+from db.backup.sqlite_file import copy_pages, database_file
 from db.engine import owner_engine, sqlite_engine
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.models.audit import AuditHead
@@ -126,6 +126,9 @@ async def _piece_or_end(pieces: "asyncio.Queue[bytes | None]", copying: "asyncio
 @asynccontextmanager
 async def snapshot(settings: DatabaseSettings) -> AsyncIterator[Snapshot]:
     """The database as it is now. Raises DatabaseUnavailable, and DatabaseError when it has no schema."""
+    if settings.is_sqlite and not database_file(settings).exists():
+        # To open it would make it.
+        raise DatabaseError(f"there is no database file {database_file(settings)}")
     engine = sqlite_engine(settings) if settings.is_sqlite else owner_engine(settings)
     try:
         async with _connected(engine) as connection:

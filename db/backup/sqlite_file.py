@@ -7,10 +7,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import make_url
+
 from db.errors import DatabaseError
+from db.settings import DatabaseSettings
 
 _PAGES_AT_ONCE: Final = 512
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+
+
+def database_file(settings: DatabaseSettings) -> Path:
+    """Where a SQLite database is."""
+    return Path(make_url(settings.url).database or "")
 
 
 def copy_pages(source: sqlite3.Connection, path: Path, report: Callable[[int, int], None]) -> None:

@@ -9,16 +9,15 @@ import asyncio
 import importlib.metadata
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from db.backup.loading import database_file
 from db.backup.snapshot import Snapshot, snapshot
-from db.backup.sqlite_file import forget_file
+from db.backup.sqlite_file import database_file, forget_file
 from db.repositories import component_state
 from db.repositories.component_state import Seen
 from db.repositories.named_objects import Named, named_objects
@@ -84,13 +83,11 @@ async def back_up(
         raise BackupFailed("At least one backup is kept.")
     shelf = Shelf(target)
     with shelf.locked():
-        making = _Making(settings, shelf, wish or wish_of(settings), progress, full=full)
         try:
-            made = await making.run()
+            with closing(_Making(settings, shelf, wish or wish_of(settings), progress, full=full)) as making:
+                made = await making.run()
         except OSError as error:
             raise BackupFailed(f"The backup cannot be written: {error}.") from error
-        finally:
-            making.close()
         removed = () if keep is None else tuple(shelf.keep(keep))
     await _remember(settings, made)
     return Backup(made.folder, made.manifest, made.linked, removed)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from db import migrate
-from db.backup.loading import database_file, load_file, load_rows, occupants
+from db.backup.loading import load_file, load_rows, occupants
 from db.backup.snapshot import Table
-from db.backup.sqlite_file import forget_file
+from db.backup.sqlite_file import database_file, forget_file
 from db.repositories import stream_state
 from deployments.kit.objects import ObjectStore
 from eventing.streams import EVENTS

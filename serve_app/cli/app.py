@@ -9,7 +9,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -22,6 +22,8 @@ from serve_app.cli.commands.dlq import dlq
 from serve_app.cli.commands.legacy import legacy
 from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
 from serve_app.cli.failure import CommandFailed
+
+_AFTER_THE_PLATFORM: Final = 10
 
 app = typer.Typer(
     name="formstream",
@@ -383,6 +385,7 @@ def backup(
     from serve_app.cli.preflight import load_settings
 
     override(FORMSTREAM_DATA_DIR=data_dir)
+    os.nice(_AFTER_THE_PLATFORM)
     make(load_settings(), target, encrypt=encrypt, recipients=recipients or [], keep=keep, full=full, as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy import text
 
 from db import migrate
@@ -50,12 +51,20 @@ async def test_everything_of_every_tenant_comes_back(
 
 
 async def test_a_drill_says_that_it_is_in_order_and_leaves_nothing(
-    filled: Settings, shelf: Path, tmp_path: Path
+    filled: Settings, shelf: Path, tmp_path: Path, place: Place
 ) -> None:
-    """O4: counts, chains, a sample of answers and files; and the scratch place is gone."""
+    """O4: counts, chains, a sample of answers and files; and the scratch place is gone, with what drills before it left
+    that were killed."""
     made = await back_up(filled, shelf)
-    scratch = tmp_path / "scratch"
-    report = await drill_backup(filled, made.folder, Drill(scratch=scratch))
+    scratch, server = tmp_path / "scratch", await place()
+    left = scratch / "formstream-drill-left"
+    left.mkdir(parents=True)
+    (left / "in-use").touch()
+    if made.manifest.dialect == "postgresql":
+        await _on_server(server, "CREATE DATABASE formstream_drill_left")
+    report = await drill_backup(filled, made.folder, Drill(scratch=scratch, server=server.database_url))
+    if made.manifest.dialect == "postgresql":
+        assert await _on_server(server, "SELECT FROM pg_database WHERE starts_with(datname, 'formstream_drill')") == []
     assert report.wrong == ()
     assert [(check.name, check.ok) for check in report.checks] == [
         ("restore", True),
@@ -65,3 +74,11 @@ async def test_a_drill_says_that_it_is_in_order_and_leaves_nothing(
     ]
     assert "10 looked at in 2 tenants" in report.checks[2].said
     assert list(scratch.iterdir()) == []
+
+
+async def _on_server(settings: Settings, statement: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
+    try:
+        return list(await connection.fetch(statement))
+    finally:
+        await connection.close()

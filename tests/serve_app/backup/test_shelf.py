@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from db.errors import DatabaseError
 from db.session import Database
 from deployments.events.measuring import measure
 from deployments.files.places import final_object
@@ -57,6 +58,9 @@ async def test_encrypted_files_are_shared_by_backups_of_one_passphrase(sqlite_fi
 
 async def test_one_backup_at_a_time_and_none_that_failed(sqlite_filled: Settings, shelf: Path) -> None:
     """O4: what a failed one leaves is no backup, and those before it stay."""
+    nothing = sqlite_filled.model_copy(update={"database_url": f"sqlite:///{shelf.parent / 'none.db'}"})
+    with pytest.raises(DatabaseError, match=r"no database file .*none\.db"):
+        await back_up(nothing, shelf)
     first = await back_up(sqlite_filled, shelf)
     with Shelf(shelf).locked(), pytest.raises(BackupFailed, match="Another backup"):
         await back_up(sqlite_filled, shelf)

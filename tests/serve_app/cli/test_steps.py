@@ -23,3 +23,12 @@ def test_a_failed_step_is_marked() -> None:
     with pytest.raises(RuntimeError), steps.step("Start it"):
         raise RuntimeError
     assert "✗ Start it" in output.getvalue()
+
+
+def test_a_terminal_is_told_how_far_a_step_is() -> None:
+    output = io.StringIO()
+    steps = Steps(Console(file=output, force_terminal=True))
+    with steps.step("Copy"):
+        steps.report(3, 5_000)
+    steps.report(4)  # of no step
+    assert "Copy: 3 of 5,000" in output.getvalue()
