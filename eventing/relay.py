@@ -176,9 +176,9 @@ class Relay:
                 if not await self._publish_together(batch, delivery):
                     await self._publish_apart(batch, delivery)
         finally:
+            await asyncio.shield(self._mark(delivery))
             if self._watch is not None:
                 self._watch(delivery.published, started)
-            await asyncio.shield(self._mark(delivery))
         if delivery.error is not None:
             self._stream_seen_at_reconnect = -1
             raise delivery.error

@@ -21,26 +21,8 @@ CASES: list[dict[str, Any]] = [
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALERTMANAGER: dict[str, Any] = yaml.safe_load((DEPLOY / "alertmanager.yml").read_text())
 METRIC = re.compile(r"\b(?:formstream|ray|process|nats|pg)_\w+\b")
-# What Ray, Serve and Prometheus tell of themselves, as far as rules and dashboards use it.
-FOREIGN = {
-    "process_resident_memory_bytes",
-    "ray_component_rss_bytes",
-    "ray_node_cpu_count",
-    "ray_node_cpu_utilization",
-    "ray_node_disk_free",
-    "ray_node_disk_usage",
-    "ray_node_mem_total",
-    "ray_node_mem_used",
-    "ray_node_network_receive_speed",
-    "ray_node_network_send_speed",
-    "ray_serve_deployment_error_counter_total",
-    "ray_serve_deployment_processing_latency_ms_bucket",
-    "ray_serve_deployment_queued_queries",
-    "ray_serve_deployment_replica_healthy",
-    "ray_serve_deployment_replica_starts_total",
-    "ray_serve_deployment_request_counter_total",
-    "ray_serve_replica_processing_queries",
-}
+# What others tell, as far as the guide lists it.
+FOREIGN = set(re.findall(r"`((?:ray|process)_\w+)`", (ROOT / "docs" / "guides" / "observability.md").read_text()))
 KNOWN = FOREIGN.union(*(measure.series for measure in MEASURES))
 
 

@@ -19,11 +19,12 @@ from deployments.webhooks.contracts import (
     DeliveryFilter,
     Header,
     RotateSecret,
+    SendTestEvent,
 )
 from deployments.webhooks.deployment import Webhooks
 from deployments.webhooks.policy import Policy
 from deployments.webhooks.service import deliveries
-from eventing.events.envelope import Event
+from eventing.events.envelope import Event, Origin
 from tests.deployments.local_http import answer, hang, serving
 from tests.deployments.webhooks.lanes import (
     all_are,
@@ -33,7 +34,7 @@ from tests.deployments.webhooks.lanes import (
     reached,
     serving_jobs,
 )
-from tests.eventing.harness import eventually, rows
+from tests.eventing.harness import eventually, record_facts, rows
 from tests.eventing.jobs import harness as jobs
 from tests.factories import make_tenant
 
@@ -250,3 +251,26 @@ async def test_old_deliveries_are_forgotten_and_lost_lanes_found(
             await all_are(database, delivered=5)
     assert job.result == {"removed": 2, "woken": 1}
     assert len(await rows(database, WebhookAttempt)) == 6
+
+
+async def test_a_receiver_is_told_whose_request_it_was(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """O1, O2: the client's own trace context is handed on while nobody traces here; a made-up event has none."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    origin = Origin("of-ada-1", "192.0.2.7", "a browser of Ada's", trace)
+    async with serving(answer("200 OK")) as server:
+        own = [Header(name="X-Correlation-Id", value="of-the-customer")]
+        hook = await endpoint(webhooks, acme, server, events=["form.deleted"], headers=own)
+        (event,) = await record_facts(database, "acme", "frm_1", origin=origin)
+        async with database.write("acme") as unit:
+            await deliveries.deliver(unit, [event])
+        await webhooks.test(acme, hook.id, SendTestEvent())
+        async with serving_jobs(database, egress):
+            await all_are(database, delivered=2)
+    told = {request.headers["ce-type"]: request.headers for request in server.requests}
+    assert told["form.deleted"]["traceparent"] == trace
+    assert told["form.deleted"]["x-correlation-id"] == "of-ada-1"
+    assert "traceparent" not in told["webhook.test"]
+    assert told["webhook.test"]["x-correlation-id"] == "of-the-customer"
+    assert not [value for headers in told.values() for value in headers.values() if "192.0.2.7" in value]
