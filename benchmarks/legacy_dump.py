@@ -139,7 +139,8 @@ class _Maker:
 
     def files(self) -> Iterator[dict[str, Any]]:
         for number in range(self._sizes.files):
-            response = number * 7
+            # One in ten is of a response that is none.
+            response = _ONE_IN * 2 - 1 if number % 10 == 2 else number * 7
             name = f"note-{number}.txt"
             document = {
                 "_id": self._id(number),

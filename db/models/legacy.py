@@ -42,7 +42,6 @@ class LegacyDocument(SQLModel, table=True):
     __tablename__ = "legacy_document"
     __table_args__ = (
         belongs_to("legacy_run", "run_id"),
-        Index("ix_legacy_document_run", "tenant_id", "run_id"),
         Index("ix_legacy_document_made", "tenant_id", "form_id", "new_id"),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -65,15 +65,18 @@ class LegacyRepository:
 
     async def has_strangers(self, run_id: str, form_id: str, collection: str) -> bool:
         """Whether a form has responses that a run did not make."""
-        made = exists().where(
+        made = select(col(LegacyDocument.new_id)).where(
             *self._of(run_id),
             col(LegacyDocument.form_id) == form_id,
-            col(LegacyDocument.new_id) == col(Response.id),
             col(LegacyDocument.collection) == collection,
         )
-        theirs = col(Response.tenant_id) == self._tenant_id, col(Response.form_id) == form_id
-        query = select(col(Response.id)).where(*theirs, col(Response.status) != PURGED, ~made).limit(1)
-        return (await self._session.execute(query)).first() is not None
+        there = select(col(Response.id)).where(
+            col(Response.tenant_id) == self._tenant_id,
+            col(Response.form_id) == form_id,
+            col(Response.status) != PURGED,
+        )
+        # Compared here: without figures of the tables, PostgreSQL would look each response up among all documents.
+        return not set((await self._session.scalars(there)).all()) <= set((await self._session.scalars(made)).all())
 
     async def of_form(self, run_id: str, form_id: str) -> dict[str, int]:
         """How many documents of a run became a form, or a part of it, by collection."""

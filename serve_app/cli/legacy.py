@@ -111,6 +111,8 @@ def roll_back(settings: Settings, run_id: str, *, as_json: bool) -> None:
         return
     console = Console(highlight=False, soft_wrap=True)
     _say(console, f"Removed: {', '.join(f'{n:,} {name}' for name, n in result.removed.items()) or 'nothing'}.")
+    if result.removed.get("forms"):
+        _say(console, "Nobody sees the forms any more; jobs of the platform delete what belonged to them.")
     for name, reason in result.kept.items():
         _say(console, f"Kept: {name} ({reason})")
 

@@ -54,7 +54,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "collection", "source_id", name=op.f("pk_legacy_document")),
     )
     with op.batch_alter_table("legacy_document", schema=None) as batch_op:
-        batch_op.create_index("ix_legacy_document_run", ["tenant_id", "run_id"], unique=False)
         batch_op.create_index("ix_legacy_document_made", ["tenant_id", "form_id", "new_id"], unique=False)
     protect("legacy_document")
 

@@ -69,8 +69,6 @@ class ResponseTaking:
                 response = await self._response(document, spool if with_files else None, source, rows)
                 if response is not None:
                     ready.append(response)
-            elif with_files and document.source_id in known:
-                spool.take_documents(attachments.OF_RESPONSE, document.source_id)
         async with self._ledger.unit() as unit:
             await self._store(unit, ready, rows)
             await self._ledger.keep(unit, rows)

@@ -144,6 +144,21 @@ async def test_what_people_changed_since_stays_and_is_reported(database: Databas
     assert {row.outcome for row in await found(database, LegacyDocument)} == {"kept"}
 
 
+async def test_a_later_run_keeps_what_it_needs_of_an_earlier_one(database: Database, tmp_path: Path) -> None:
+    await make_tenant(database, "acme")
+    first = await bring_in(database, write(tmp_path / "dump", documents(1)))
+    more = {**documents(1), "form_responses": [response(500, {"name": "later"})]}
+    second = await bring_in(database, write(tmp_path / "later" / "dump", more))
+    (made,) = await found(database, Form)
+    result = await legacy(database, tmp_path).roll_back(first.run_id or "")
+    assert result.kept == {f"forms {made.id}": "form.answered_since"}
+    left = [row for row in await found(database, Response) if row.status != "purged"]
+    assert [row.answers["name"] for row in left] == ["later"]
+    assert (await legacy(database, tmp_path / "later").verify(second.run_id or "")).missing == [
+        f"users {n} (users.bson#{n})" for n in (1, 2)
+    ]
+
+
 async def killed(database: Database, dump: Path, work: str, run_id: str, number: int) -> None:
     """Run it in a process that dies inside of its transaction of this number."""
     url = database.settings.url
