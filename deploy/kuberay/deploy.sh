@@ -1,6 +1,7 @@
 #!/bin/sh
 # deploy.sh STAGE IMAGE URL: apply an overlay with an image, wait until the new cluster answers, ask the platform through its
-# front door, and apply what was there before when it does not. KubeRay starts a new Ray cluster beside the old one and moves
+# front door for half a minute, and apply what was there before when it does not, fails too often or is too slow
+# (`formstream smoke`, or what FORMSTREAM_SMOKE says). KubeRay starts a new Ray cluster beside the old one and moves
 # the service over when every application runs (blue-green), so a cluster that does not start costs nothing.
 set -eu
 
@@ -15,9 +16,9 @@ kubectl kustomize "$here/overlays/$stage" | sed "s|image: .*/formstream:.*|image
 kubectl --namespace "$namespace" apply view-last-applied rayservice/formstream --output yaml >"$work/old.yaml" 2>/dev/null ||
     rm -f "$work/old.yaml"
 
+# shellcheck disable=SC2086  # a command with its arguments
 answers() {
-    curl --fail --silent --show-error --max-time 10 --output /dev/null "$url/health" &&
-        curl --fail --silent --show-error --max-time 10 --output /dev/null "$url/api/v1/openapi.json"
+    ${FORMSTREAM_SMOKE:-formstream smoke} "$url"
 }
 
 status() {

@@ -121,7 +121,7 @@ def doctor(
     nats_monitor: Annotated[
         str, typer.Option(metavar="URL", help="Monitoring of nats-server, to see whether it syncs.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Look for misconfigurations and say how to mend each; exits with 1 for errors, 3 for warnings only."""
@@ -137,6 +137,24 @@ def doctor(
             console=Console(highlight=False, soft_wrap=False),
         )
     )
+
+
+@app.command()
+def smoke(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the platform, as people reach it.")],
+    form: Annotated[
+        str | None, typer.Option(metavar="TENANT/SLUG", help="A published form, which is asked for too.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="How long it is asked.")] = 30.0,
+    most_errors: Annotated[float, typer.Option(min=0, max=1, help="The share of requests that may fail.")] = 0.01,
+    p95_ms: Annotated[float, typer.Option("--p95-ms", min=1, help="What 95 of 100 requests may take.")] = 1_000.0,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a platform from outside, after a deployment; exits with 1 when it fails too often or is too slow."""
+    from serve_app.cli.smoke import Limits, run
+
+    limits = Limits(seconds=seconds, errors=most_errors, p95_s=p95_ms / 1000)
+    run(url.rstrip("/"), form, limits, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 
 
 @app.command()

@@ -152,18 +152,19 @@ class TestDeploy:
     @pytest.fixture
     def deploy(self, tmp_path: Path) -> Any:
         (tmp_path / "kubectl").write_text(KUBECTL)
-        (tmp_path / "curl").write_text('#!/bin/sh\nexit "$CURL"\n')
-        for name in ("kubectl", "curl"):
+        (tmp_path / "smoke").write_text('#!/bin/sh\necho "smoke $*" >>"$LOG"\nexit "$SMOKE"\n')
+        for name in ("kubectl", "smoke"):
             (tmp_path / name).chmod(0o755)
         log = tmp_path / "log"
 
-        def run(ready: str, curl: int, before: str = "image: old") -> tuple[int, str]:
+        def run(ready: str, smoke: int, before: str = "image: old") -> tuple[int, str]:
             log.write_text("")
             variables = {
                 "PATH": f"{tmp_path}:{os.environ['PATH']}",
                 "LOG": str(log),
                 "READY": ready,
-                "CURL": str(curl),
+                "SMOKE": str(smoke),
+                "FORMSTREAM_SMOKE": "smoke --seconds 5",
                 "BEFORE": before,
                 "FORMSTREAM_DEPLOY_SECONDS": "1",
                 "FORMSTREAM_DEPLOY_PAUSE": "1",
@@ -182,11 +183,12 @@ class TestDeploy:
         code, log = deploy("True", 0)
         assert code == 0
         assert "image: ghcr.io/acme/formstream@sha256:1" in log
+        assert "smoke --seconds 5 https://forms.example.com" in log
         assert "image: old" not in log
 
-    @pytest.mark.parametrize(("ready", "curl"), [("False", 0), ("True", 22)])
-    def test_what_does_not_is_taken_back(self, deploy: Any, ready: str, curl: int) -> None:
-        code, log = deploy(ready, curl)
+    @pytest.mark.parametrize(("ready", "smoke"), [("False", 0), ("True", 1)])
+    def test_what_does_not_is_taken_back(self, deploy: Any, ready: str, smoke: int) -> None:
+        code, log = deploy(ready, smoke)
         assert code == 1
         assert log.rstrip().endswith("image: old")
 

@@ -69,7 +69,7 @@ def test_production_waits_for_staging_and_gets_the_same_image() -> None:
         "staging",
         "production",
     )
-    (deploy,) = [step for step in jobs["production"]["steps"] if "run" in step]
+    (deploy,) = [step for step in jobs["production"]["steps"] if "deploy.sh" in step.get("run", "")]
     assert "needs.image.outputs.digest" in deploy["env"]["IMAGE"]
     assert jobs["production"]["steps"] == jobs["staging"]["steps"]
 
