@@ -74,6 +74,11 @@ async def _run(settings: DatabaseSettings, action: str, revision: str) -> None:
         await engine.dispose()
 
 
+def revision_of(connection: Connection) -> str | None:
+    """The revision the database is at, or None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 async def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
     """Apply every missing migration. Raises DatabaseError with the reason."""
     await _run(settings, "upgrade", revision)
@@ -89,7 +94,7 @@ async def current_revision(settings: DatabaseSettings) -> str | None:
     engine = owner_engine(settings)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+            return await connection.run_sync(revision_of)
     finally:
         await engine.dispose()
 

@@ -94,14 +94,31 @@ def demo(
 
 
 @app.command()
-def migrate(data_dir: DataDir = None) -> None:
+def migrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the SQL, and how many rows it goes through.")
+    ] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="REVISION", help="To this revision and no further; `base` for none.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take migrations back without asking.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
     """Bring the database to the newest version of the schema, and make the first administrator."""
     from db.migrate import head_revision
     from serve_app.cli.database import administrator_file, prepare
+    from serve_app.cli.migration import go_to, show_plan
     from serve_app.cli.preflight import check_data_dir, load_settings
 
     override(FORMSTREAM_DATA_DIR=data_dir)
     settings = load_settings()
+    if dry_run:
+        show_plan(settings, to or "head", as_json=as_json)
+        return
+    if to is not None:
+        go_to(settings, to, is_agreed=yes)
+        return
     if settings.database().is_sqlite or not settings.admin_password.get_secret_value():
         check_data_dir(settings.data_dir)
     generated = prepare(settings)

@@ -23,10 +23,15 @@ from serve_app.schedulable import SCHEDULABLE
 from serve_app.settings import Settings
 
 
+def check_file(database: DatabaseSettings) -> None:
+    """See that the file of a SQLite database can be written. Raises CommandFailed."""
+    if database.is_sqlite:
+        _check_file(make_url(database.url).database)
+
+
 def migrate(settings: DatabaseSettings) -> None:
     """Apply every missing migration. Raises CommandFailed with the reason when the database cannot be used."""
-    if settings.is_sqlite:
-        _check_file(make_url(settings.url).database)
+    check_file(settings)
     try:
         asyncio.run(upgrade(settings))
     except (DatabaseError, SQLAlchemyError, PostgresError, InterfaceError, OSError) as error:

@@ -17,6 +17,7 @@ NAMES_OF_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "man
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK")) + r")\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~}$])/(?:work|home|root|Users)/\w")
 REGISTRY = re.compile("|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)")))
+CONFLICT = re.compile(r"^(?:<{7}|>{7}) ")
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".in", ".cfg", ".conf", ".sh", ".j2", ".html", ".js", ".mako"}
 TEXT_NAMES = {"Makefile", "Dockerfile", "Caddyfile", "run"}
 
@@ -41,8 +42,13 @@ def test_the_repository_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "what"),
-    [(UNFINISHED, "unfinished work"), (MACHINE_PATH, "a path of one machine"), (REGISTRY, "a package registry")],
-    ids=["unfinished", "machine", "registry"],
+    [
+        (UNFINISHED, "unfinished work"),
+        (MACHINE_PATH, "a path of one machine"),
+        (REGISTRY, "a package registry"),
+        (CONFLICT, "a merge that was not finished"),
+    ],
+    ids=["unfinished", "machine", "registry", "conflict"],
 )
 def test_no_file_names(rule: re.Pattern[str], what: str) -> None:
     hits = [
