@@ -16,7 +16,7 @@ from eventing.errors import PullEnded
 from eventing.streams import EVENTS
 
 _EXPIRES_S: Final = 60.0
-_HEARTBEAT_S: Final = 5.0
+_HEARTBEAT_S: Final = 2.0
 _SILENCE_S: Final = 3 * _HEARTBEAT_S
 _FEW: Final = 2
 _SHARES: Final = 3
