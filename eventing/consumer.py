@@ -133,7 +133,7 @@ class Consumer:
 
     async def _rest(self, handled: int) -> None:
         """Let more come together before the next batch, which costs much of what its events do."""
-        if self._pull.is_behind or not 0 < handled < self._settings.fetch_batch:
+        if not handled or self._pull.has(self._settings.fetch_batch):
             return
         if self._subscription.pause_s:
             await asyncio.sleep(self._subscription.pause_s)

@@ -56,10 +56,9 @@ class Pull:
         """What came and was not taken yet."""
         return [message for line in self._lines.values() for message in line]
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether something waits to be taken."""
-        return self._held > 0
+    def has(self, limit: int) -> bool:
+        """Whether as much waits as one tenant gets of `limit`."""
+        return self._held >= self._share(limit)
 
     def wake(self) -> None:
         """End the wait of `take`."""
@@ -122,8 +121,7 @@ class Pull:
     def _choose(self, limit: int) -> list[Msg]:
         if len(self._lines) > 1:
             self._shared_at = time.monotonic()
-        is_shared = time.monotonic() - self._shared_at < _SHARED_S
-        share = max(1, limit // max(_SHARES, len(self._lines))) if is_shared else limit
+        share = self._share(limit)
         tenants = list(self._lines)[:limit]
         # Who has little does not wait for a batch in which another has much; but the other is not put off twice.
         little = [tenant for tenant in tenants if len(self._lines[tenant]) <= _LITTLE]
@@ -139,6 +137,11 @@ class Pull:
         self._held -= len(taken)
         self._served = frozenset(_tenant(message) for message in taken)
         return taken
+
+    def _share(self, limit: int) -> int:
+        """How many of `limit` one tenant gets."""
+        is_shared = time.monotonic() - self._shared_at < _SHARED_S
+        return max(1, limit // max(_SHARES, len(self._lines))) if is_shared else limit
 
     async def _ask(self) -> None:
         number = self._bound - self._held

@@ -93,6 +93,19 @@ async def test_one_alone_has_the_whole_batch(nats_server: str) -> None:
         assert len(await pull.take(30, 1)) == 30
 
 
+async def test_there_is_no_rest_before_a_whole_batch_only(nats_server: str) -> None:
+    """What came during the work is not enough, or a handler that pauses would never pause under load."""
+    async with opened(nats_server) as (transport, pull):
+        await publish(transport, *["acme"] * 10)
+        await held(pull, 10)
+        assert not pull.has(11)
+        assert pull.has(10)
+        await publish(transport, "other")
+        await held(pull, 11)
+        await pull.take(30, 1)
+        assert pull.has(30), "a third of it, since the two share"
+
+
 async def test_a_rest_ends_for_another_tenant_only(nats_server: str) -> None:
     async with opened(nats_server) as (transport, pull):
         await publish(transport, "noisy")

@@ -1,6 +1,6 @@
 """`formstream dlq`: dead letters."""
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -10,6 +10,8 @@ dlq = typer.Typer(help="Dead letters: the events that a consumer gave up.", no_a
 
 Consumer = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this consumer.")]
 EventType = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only events of this type.")]
+Filters: TypeAlias = dict[str, str | None]
+Action: TypeAlias = Literal["redrive", "discard"]
 Letters = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the letters.")]
 
 
@@ -29,7 +31,7 @@ def dlq_list(
     from serve_app.cli.preflight import load_settings
 
     override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
+    filters = _filters(consumer, event_type, since, until)
     list_letters(load_settings(), tenant, filters, limit, as_json=as_json)
 
 
@@ -60,12 +62,8 @@ def dlq_redrive(
     data_dir: DataDir = None,
 ) -> None:
     """Put events before their consumers again: those of some letters at once, or many by a job."""
-    from serve_app.cli.events import act
-    from serve_app.cli.preflight import load_settings
-
     override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
-    act(load_settings(), tenant, "redrive", letters or [], filters, as_json=as_json)
+    _act("redrive", tenant, letters, _filters(consumer, event_type, since, until), as_json=as_json)
 
 
 @dlq.command("discard")
@@ -80,9 +78,16 @@ def dlq_discard(
     data_dir: DataDir = None,
 ) -> None:
     """Forget dead letters: some at once, or many by a job."""
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    _act("discard", tenant, letters, _filters(consumer, event_type, since, until), as_json=as_json)
+
+
+def _filters(consumer: str | None, event_type: str | None, since: str | None, until: str | None) -> Filters:
+    return {"consumer": consumer, "type": event_type, "since": since, "until": until}
+
+
+def _act(action: Action, tenant: str, letters: list[str] | None, filters: Filters, *, as_json: bool) -> None:
     from serve_app.cli.events import act
     from serve_app.cli.preflight import load_settings
 
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    filters = {"consumer": consumer, "type": event_type, "since": since, "until": until}
-    act(load_settings(), tenant, "discard", letters or [], filters, as_json=as_json)
+    act(load_settings(), tenant, action, letters or [], filters, as_json=as_json)
