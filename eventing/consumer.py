@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import nats.errors
@@ -29,6 +30,9 @@ __all__ = ["Consumer", "Poison", "Subscription"]
 
 _STOP_S: Final = 10.0
 _EVENTS_KEPT: Final = 512
+_LANES: Final = 2
+"""One tenant's batch at a time: what another has meanwhile goes by the other lane."""
+
 _SUSPECT_DELIVERIES: Final = 3
 """A message that comes for this time may be what ended those who had it before."""
 
@@ -56,10 +60,13 @@ class Consumer:
             ack_wait_s=settings.ack_wait_s,
             max_ack_pending=settings.max_ack_pending,
         )
-        self._pace = Pace(settings.poll_interval_s)
+        # What a handler gets seldom and much at once, it gets from one.
+        lanes = 1 if subscription.pause_s else _LANES
+        self._lanes = [Pace(settings.poll_interval_s) for _ in range(lanes)]
         self._retry_pace = Pace(settings.poll_interval_s)
-        self._pull = Pull(client, subscription.name, settings.fetch_batch)
-        self._at_work: Sequence[Msg] = ()
+        self._pull = Pull(client, subscription.name, 2 * settings.fetch_batch)
+        self._at_work: dict[Pace, Sequence[Msg]] = {}
+        self._binding = asyncio.Lock()
         self._bound_at_reconnect = -1
         self._loops: set[asyncio.Task[None]] = set()
         self._pulled_at = self._retried_at = time.monotonic()
@@ -84,9 +91,9 @@ class Consumer:
 
     async def stop(self, timeout_s: float = _STOP_S) -> None:
         """Fetch no more, finish what was fetched within `timeout_s`, else leave it for redelivery."""
-        self._pace.stop()
-        self._retry_pace.stop()
-        self._pull.wake()
+        for pace in (*self._lanes, self._retry_pace):
+            pace.stop()
+        self._pull.end()
         if self._loops:
             _, late = await asyncio.wait(self._loops, timeout=timeout_s)
             for loop in late:
@@ -97,21 +104,9 @@ class Consumer:
     async def _pull_loop(self) -> None:
         alive = asyncio.create_task(self._keep_alive())
         try:
-            while not self._pace.is_stopped:
-                try:
-                    await self._bind()
-                    messages = await self._pull.take(self._settings.fetch_batch, self._settings.poll_interval_s)
-                    self._pulled_at = time.monotonic()
-                    if messages:
-                        await self._work(messages)
-                    await self._rest(len(messages))
-                    self._pace.succeed()
-                except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
-                    _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
-                    self._bound_at_reconnect = -1
-                    await self._pace.back_off()
-                if not self._client.is_closed:  # a client closed for good needs a new process: let the check find out
-                    self._pulled_at = time.monotonic()
+            async with asyncio.TaskGroup() as lanes:
+                for pace in self._lanes:
+                    lanes.create_task(self._lane(pace))
             await self._finish()
         finally:
             alive.cancel()
@@ -120,36 +115,59 @@ class Consumer:
                 await self._pull.close()
             await asyncio.wait({alive})
 
+    async def _lane(self, pace: Pace) -> None:
+        """One batch after the other; what another lane has of a tenant is dealt with before this one takes more."""
+        limit = self._settings.fetch_batch
+        while not pace.is_stopped:
+            try:
+                await self._bind()
+                messages = await self._pull.take(limit, self._settings.poll_interval_s)
+                self._pulled_at = time.monotonic()
+                if messages:
+                    await self._work(messages, pace)
+                    # Let more come together before the next batch, which costs much of what its events do.
+                    if self._subscription.pause_s and not self._pull.has(limit):
+                        await asyncio.sleep(self._subscription.pause_s)
+                pace.succeed()
+            except Exception as error:  # noqa: BLE001 - a consumer that ends is worse than one that tries again
+                _log.warning("consumer cannot fetch", consumer=self._subscription.name, error=_sentence(error))
+                self._bound_at_reconnect = -1
+                await pace.back_off()
+            if not self._client.is_closed:  # a client closed for good needs a new process: let the check find out
+                self._pulled_at = time.monotonic()
+
     async def _bind(self) -> None:
         # Once per connection and after every failure: the server may have come back without its store.
-        reconnects = self._client.stats["reconnects"]
-        if self._bound_at_reconnect != reconnects:
-            stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
-            await require_own_stream(self._database)
-            await ensure_stream(stream, self._settings)
-            await ensure_consumer(stream, self._spec)
-            await self._pull.open()
-            self._bound_at_reconnect = reconnects
-
-    async def _rest(self, handled: int) -> None:
-        """Let more come together before the next batch, which costs much of what its events do."""
-        if not handled or self._pull.has(self._settings.fetch_batch):
-            return
-        if self._subscription.pause_s:
-            await asyncio.sleep(self._subscription.pause_s)
-        elif handled >= self._settings.busy_batch:
-            await self._pull.rest(self._settings.busy_pause_s)
+        async with self._binding:
+            reconnects = self._client.stats["reconnects"]
+            if self._bound_at_reconnect != reconnects:
+                stream = self._client.jetstream(timeout=self._settings.publish_timeout_s)
+                await require_own_stream(self._database)
+                await ensure_stream(stream, self._settings)
+                await ensure_consumer(stream, self._spec)
+                await self._pull.open()
+                self._bound_at_reconnect = reconnects
 
     async def _finish(self) -> None:
         """Deal with what came and was not taken yet: for others it would be late."""
         try:
             await self._pull.close()
             while messages := await self._pull.take(self._settings.fetch_batch, 0):
-                await self._work(messages)
+                await self._work(messages, self._lanes[0])
         except Exception as error:  # noqa: BLE001 - they are delivered again
             _log.info("events are left", consumer=self._subscription.name, error=_sentence(error))
 
-    async def _work(self, messages: Sequence[Msg]) -> None:
+    async def _work(self, messages: Sequence[Msg], pace: Pace) -> None:
+        self._at_work[pace] = messages
+        try:
+            await self._deal_with(messages, pace)
+        finally:
+            del self._at_work[pace]
+            is_busy = len(messages) >= self._settings.busy_batch and not self._pull.has(self._settings.fetch_batch)
+            rests = is_busy and not self._subscription.pause_s and not pace.is_stopped
+            self._pull.done(messages, self._settings.busy_pause_s if rests else 0.0)
+
+    async def _deal_with(self, messages: Sequence[Msg], pace: Pace) -> None:
         events: dict[int, Event] = {}
         broken: dict[int, str] = {}
         suspects = {i for i, message in enumerate(messages) if _deliveries(message) >= _SUSPECT_DELIVERIES}
@@ -158,32 +176,28 @@ class Consumer:
                 events[index] = _decode(message)
             except ValueError as error:
                 broken[index] = str(error)
-        self._at_work = messages
-        try:
-            while True:
-                try:
-                    if suspects:
-                        reason = f"was delivered {_SUSPECT_DELIVERIES} times without an answer"
-                        await self._effects.suspect([events[i] for i in events if i in suspects], reason)
-                    await self._effects.apply([events[i] for i in events if i not in suspects])
-                    for index, reason in broken.items():
-                        await self._bury(messages[index], reason)
-                    break
-                except Exception as error:  # noqa: BLE001 - the database is away; the messages stay ours meanwhile
-                    _log.warning("consumer waits", consumer=self._subscription.name, error=_sentence(error))
-                    self._pulled_at = time.monotonic()
-                    if self._pace.is_stopped:
-                        return
-                    await self._pace.back_off()
-        finally:
-            self._at_work = ()
+        while True:
+            try:
+                if suspects:
+                    reason = f"was delivered {_SUSPECT_DELIVERIES} times without an answer"
+                    await self._effects.suspect([events[i] for i in events if i in suspects], reason)
+                await self._effects.apply([events[i] for i in events if i not in suspects])
+                for index, reason in broken.items():
+                    await self._bury(messages[index], reason)
+                break
+            except Exception as error:  # noqa: BLE001 - the database is away; the messages stay ours meanwhile
+                _log.warning("consumer waits", consumer=self._subscription.name, error=_sentence(error))
+                self._pulled_at = time.monotonic()
+                if pace.is_stopped:
+                    return
+                await pace.back_off()
         await self._acknowledge([messages[index] for index in events], [messages[index] for index in broken])
 
     async def _keep_alive(self) -> None:
         """Say of what is at work and of what waits for it that it is not forgotten."""
         while True:
             await asyncio.sleep(self._settings.ack_wait_s / 3)
-            for message in (*self._at_work, *self._pull.held):
+            for message in (*chain.from_iterable(self._at_work.values()), *self._pull.held):
                 try:
                     await message.in_progress()
                 except Exception as error:  # noqa: BLE001 - redelivered at worst, and the inbox knows it

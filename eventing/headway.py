@@ -29,13 +29,18 @@ class Headway:
         self._bound = bound
         self._hopeless = hopeless
         self._is_used_up = False
+        self._went = 0
         self._looked_at = float("-inf")
 
+    def went(self, number: int) -> None:
+        """So many more are before every consumer."""
+        self._went += number
+
     async def is_used_up(self, js: JetStreamContext) -> bool:
-        """As of the last 50 ms; False when JetStream does not tell."""
+        """As of the last 50 ms, or since less than that number went; False when JetStream does not tell."""
         now = time.monotonic()
-        if now - self._looked_at >= _LOOK_S:
-            self._looked_at = now
+        if now - self._looked_at >= _LOOK_S or (self._went >= self._bound and not self._is_used_up):
+            self._looked_at, self._went = now, 0
             self._is_used_up = await self._look(js)
         return self._is_used_up
 

@@ -14,10 +14,16 @@ class Pace:
         self._failures = 0
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._is_resting = False
 
     @property
     def is_stopped(self) -> bool:
         return self._stopped.is_set()
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether somebody rests and nothing has ended that yet."""
+        return self._is_resting and not self._woken.is_set()
 
     def wake(self) -> None:
         """End the current rest, or the next one at once."""
@@ -31,7 +37,11 @@ class Pace:
     async def rest(self) -> None:
         """Until somebody wakes us, at most until the next poll."""
         self._failures = 0
-        await _within(self._woken, self._poll_s)
+        self._is_resting = True
+        try:
+            await _within(self._woken, self._poll_s)
+        finally:
+            self._is_resting = False
         self._woken.clear()
 
     async def back_off(self) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -27,16 +28,20 @@ from eventing.leadership import LEASE_S, Leadership
 from eventing.pace import Pace
 from eventing.rebuild import StreamMemory
 from eventing.settings import EventingSettings
+from eventing.sharing import Sharing
 from eventing.streams import EVENTS
 from eventing.subjects import NUDGE_PUBLISHED, event_subject
 
 RELAY: Final = "relay"
+_LANES: Final = 2
+"""One tenant's events at a time: what another has meanwhile goes by the other lane."""
+
+_FEW_TENANTS: Final = 2
+_BACKLOG_S: Final = 1.0
 _STOP_S: Final = 5.0
 _MAX_BACKOFF_S: Final = 2.0
 _OBSERVE_S: Final = 15.0
 _FEW: Final = 8
-# While consumers are behind: a few of each tenant, so that who has no more is not behind another who has.
-_HELD_BATCH: Final = 3 * _FEW
 _HELD_S: Final = 0.02
 # What no later attempt can cure: the row itself is wrong. ValueError: no event, or names no subject may contain.
 _UNPUBLISHABLE: Final = (ValueError, nats.errors.BadSubjectError, nats.errors.MaxPayloadError)
@@ -72,14 +77,17 @@ class Relay:
         self._stream = client.jetstream(timeout=settings.publish_timeout_s)
         self._settings = settings
         self._leadership = Leadership(database, RELAY, lease_s=lease_s)
-        self._pace = Pace(settings.poll_interval_s, max_backoff_s=_MAX_BACKOFF_S)
+        self._lanes = [Pace(settings.poll_interval_s, max_backoff_s=_MAX_BACKOFF_S) for _ in range(_LANES)]
+        self._choosing = asyncio.Lock()
+        self._under_way: set[str] = set()
+        self._sharing = Sharing()
         self._finished = asyncio.Event()
         self._finished.set()
         self._stream_seen_at_reconnect = -1
         self._memory = StreamMemory(database, settings)
         self._last_seq = 0
         self._after = ""
-        self._after_full = False
+        self._full_at = float("-inf")
         self._headway = Headway(settings.fetch_batch)
         self._observed_at = float("-inf")
         self.published = 0
@@ -99,7 +107,11 @@ class Relay:
 
     def nudge(self) -> None:
         """There may be something to publish."""
-        self._pace.wake()
+        # One of those that rest is enough. Who is at work looks again afterwards: it may be of a tenant of theirs.
+        resting = [pace for pace in self._lanes if pace.is_resting]
+        for pace in self._lanes:
+            if pace not in resting[1:]:
+                pace.wake()
 
     async def oldest_unpublished_age(self) -> float:
         """Seconds that the oldest unpublished event waits; 0 when there is none. Raises DatabaseUnavailable."""
@@ -110,20 +122,23 @@ class Relay:
         """Publish until `stop`. Never raises because of NATS or the database: it keeps trying, with back-off."""
         self._finished.clear()
         try:
-            while not self._pace.is_stopped:
-                if await self._turn():
-                    await self._pace.rest()
+            async with asyncio.TaskGroup() as lanes:
+                for pace in self._lanes:
+                    lanes.create_task(self._lane(pace))
         finally:
             self._finished.set()
 
     async def stop(self, timeout_s: float = _STOP_S) -> None:
         """Publish what is there, within `timeout_s`, give the lease back and end `run`."""
-        self._pace.stop()
+        for pace in self._lanes:
+            pace.stop()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._finished.wait()
-                while self._leadership.is_held and (await self._publish_batch(self._settings.relay_batch)).more:
-                    pass
+                while self._leadership.is_held:
+                    async with self._published(self._settings.relay_batch) as taken:
+                        if not taken.more:
+                            break
         except Exception as error:  # noqa: BLE001 - whatever it is, the next leader publishes the rest
             _log.warning("relay stopped with events left", error=str(error) or type(error).__name__)
         if self._leadership.is_held:
@@ -132,57 +147,107 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - the lease runs out by itself
                 _log.warning("relay lease not released", error=str(error) or type(error).__name__)
 
-    async def _turn(self) -> bool:
+    async def _lane(self, pace: Pace) -> None:
+        """One batch after the other; of a tenant that another lane has, nothing."""
+        while not pace.is_stopped:
+            if await self._turn(pace):
+                await pace.rest()
+
+    async def _turn(self, pace: Pace) -> bool:
         """Publish one batch; whether there is time to rest."""
         try:
-            if not await self._leadership.acquire():
+            if not await self._leads():
                 self.failure = ""
                 return True
-            if self._client.is_connected:
-                await self._ensure_stream()
-                await self._observe()
-            is_held = self._after_full and await self._headway.is_used_up(self._stream)
-            taken = await self._publish_batch(_HELD_BATCH if is_held else self._settings.relay_batch)
+            has_backlog = time.monotonic() - self._full_at < _BACKLOG_S
+            is_held = has_backlog and await self._headway.is_used_up(self._stream)
+            # While consumers are behind, few of each: who has no more is not behind another who has.
+            async with self._published(_FEW if is_held else self._sharing.share(self._settings.relay_batch)) as taken:
+                self.failure = ""
+                pace.succeed()
+                await self._pause(taken, is_held)
         except Exception as error:  # noqa: BLE001 - a relay that ends is worse than one that tries again
             self.failure = str(error) or type(error).__name__
             _log.warning("relay failed", error=self.failure)
-            await self._pace.back_off()
+            await pace.back_off()
             return False
-        self.failure = ""
-        self._pace.succeed()
-        self._after = taken.after
-        self._after_full = taken.more
-        if is_held:
-            await asyncio.sleep(_HELD_S)
-        # Where there is a backlog the next batch is full anyhow, and somebody may wait for a place in it.
-        if len(taken.events) >= self._settings.busy_batch and not taken.more:
-            await asyncio.sleep(self._settings.busy_pause_s)
         return not taken.more
 
-    async def _publish_batch(self, limit: int) -> Outgoing:
-        """Take one batch to the stream and mark what arrived. Raises when something of it did not arrive."""
-        take = partial(unpublished, limit=limit, after=self._after)
-        taken = await self._database.view(take)
-        if not taken.events:
-            return taken
-        restored = self.restored
-        await self._ensure_stream()
-        if self.restored > restored:
-            # What came back is older than what was taken.
+    async def _leads(self) -> bool:
+        """Whether we are the one at work; if so, the stream is as it should be, as far as can be known now."""
+        async with self._choosing:
+            if not await self._leadership.acquire():
+                return False
+            if self._client.is_connected:
+                await self._ensure_stream()
+                await self._observe()
+            return True
+
+    async def _pause(self, taken: Outgoing, is_held: bool) -> None:
+        """Let more of these tenants come together, or their consumers catch up."""
+        seconds = 0.0
+        if is_held and taken.more:
+            seconds = _HELD_S
+        elif len(taken.events) >= self._settings.busy_batch and not taken.more:
+            # Where there is a backlog the next batch is full anyhow, and somebody may wait for a place in it.
+            seconds = self._settings.busy_pause_s
+        if len({event.tenant_id for event in taken.events}) <= _FEW_TENANTS:
+            await asyncio.sleep(seconds)
+            return
+        # Where many make the load, each alone would make a batch.
+        async with self._choosing:
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def _published(self, share: int) -> AsyncIterator[Outgoing]:
+        """Take one batch, at most `share` of a tenant, to the stream and mark what arrived; until the end no other lane
+        has any of its tenants.
+
+        Raises when something of it did not arrive.
+        """
+        taken = await self._take(share)
+        try:
+            if taken.events:
+                await self._deliver(taken.events)
+            yield taken
+        finally:
+            self._under_way.difference_update(event.tenant_id for event in taken.events)
+
+    async def _take(self, share: int) -> Outgoing:
+        async with self._choosing:
+            limit = self._settings.relay_batch
+            take = partial(unpublished, limit=limit, share=share, after=self._after, but=self._under_way)
             taken = await self._database.view(take)
+            if taken.events:
+                restored = self.restored
+                await self._ensure_stream()
+                if self.restored > restored:
+                    # What came back is older than what was taken.
+                    taken = await self._database.view(take)
+            self._under_way.update(event.tenant_id for event in taken.events)
+            self._sharing.see(len(self._under_way))
+            self._after = taken.after
+            if taken.more:
+                self._full_at = time.monotonic()
+            return taken
+
+    async def _deliver(self, events: Sequence[Unpublished]) -> None:
         delivery, started = _Delivery(), time.time_ns()
         try:
-            for batch in _by_size(taken.events):
+            for batch in _by_size(events):
                 if not await self._publish_together(batch, delivery):
                     await self._publish_apart(batch, delivery)
         finally:
+            if 0 < delivery.last_seq <= self._last_seq:
+                # Either it had them already, or it is a new one that somebody made meanwhile: look again.
+                self._stream_seen_at_reconnect = -1
+            self._last_seq = max(self._last_seq, delivery.last_seq)
             await asyncio.shield(self._mark(delivery))
             if self._watch is not None:
                 self._watch(delivery.published, started)
         if delivery.error is not None:
             self._stream_seen_at_reconnect = -1
             raise delivery.error
-        return taken
 
     async def _publish_together(self, batch: Sequence[Unpublished], delivery: "_Delivery") -> bool:
         """Publish all as one atomic batch (NATS ADR-50): one acknowledgement and one fsync for all of them.
@@ -276,11 +341,8 @@ class Relay:
         await self._database.transact(
             partial(mark_arrived, keys=done, at=now, stream=EVENTS, last_seq=delivery.last_seq)
         )
-        if 0 < delivery.last_seq <= self._last_seq:
-            # Either it had them already, or it is a new one that somebody made meanwhile: look again.
-            self._stream_seen_at_reconnect = -1
-        self._last_seq = max(self._last_seq, delivery.last_seq)
         self.published += len(delivery.published)
+        self._headway.went(len(delivery.published))
         self.rejected += len(delivery.rejected)
         await self._tell(sorted({tenant_id for tenant_id, _ in done}))
 

@@ -30,9 +30,17 @@ open AS (
         AND job_pause.queue = :queue AND job_pause.kind IN ('', lane.kind)
     )
 )"""
-_FOLLOWING = """SELECT {columns} FROM job AS after WHERE after.queue = :queue AND after.state = 'queued'
-        AND (after.tenant_id, after.kind, after.priority) > (lane.tenant_id, lane.kind, lane.priority)
+_NEXT = "SELECT {columns} FROM job AS after WHERE after.queue = :queue AND after.state = 'queued' AND"
+_FOLLOWING = f"""{_NEXT} (after.tenant_id, after.kind, after.priority) > (lane.tenant_id, lane.kind, lane.priority)
         ORDER BY after.tenant_id, after.kind, after.priority LIMIT 1"""
+# SQLite finds the first row that is equal and goes through all of them, when several columns are compared together.
+_FOLLOWING_ROW = f"""coalesce(
+        ({_NEXT} after.tenant_id = lane.tenant_id AND after.kind = lane.kind AND after.priority > lane.priority
+        ORDER BY after.priority LIMIT 1),
+        ({_NEXT} after.tenant_id = lane.tenant_id AND after.kind > lane.kind
+        ORDER BY after.kind, after.priority LIMIT 1),
+        ({_NEXT} after.tenant_id > lane.tenant_id
+        ORDER BY after.tenant_id, after.kind, after.priority LIMIT 1))"""
 _DUE = """FROM job AS due WHERE due.queue = :queue AND due.state = 'queued' AND due.tenant_id = open.tenant_id
         AND due.kind = open.kind AND due.priority = open.priority AND due.run_at <= :now"""
 _FIRST = "SELECT {columns} {due} ORDER BY due.run_at, due.id LIMIT (SELECT jobs FROM share)"
@@ -51,8 +59,9 @@ share(jobs) AS (
     SELECT 2 + coalesce(2 * :many / NULLIF(count(DISTINCT tenant_id), 0), 0) FROM open
 ),
 running(tenant_id, here, everywhere) AS (
-    SELECT tenant_id, count(*) FILTER (WHERE queue = :queue AND worker = :worker), count(*)
-    FROM job WHERE state = 'running' GROUP BY tenant_id
+    -- An expression, or SQLite would go through all jobs by the index of tenants instead of through those.
+    SELECT tenant_id || '', count(*) FILTER (WHERE queue = :queue AND worker = :worker), count(*)
+    FROM job WHERE state = 'running' GROUP BY 1
 ),
 head AS (
     SELECT waiting.tenant_id, waiting.id, waiting.kind, waiting.priority, waiting.run_at, wanted.places, open.cap,
@@ -66,7 +75,7 @@ head AS (
 ranked AS (
     SELECT tenant_id, id, priority, run_at, places, here + nth AS turn,
         row_number() OVER (PARTITION BY kind ORDER BY here + nth, priority DESC, run_at, id) AS place
-    FROM head WHERE here + nth <= :per_tenant AND (cap IS NULL OR everywhere + nth <= cap)
+    FROM head WHERE nth <= :at_once AND here + nth <= :per_tenant AND (cap IS NULL OR everywhere + nth <= cap)
 ),
 picked AS MATERIALIZED (
     SELECT locked.tenant_id, locked.id
@@ -139,7 +148,7 @@ def _statements(following: str, wanted: str, each_lanes_first: str, lock: str) -
 
 _STATEMENTS = {
     "sqlite": _statements(
-        f"JOIN job AS following ON following.rowid = ({_FOLLOWING.format(columns='after.rowid')})",
+        f"JOIN job AS following ON following.rowid = {_FOLLOWING_ROW.format(columns='after.rowid')}",
         "(SELECT key AS kind, value AS places FROM json_each(:places)) AS wanted",
         f"JOIN job AS waiting ON waiting.rowid IN ({_FIRST.format(columns='due.rowid', due=_DUE)})",
         "",
@@ -183,14 +192,15 @@ def claim(
     until: datetime,
     limit: int,
     per_tenant: int,
+    at_once: int | None = None,
 ) -> list[ClaimedJob]:
     """Take due jobs, at most `limit` and of each kind at most its `places`, the tenants in turn.
 
-    `per_tenant` caps what one worker has of a tenant, and the tenant's own `max_running_jobs` what all workers have;
-    what several take in the same moment may exceed that until they end. Of a tenant's jobs those of higher priority
-    come first, then those that are due the longest. Fewer may come although more are due, when few of many tenants have
-    most of them: ask again. Two workers never get the same job: PostgreSQL skips what another is just taking, SQLite
-    has one writer.
+    `per_tenant` caps what one worker has of a tenant, `at_once` what it takes of one now, and the tenant's own
+    `max_running_jobs` what all workers have; what several take in the same moment may exceed that until they end. Of a
+    tenant's jobs those of higher priority come first, then those that are due the longest. Fewer may come although more
+    are due, when few of many tenants have most of them: ask again. Two workers never get the same job: PostgreSQL skips
+    what another is just taking, SQLite has one writer.
     """
     values = {
         "queue": queue,
@@ -200,5 +210,6 @@ def claim(
         "until": until,
         "many": limit,
         "per_tenant": per_tenant,
+        "at_once": per_tenant if at_once is None else at_once,
     }
     return [ClaimedJob(*row) for row in connection.execute(_STATEMENTS[connection.dialect.name].claim, values)]

@@ -1,7 +1,8 @@
 """The event table as the relay sees it: what is still to be published, over all tenants."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,9 +34,13 @@ WITH RECURSIVE waiting(tenant_id) AS (
         ORDER BY following.tenant_id LIMIT 1
     ) FROM waiting WHERE waiting.tenant_id IS NOT NULL
 ),
-turn AS (SELECT tenant_id FROM waiting WHERE tenant_id IS NOT NULL LIMIT :tenants)"""
-# A batch of one tenant alone is short: who comes meanwhile waits for its end.
-_SHARE = "(SELECT CASE WHEN count(*) < 3 THEN (:many + 2) / 3 ELSE :many / count(*) END FROM turn)"
+turn AS (SELECT tenant_id FROM waiting WHERE tenant_id IS NOT NULL AND {others} LIMIT :tenants)"""
+# One parameter for any number, so that the statement stays the same.
+_OTHERS = {
+    "sqlite": "tenant_id NOT IN (SELECT value FROM json_each(:but))",
+    "postgresql": "tenant_id NOT IN (SELECT json_array_elements_text(CAST(:but AS json)))",
+}
+_SHARE = "(SELECT CASE WHEN count(*) * :share > :many THEN :many / count(*) ELSE :share END FROM turn)"
 _DUE = "FROM event AS due WHERE due.published_at IS NULL AND due.tenant_id = turn.tenant_id ORDER BY due.id LIMIT"
 _JOIN = {
     "sqlite": "JOIN event AS mine ON mine.rowid IN (SELECT due.rowid {due} {share})",
@@ -44,13 +49,13 @@ _JOIN = {
 _NEXT = """{waiting} SELECT mine.tenant_id, mine.id, mine.type, mine.entity_id, mine.envelope, mine.occurred_at
 FROM turn {join} ORDER BY mine.id"""
 _TAKE = {
-    dialect: text(_NEXT.format(waiting=_WAITING, join=join.format(due=_DUE, share=_SHARE))).columns(
-        tenant_id=String, id=String, type=String, entity_id=String, envelope=String, occurred_at=UTCDateTime
-    )
+    dialect: text(
+        _NEXT.format(waiting=_WAITING.format(others=_OTHERS[dialect]), join=join.format(due=_DUE, share=_SHARE))
+    ).columns(tenant_id=String, id=String, type=String, entity_id=String, envelope=String, occurred_at=UTCDateTime)
     for dialect, join in _JOIN.items()
 }
 _FIRST = "{waiting} SELECT min((SELECT due.occurred_at {due} 1)) AS oldest FROM turn"
-_OLDEST = text(_FIRST.format(waiting=_WAITING, due=_DUE)).columns(oldest=UTCDateTime)
+_OLDEST = text(_FIRST.format(waiting=_WAITING.format(others="true"), due=_DUE)).columns(oldest=UTCDateTime)
 _TENANTS_AT_ONCE = 64
 _ALL = 1_000_000
 _COUNTERS = (
@@ -101,19 +106,21 @@ class Outgoing:
     after: str
 
 
-def unpublished(connection: Connection, limit: int, after: str = "") -> Outgoing:
-    """Unpublished events: of each tenant its oldest by id, at most the same number of each and a third of `limit`, so
-    that none waits for what another has queued. Of many tenants those whose names come after `after`; start again from
-    the front when that is empty.
+def unpublished(
+    connection: Connection, limit: int, *, share: int | None = None, after: str = "", but: Collection[str] = ()
+) -> Outgoing:
+    """Up to `limit` unpublished events: of each tenant its oldest by id, the same number of each, at most `share`, so
+    none waits for what another has queued. Of many tenants those whose names come after `after`; start again from
+    the front when that is empty. Of the tenants in `but` nothing.
 
     Not by a cursor over events: ids become visible out of order.
     """
     tenants = min(_TENANTS_AT_ONCE, limit)
-    values = {"after": after, "tenants": tenants, "many": limit}
+    each = min(limit, share or limit)
+    values = {"after": after, "tenants": tenants, "many": limit, "share": each, "but": json.dumps(sorted(but))}
     events = [Unpublished(*row) for row in connection.execute(_TAKE[connection.dialect.name], values)]
     counted = Counter(event.tenant_id for event in events)
-    share = (limit + 2) // 3 if len(counted) < 3 else limit // len(counted)
-    is_full = bool(counted) and max(counted.values()) >= share
+    is_full = bool(counted) and max(counted.values()) >= min(each, limit // len(counted))
     is_turn_full = len(counted) == tenants
     return Outgoing(events, is_full or is_turn_full or bool(after), max(counted) if is_turn_full else "")
 

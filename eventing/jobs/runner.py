@@ -29,6 +29,7 @@ from eventing.jobs.tallies import Tallies
 from eventing.leadership import instance_name
 from eventing.loops import ended
 from eventing.pace import Pace
+from eventing.sharing import Sharing
 
 _LEASE_S: Final = 30.0
 _POLL_S: Final = 1.0
@@ -140,6 +141,7 @@ class JobRunner:
         if not lane.is_busy:
             return False
         now = utc_now()
+        per_tenant = max(1, int(lane.places * _TENANT_SHARE))
         jobs = await self._database.transact(
             partial(
                 claim,
@@ -149,12 +151,15 @@ class JobRunner:
                 now=now,
                 until=now + timedelta(seconds=self._lease_s),
                 limit=free,
-                per_tenant=max(1, int(lane.places * _TENANT_SHARE)),
+                per_tenant=per_tenant,
+                # What begins together ends together: who comes meanwhile waits for both to be written.
+                at_once=lane.sharing.share(per_tenant),
             )
         )
         lane.is_busy = bool(jobs)
         for job in jobs:
             lane.start(job, self._execute(lane, job))
+        lane.sharing.see(len({tenant_id for tenant_id, _ in lane.attempts} | {job.tenant_id for job in jobs}))
         return 0 < len(jobs) < free
 
     def _places(self, lane: "_Lane") -> dict[str, int]:
@@ -284,6 +289,7 @@ class _Lane:
         self.pace = Pace(poll_s)
         self.is_busy = False
         self.looked_at = float("-inf")
+        self.sharing = Sharing()
         self.tasks: dict[asyncio.Task[None], str] = {}
         self.attempts: dict[tuple[str, str], Attempt] = {}
 

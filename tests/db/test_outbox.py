@@ -41,7 +41,14 @@ async def test_a_tenant_that_queues_much_gets_its_share_and_no_more(database: Da
     """T6: what another queued later goes with the next batch; of many tenants some go now and the others next."""
     await add(database, "noisy", *(f"evt_{number:02}" for number in range(10)))
     await add(database, "quiet", "evt_50")
-    assert await unpublished(database, 4) == [("noisy", "evt_00"), ("noisy", "evt_01"), ("quiet", "evt_50")]
+    two_each = [("noisy", "evt_00"), ("noisy", "evt_01"), ("quiet", "evt_50")]
+    assert await unpublished(database, 4) == two_each
+    shared = await database.view(partial(outbox.unpublished, limit=30, share=2))
+    assert [event.key for event in shared.events] == two_each
+    assert shared.more
+    but = await database.view(partial(outbox.unpublished, limit=30, but={"noisy", "nobody"}))
+    assert [event.key for event in but.events] == [("quiet", "evt_50")]
+    assert not but.more
     assert [key for _, key in await unpublished(database, 30)] == [f"evt_{number:02}" for number in (*range(10), 50)]
     await add(database, "ulme", "evt_60")
     found, after = [], ""

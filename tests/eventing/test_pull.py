@@ -45,7 +45,7 @@ def tenants(messages: Iterable[Msg]) -> list[str]:
 
 async def drain(pull: Pull) -> None:
     while True:
-        await pull.take(10, 20)
+        pull.done(await pull.take(10, 20))
 
 
 async def acknowledge(messages: Iterable[Msg]) -> None:
@@ -58,7 +58,9 @@ async def test_one_request_brings_what_is_stored_later(nats_server: str) -> None
         assert await pull.take(10, 0.01) == []
         for _ in range(2 * BOUND):
             await publish(transport, "acme")
-            assert tenants(await pull.take(10, 20)) == ["acme"]
+            taken = await pull.take(10, 20)
+            assert tenants(taken) == ["acme"]
+            pull.done(taken)
 
 
 async def test_no_more_are_held_than_the_bound(nats_server: str) -> None:
@@ -68,66 +70,48 @@ async def test_no_more_are_held_than_the_bound(nats_server: str) -> None:
         taken: list[Msg] = []
         while len(taken) < 12:
             assert len(pull.held) <= 5
-            taken += await pull.take(3, 20)
+            some = await pull.take(3, 20)
+            pull.done(some)
+            taken += some
         numbers = [message.metadata.sequence.stream for message in taken]
         assert numbers == sorted(numbers)
 
 
-async def test_who_has_little_does_not_wait_for_who_has_much(nats_server: str) -> None:
-    """T6: the little goes first, alone; whoever has much follows in the next turn, at most a third of a batch."""
+async def test_nothing_is_taken_while_the_tenant_is_at_work_elsewhere(nats_server: str) -> None:
+    """Order per entity, with several batches at once."""
     async with opened(nats_server) as (transport, pull):
-        await publish(transport, *["noisy"] * 40, "quiet", "other")
-        await held(pull, 42)
-        assert sorted(tenants(await pull.take(30, 1))) == ["other", "quiet"]
-        await publish(transport, "quiet")
-        await held(pull, 41)
-        second = tenants(await pull.take(30, 1))
-        assert (second.count("noisy"), second.count("quiet")) == (10, 1)
-        assert tenants(await pull.take(30, 1)) == ["noisy"] * 10
+        await publish(transport, "acme")
+        first = await pull.take(10, 20)
+        second = asyncio.create_task(pull.take(10, 60))
+        await publish(transport, "acme")
+        await held(pull, 1)
+        assert await pull.take(10, 0.01) == []
+        pull.done(first)
+        assert tenants(await asyncio.wait_for(second, 20)) == ["acme"]
 
 
-async def test_one_alone_has_the_whole_batch(nats_server: str) -> None:
-    async with opened(nats_server) as (transport, pull):
-        await publish(transport, *["acme"] * 40)
-        await held(pull, 40)
-        assert len(await pull.take(30, 1)) == 30
-
-
-async def test_there_is_no_rest_before_a_whole_batch_only(nats_server: str) -> None:
-    """What came during the work is not enough, or a handler that pauses would never pause under load."""
-    async with opened(nats_server) as (transport, pull):
-        await publish(transport, *["acme"] * 10)
-        await held(pull, 10)
-        assert not pull.has(11)
-        assert pull.has(10)
-        await publish(transport, "other")
-        await held(pull, 11)
-        await pull.take(30, 1)
-        assert pull.has(30), "a third of it, since the two share"
-
-
-async def test_a_rest_ends_for_another_tenant_only(nats_server: str) -> None:
+async def test_who_is_new_does_not_wait_until_another_has_rested(nats_server: str) -> None:
     async with opened(nats_server) as (transport, pull):
         await publish(transport, "noisy")
-        await pull.take(10, 20)
-        resting = asyncio.create_task(pull.rest(60))
+        pull.done(await pull.take(10, 20), rest_s=60)
         await publish(transport, "noisy")
         await held(pull, 1)
-        assert not resting.done()
+        assert await pull.take(10, 0.01) == []
         await publish(transport, "quiet")
-        await asyncio.wait_for(resting, 20)
+        assert tenants(await pull.take(10, 20)) == ["quiet"]
 
 
-async def test_many_who_share_the_load_share_its_rest(nats_server: str) -> None:
+async def test_at_the_end_nobody_rests_and_nothing_is_waited_for(nats_server: str) -> None:
     async with opened(nats_server) as (transport, pull):
-        await publish(transport, "one", "two", "three")
-        await held(pull, 3)
-        await pull.take(10, 20)
-        resting = asyncio.create_task(pull.rest(60))
-        await publish(transport, "four")
+        await publish(transport, "acme")
+        pull.done(await pull.take(10, 20), rest_s=60)
+        waiting = asyncio.create_task(pull.take(10, 60))
+        await publish(transport, "acme")
         await held(pull, 1)
-        assert not resting.done()
-        resting.cancel()
+        assert not waiting.done()
+        pull.end()
+        assert tenants(await asyncio.wait_for(waiting, 20)) == ["acme"]
+        assert await pull.take(10, 60) == []
 
 
 async def test_it_says_when_the_consumer_is_gone_and_begins_anew(nats_server: str) -> None:

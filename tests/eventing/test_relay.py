@@ -107,6 +107,21 @@ async def test_who_has_many_waits_for_consumers_that_are_behind_and_others_do_no
         assert "quiet" in tenants
 
 
+async def test_another_tenant_does_not_wait_for_a_batch_under_way(database: Database, nats_server: str) -> None:
+    """T6: and of the tenant of that batch nothing overtakes it."""
+    async with empty_stream(nats_server) as transport:
+        relay = Relay(database, transport.client, transport.settings)
+        await record_facts(database, "noisy", "frm_1")
+        async with relay._published(100) as first:
+            await record_facts(database, "noisy", "frm_2")
+            await record_facts(database, "quiet", "frm_3")
+            async with relay._published(100) as second:
+                assert [event.entity_id for event in first.events] == ["frm_1"]
+                assert [event.entity_id for event in second.events] == ["frm_3"]
+        async with relay._published(100) as third:
+            assert [event.entity_id for event in third.events] == ["frm_2"]
+
+
 async def test_consumers_that_nobody_runs_hold_up_nobody(database: Database, nats_server: str) -> None:
     async with empty_stream(nats_server) as transport:
         js = transport.client.jetstream()
@@ -195,7 +210,12 @@ async def test_two_leaders_are_harmless(database: Database, nats_server: str) ->
     async with empty_stream(nats_server) as transport:
         await record_facts(database, "acme", *(f"frm_{n}" for n in range(200)))
         relays = [Relay(database, transport.client, transport.settings) for _ in range(2)]
-        while any(taken.more for taken in await asyncio.gather(*(relay._publish_batch(64) for relay in relays))):
+
+        async def more(relay: Relay) -> bool:
+            async with relay._published(64) as taken:
+                return taken.more
+
+        while any(await asyncio.gather(*map(more, relays))):
             pass
         assert await transport.stored() == 200
         assert await all_published(database)

@@ -254,13 +254,11 @@ class Delivery(RuleBasedStateMachine):
 
     def _new_relay(self) -> Relay:
         client: Any = SimulatedClient(self.stream)
-        relay = Relay(self.database, client, SETTINGS)
-        relay._pace = Pace(0.001, first_backoff_s=0.0)  # nobody waits for a simulated server
-        return relay
+        return Relay(self.database, client, SETTINGS)
 
     def _turn(self, relay: Relay) -> None:
         relay._observed_at = float("-inf")
-        self._run(relay._turn())
+        self._run(relay._turn(Pace(0.001, first_backoff_s=0.0)))  # nobody waits for a simulated server
 
     def _send(self, attempt: Attempted, fault: str) -> None:
         self.database.fault = fault

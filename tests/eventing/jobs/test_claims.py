@@ -32,6 +32,7 @@ async def take(
     worker: str = "w",
     places: Mapping[str, int] | None = None,
     per_tenant: int = 1000,
+    at_once: int | None = None,
     now: datetime | None = None,
 ) -> list[ClaimedJob]:
     now = now or utc_now()
@@ -45,6 +46,7 @@ async def take(
             until=now + timedelta(seconds=30),
             limit=limit,
             per_tenant=per_tenant,
+            at_once=at_once,
         )
     )
 
@@ -90,6 +92,13 @@ class TestOrder:
 
 
 class TestBounds:
+    async def test_of_one_tenant_so_many_are_taken_at_once(self, database: Database) -> None:
+        """T6: whoever comes meanwhile waits for the end of the batch."""
+        await order(database, "noisy", 10)
+        await order(database, "quiet", 2)
+        assert Counter(job.tenant_id for job in await take(database, 10, at_once=3)) == {"noisy": 3, "quiet": 2}
+        assert len(await take(database, 10, at_once=3)) == 3
+
     async def test_of_a_kind_no_more_than_its_places(self, database: Database) -> None:
         await order(database, "acme", 5)
         await order(database, "globex", 5)

@@ -267,5 +267,8 @@ async def test_claims_stay_cheap_beside_finished_jobs(database: Database) -> Non
     assert len(plans) == 3
     for plan in plans:
         assert "ix_job_due" in plan
-        # SQLite names tables by what the statement calls them; none may be read from end to end.
-        assert not re.search(r"Seq Scan on job\b|SCAN (job|after|due|waiting|locked|following)\b(?! USING)", plan), plan
+        # SQLite names tables by what the statement calls them; none may be read from end to end, but the index of those
+        # that run. It compares the first of several columns only to find where to begin, and then goes through all.
+        scans = r"Seq Scan on job\b|SCAN (job|after|due|waiting|locked|following)\b(?! USING INDEX ix_job_running)"
+        assert not re.search(scans, plan), plan
+        assert not (database.is_sqlite and "(tenant_id,kind,priority)>" in plan), plan
