@@ -1,10 +1,12 @@
-"""Submissions and an export in a process whose files cannot grow any more, and then can: a full disk, and room again.
+"""Submissions and an export in a process whose disk is full, and then has room again.
 
-`python -m tests.faults.full_disk_process <folder>` prints what happened as JSON. SIGXFSZ is ignored by Python, so a
-write past the limit fails as one to a full disk does.
+`python -m tests.faults.full_disk_process <folder>` prints what happened as JSON. With `--own-disk` the folder is a disk
+that nothing else uses, and is filled (ENOSPC, SQLITE_FULL); else no file may grow (EFBIG, SQLITE_IOERR): SIGXFSZ is
+ignored by Python, so a write past the limit fails.
 """
 
 import asyncio
+import os
 import resource
 import sys
 from datetime import timedelta
@@ -36,13 +38,45 @@ _MANY = 4_000
 _LIFE = timedelta(days=1)
 
 
-def _limit(octets: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
+class Limit:
+    """No file may be larger than the largest one and so much more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fill(self, *, beyond_database: bool) -> None:
+        largest = max(each.stat().st_size for each in self._folder.iterdir()) if beyond_database else 0
+        self._set(largest + _ROOM)
+
+    def free(self) -> None:
+        self._set(resource.RLIM_INFINITY)
+
+    def _set(self, octets: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
+
+
+class OwnDisk:
+    """Nothing fits on the disk but so much more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ballast = folder / "ballast"
+
+    def fill(self, *, beyond_database: bool) -> None:
+        assert self._ballast.parent.is_mount()
+        left = os.statvfs(self._ballast.parent)
+        # The write-ahead log begins anew when it can, but grows at first.
+        room = 5 * _ROOM if beyond_database else _ROOM
+        with self._ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, left.f_bavail * left.f_bsize - room)
+
+    def free(self) -> None:
+        self._ballast.unlink()
 
 
 class Scene:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Limit | OwnDisk) -> None:
         self.folder = folder
+        self.disk = disk
         self.database = Database(DatabaseSettings(url=f"sqlite:///{folder}/formstream.db", wait_s=3.0))
         self.responses = Responses(self.database)
         self.form_id = ""
@@ -61,13 +95,13 @@ class Scene:
     async def fill(self) -> dict[str, Any]:
         """Submit until the disk is full, some more, and all that were refused again when there is room."""
         number = 0
-        _limit(max(each.stat().st_size for each in self.folder.iterdir()) + _ROOM)
+        self.disk.fill(beyond_database=True)
         while await self.submit(number):
             number += 1
         refused = [each for each in range(number, number + _TRIES) if not await self.submit(each)]
         async with self.database.read("acme") as unit:
             readable = await unit.session.scalar(select(func.count()).select_from(Response)) or 0
-        _limit(resource.RLIM_INFINITY)
+        self.disk.free()
         again = [await self.submit(each) for each in refused]
         async with self.database.read("acme") as unit:
             stored = set(await unit.session.scalars(select(Response.id)))  # type: ignore[call-overload]
@@ -93,14 +127,14 @@ class Scene:
         make = MakeExport(self.database, objects, self.responses, _LIFE)
         await self._many()
         # Room for what the database writes over again, and none for so large a file.
-        _limit(_ROOM)
+        self.disk.fill(beyond_database=False)
         try:
             await make.run(job)
             failed = ""
         except Exception as error:  # noqa: BLE001 - the runner takes any for a failure that is tried again
             failed = type(error).__name__
         left = [path.name for path in (self.folder / "objects").rglob("*") if path.is_file()]
-        _limit(resource.RLIM_INFINITY)
+        self.disk.free()
         result = (await make.run(job)).result or {}
         sizes = [path.stat().st_size for path in (self.folder / "objects").rglob("*") if path.is_file()]
         return {
@@ -131,9 +165,9 @@ class Scene:
             await (await unit.session.connection()).execute(insert(Response), rows)
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, disk: Limit | OwnDisk) -> None:
     await upgrade(DatabaseSettings(url=f"sqlite:///{folder}/formstream.db"))
-    scene = Scene(folder)
+    scene = Scene(folder, disk)
     scene.form_id = (await make_form(scene.database, await make_tenant(scene.database))).id
     found = await scene.fill()
     found["export"] = await scene.export()
@@ -144,4 +178,5 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    place = Path(sys.argv[1])
+    asyncio.run(main(place, OwnDisk(place) if "--own-disk" in sys.argv else Limit(place)))
