@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from db.errors import DatabaseUnavailable
+from db.sharing import Sharing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,24 +38,37 @@ class GroupCommit(Generic[Item, Result]):
 
     `write(items)` stores the items in one transaction and returns, once it is durable, a result or an exception for
     each, in order. When it raises a database error, every item of the group is written again alone, so one bad item
-    never fails its neighbours.
+    never fails its neighbours. With `tenant_of` the tenants take turns, and where several have some, no group is mostly
+    one's.
     """
 
     watch: ClassVar[Watch | None] = None
 
-    def __init__(self, write: Write[Item, Result], *, max_group: int = 256, max_waiting: int = 8192) -> None:
+    def __init__(
+        self,
+        write: Write[Item, Result],
+        *,
+        tenant_of: Callable[[Item], str] | None = None,
+        max_group: int = 256,
+        max_waiting: int = 8192,
+    ) -> None:
         self._write = write
+        self._tenant_of = tenant_of
         self._max_group = max_group
         self._max_waiting = max_waiting
-        self._waiting: deque[_Entry[Item, Result]] = deque()
+        self._waiting = 0
+        self._lines: dict[str, deque[_Entry[Item, Result]]] = {}
+        self._sharing = Sharing()
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
         """The item's own result, once it is durable. Raises what `write` returned or raised for it."""
-        if len(self._waiting) >= self._max_waiting:
+        if self._waiting >= self._max_waiting:
             raise GroupCommitFull("too many writes are waiting")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future, self.watch and self.watch.joins()))
+        line = self._lines.setdefault("" if self._tenant_of is None else self._tenant_of(item), deque())
+        line.append((item, future, self.watch and self.watch.joins()))
+        self._waiting += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
         return await future
@@ -68,13 +82,21 @@ class GroupCommit(Generic[Item, Result]):
         while self._waiting:
             # One turn of the loop lets calls that arrived in the same batch join the same group.
             await asyncio.sleep(0)
-            group: list[_Entry[Item, Result]] = []
-            while self._waiting and len(group) < self._max_group:
-                entry = self._waiting.popleft()
-                if not entry[1].done():
-                    group.append(entry)
-            if group:
+            if group := self._next():
                 await self._commit(group)
+
+    def _next(self) -> list[_Entry[Item, Result]]:
+        self._sharing.see(len(self._lines))
+        share = self._sharing.share(self._max_group, len(self._lines))
+        group: list[_Entry[Item, Result]] = []
+        for tenant in list(self._lines)[: self._max_group]:
+            line = self._lines.pop(tenant)
+            taken = [line.popleft() for _ in range(min(share, len(line)))]
+            self._waiting -= len(taken)
+            group += (entry for entry in taken if not entry[1].done())
+            if line:
+                self._lines[tenant] = line  # behind the others, whose turn is next
+        return group
 
     async def _commit(self, group: list[_Entry[Item, Result]]) -> None:
         with nullcontext() if self.watch is None else self.watch.commits([caller for *_, caller in group]):

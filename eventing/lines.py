@@ -7,7 +7,7 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from eventing.sharing import Sharing
+from db.sharing import Sharing
 
 _LITTLE: Final = 8
 _FEW: Final = 2

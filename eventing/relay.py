@@ -20,6 +20,7 @@ from db.models.events import DeadLetter
 from db.repositories.inbox import InboxRepository
 from db.repositories.outbox import Outgoing, Unpublished, mark_arrived, oldest_unpublished_at, unpublished
 from db.session import Database
+from db.sharing import Sharing
 from db.types import new_id, utc_now
 from eventing.errors import ConnectFailed
 from eventing.events.envelope import Event
@@ -28,7 +29,6 @@ from eventing.leadership import LEASE_S, Leadership
 from eventing.pace import Pace
 from eventing.rebuild import StreamMemory
 from eventing.settings import EventingSettings
-from eventing.sharing import Sharing
 from eventing.streams import EVENTS
 from eventing.subjects import NUDGE_PUBLISHED, event_subject
 

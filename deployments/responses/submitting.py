@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -52,7 +53,7 @@ class Submitting:
         self._forms = forms
         self._partials = partials
         self._quotas = QuotaNotices(database)
-        self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store)
+        self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store, tenant_of=attrgetter("tenant_id"))
 
     async def submit(
         self, principal: Principal, command: SubmitResponse, *, may_ask: bool = False

@@ -16,6 +16,7 @@ from db.repositories.job_queue import JobQueueRepository, look
 from db.repositories.jobs import JobRepository
 from db.repositories.tenants import TenantRepository
 from db.session import Database
+from db.sharing import Sharing
 from db.types import utc_now
 from eventing.caller import CALLER
 from eventing.jobs.attempt import Attempt
@@ -29,7 +30,6 @@ from eventing.jobs.tallies import Tallies
 from eventing.leadership import instance_name
 from eventing.loops import ended
 from eventing.pace import Pace
-from eventing.sharing import Sharing
 
 _LEASE_S: Final = 30.0
 _POLL_S: Final = 1.0

@@ -7,12 +7,14 @@ are busy leaves as one batch, so batches grow with the load by themselves, as in
 
 import asyncio
 import pickle
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
 
+from db.sharing import Sharing
 from deployments.kit.calls import PROTOCOL, Call, Done, Outcome
 from deployments.kit.errors import DeadlineExceeded, DomainError, TooManyRequests, Unavailable
 
@@ -23,6 +25,7 @@ Send: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 # What a batch gets beyond the last deadline in it: the calls' own deadlines end first, this one only ends a hang.
 _GRACE_S = 1.0
+_LEAST_SHARE = 16
 
 
 class _Pending:
@@ -66,7 +69,9 @@ class Dispatcher:
 
     At most `slots` batches travel at once, each of at most `max_calls` calls and `max_bytes` of arguments (a
     larger single call travels alone). Waiting calls leave in turns over the tenants, one each, so a busy tenant
-    cannot keep a quiet one waiting. At most `max_waiting` wait in all and `max_waiting_per_tenant` of one tenant.
+    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, one has a sixth of
+    a batch at most (but 16), and the last slot is for who has nothing on the way. At most `max_waiting` wait in all and
+    `max_waiting_per_tenant` of one tenant.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Dispatcher:
         max_waiting_per_tenant: int = 1024,
     ) -> None:
         self._send = send
+        self._slots = slots
         self._free = slots
         self._max_calls = max_calls
         self._max_bytes = max_bytes
@@ -87,6 +93,8 @@ class Dispatcher:
         self._max_waiting_per_tenant = max_waiting_per_tenant
         self._queues: dict[str, deque[_Pending]] = {}
         self._turns: deque[str] = deque()
+        self._travelling: Counter[str] = Counter()
+        self._sharing = Sharing()
         self._scheduled = False
         self.waiting = 0
         self.batches = 0
@@ -127,31 +135,43 @@ class Dispatcher:
 
     def _pump(self) -> None:
         self._scheduled = False
-        while self._free and self.waiting:
-            batch = _Batch(self._take())
+        self._sharing.see(len(self._travelling.keys() | self._queues.keys()))
+        while self._free and self.waiting and (calls := self._take()):
+            batch = _Batch(calls)
             self._free -= 1
             self.batches += 1
-            self.calls += len(batch.calls)
+            self.calls += len(calls)
+            self._travelling.update({pending.tenant_id for pending in calls})
             batch.task = asyncio.get_running_loop().create_task(self._travel(batch))
             # Not a `finally` in the task: one that is cancelled before its first step never enters its `try`.
-            batch.task.add_done_callback(self._landed)
-            for pending in batch.calls:
+            batch.task.add_done_callback(partial(self._landed, batch))
+            for pending in calls:
                 pending.batch = batch
 
     def _take(self) -> list[_Pending]:
         taken: list[_Pending] = []
         size = 0
+        share = max(_LEAST_SHARE, self._sharing.share(self._max_calls))
+        taken_of: Counter[str] = Counter()
+        passed: list[str] = []
+        is_last = self._free == 1 and self._slots > 1 and self._sharing.is_on
         while self._turns and len(taken) < self._max_calls:
-            queue = self._queues[self._turns[0]]
+            tenant_id = self._turns[0]
+            if taken_of[tenant_id] >= share or (is_last and tenant_id in self._travelling):
+                passed.append(self._turns.popleft())
+                continue
+            queue = self._queues[tenant_id]
             size += len(queue[0].arguments)
             if taken and size > self._max_bytes:
                 break
-            tenant_id = self._turns.popleft()
+            del self._turns[0]
             taken.append(queue.popleft())
+            taken_of[tenant_id] += 1
             if queue:
                 self._turns.append(tenant_id)
             else:
                 del self._queues[tenant_id]
+        self._turns.extendleft(reversed(passed))
         self.waiting -= len(taken)
         return taken
 
@@ -173,8 +193,12 @@ class Dispatcher:
             log.exception("batch failed", context=batch.calls[0].context, method=batch.calls[0].method)
             _fail(batch, DomainError())
 
-    def _landed(self, _: asyncio.Task[None]) -> None:
+    def _landed(self, batch: _Batch, _: asyncio.Task[None]) -> None:
         self._free += 1
+        for tenant_id in {pending.tenant_id for pending in batch.calls}:
+            self._travelling[tenant_id] -= 1
+            if not self._travelling[tenant_id]:
+                del self._travelling[tenant_id]
         self._pump()
 
     def _abandon(self, pending: _Pending) -> None:

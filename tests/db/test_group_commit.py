@@ -61,6 +61,14 @@ async def test_a_group_is_bounded() -> None:
     assert log.groups == [[0, 1], [2, 3], [4]]
 
 
+async def test_tenants_take_turns() -> None:
+    """T6: where several have some, a sixth of a group is one's at most."""
+    log = Log()
+    commit: GroupCommit[int, int] = GroupCommit(log.write, tenant_of=lambda item: str(item // 100), max_group=12)
+    await asyncio.gather(*(commit.add(n) for n in (*range(7), 100)))
+    assert log.groups == [[0, 1, 100], [2, 3], [4, 5], [6]]
+
+
 async def test_past_the_bound_a_write_is_refused_at_once() -> None:
     """Every queue has a bound; the refusal means "try again", and survives the way to the edge."""
     log = Log()

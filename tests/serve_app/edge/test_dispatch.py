@@ -93,6 +93,23 @@ async def test_tenants_take_turns() -> None:
     assert replica.tags()[2] == ["noisy2", "noisy3", "noisy4", "noisy5"]
 
 
+async def test_what_travels_keeps_nobody_waiting() -> None:
+    """T6: where others call too, batches are not mostly one's, and the last slot is for who has nothing on the way."""
+    replica = Replica()
+    dispatcher = Dispatcher(replica.send, slots=3, max_calls=60)
+    tasks = [_call(dispatcher, "noisy", "alone"), _call(dispatcher, "quiet", "shares")]
+    await _settled()
+    tasks += [_call(dispatcher, "noisy", f"noisy{n}") for n in range(40)]
+    await _settled()
+    assert [len(tags) for tags in replica.tags()] == [2, 16]
+    tasks += [_call(dispatcher, "calm", "calm")]
+    await _settled()
+    assert replica.tags()[2] == ["calm"]
+    replica.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(tags) for tags in replica.tags()[3:]] == [16, 8]
+
+
 async def test_batches_are_bounded_in_bytes_and_a_larger_call_travels_alone() -> None:
     replica = Replica()
     dispatcher = Dispatcher(replica.send, slots=1, max_bytes=1000)

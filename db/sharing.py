@@ -1,4 +1,4 @@
-"""Whether several tenants have something at the same place, so that no batch may have much of one."""
+"""Whether several tenants have something at the same place, so that no batch may be mostly one's."""
 
 import time
 from collections.abc import Callable
@@ -15,6 +15,10 @@ class Sharing:
         self._clock = clock
         self._seen_at = float("-inf")
 
+    @property
+    def is_on(self) -> bool:
+        return self._clock() - self._seen_at < _LASTS_S
+
     def see(self, tenants: int) -> None:
         """So many have something now."""
         if tenants > 1:
@@ -22,5 +26,4 @@ class Sharing:
 
     def share(self, limit: int, tenants: int = 1) -> int:
         """How many one of so many tenants gets of `limit`: a sixth at most, where others may come meanwhile."""
-        is_on = self._clock() - self._seen_at < _LASTS_S
-        return max(1, limit // max(_SHARES, tenants)) if is_on else max(1, limit // max(1, tenants))
+        return max(1, limit // max(_SHARES if self.is_on else 1, tenants))
