@@ -106,9 +106,8 @@ def migrate(
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database to the newest version of the schema, and make the first administrator."""
-    from db.migrate import head_revision
     from serve_app.cli.database import administrator_file, prepare
-    from serve_app.cli.migration import go_to, show_plan
+    from serve_app.cli.migration import go_to, reached, show_plan
     from serve_app.cli.preflight import check_data_dir, load_settings
 
     override(FORMSTREAM_DATA_DIR=data_dir)
@@ -123,7 +122,7 @@ def migrate(
         check_data_dir(settings.data_dir)
     generated = prepare(settings)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"The database is at revision {head_revision()}.")
+    console.print(reached(settings))
     if generated is not None:
         kept = administrator_file(settings)
         console.print(Text(f"Administrator: {generated.email}, password {generated.password} (kept in {kept})"))
