@@ -100,17 +100,23 @@ def postgres_engine(settings: DatabaseSettings) -> AsyncEngine:
     )
 
 
-def owner_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """An engine that works as the role of the URL, for migrations only."""
+def owner_engine(settings: DatabaseSettings, *, writes: bool = True) -> AsyncEngine:
+    """An engine that works as the role of the URL, for migrations only; one that only looks locks no SQLite file."""
     if settings.is_sqlite:
         engine = create_async_engine(
-            make_url(settings.url).set(drivername="sqlite+writer"), connect_args={"timeout": settings.wait_s}
+            make_url(settings.url).set(drivername="sqlite+writer"),
+            connect_args={"timeout": settings.wait_s, "isolation_level": None},
         )
 
         @event.listens_for(engine.sync_engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:
             # The file keeps the mode: changing it later, while others open the file, fails with "locked".
             connection.execute("PRAGMA journal_mode=WAL")
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Connection) -> None:
+            # The driver by itself begins no transaction for what changes tables: a killed migration would be half done.
+            connection.exec_driver_sql(BEGIN if writes else "BEGIN")
 
         return engine
     url, tls = split_tls(make_url(settings.url))

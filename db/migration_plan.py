@@ -62,7 +62,7 @@ async def plan(settings: DatabaseSettings, target: str = "head") -> Plan:
 
     Raises DatabaseError for a revision that this code does not know, and when the database cannot be read.
     """
-    engine = owner_engine(settings)
+    engine = owner_engine(settings, writes=False)
     try:
         async with engine.connect() as connection:
             found = await connection.run_sync(_plan, target)
@@ -81,7 +81,7 @@ def _plan(connection: Connection, target: str) -> Plan:
     backwards = there < here
     way = lineage[there:here][::-1] if backwards else lineage[here:there]
     is_postgresql = connection.dialect.name == "postgresql"
-    texts = _written(way, backwards=backwards) if is_postgresql else _tried(lineage[:here], way, backwards=backwards)
+    texts = written(way, backwards=backwards) if is_postgresql else _tried(lineage[:here], way, backwards=backwards)
     stored = set(inspect(connection).get_table_names()) - {"alembic_version"}
     if is_postgresql and connection.scalar(_MAY_SEE_ALL, {"role": SYSTEM_ROLE}):
         # The owner of the tables sees no tenant's rows.
@@ -110,8 +110,8 @@ def _place(lineage: Sequence[Script], revision: str) -> int:
     )
 
 
-def _written(way: Sequence[Script], *, backwards: bool) -> list[list[str]]:
-    """The statements of each step, as Alembic writes them down without a database."""
+def written(way: Sequence[Script], *, backwards: bool) -> list[list[str]]:
+    """The statements of each step on PostgreSQL, as Alembic writes them down without a database."""
     texts = []
     for script in way:
         before, after = script.down_revision or "base", script.revision

@@ -168,6 +168,20 @@ def postgres_settings(postgres_database: str, postgres_emptier: _Emptier) -> Ite
 
 
 @pytest.fixture
+def empty_postgres(postgres_server: str) -> Iterator[DatabaseSettings]:
+    """A PostgreSQL database without a schema."""
+
+    async def run(statement: str) -> None:
+        connection = await asyncpg.connect(postgres_server)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run("CREATE DATABASE formstream_empty"))
+    yield DatabaseSettings(url=sqlalchemy_url(_database_uri(postgres_server, "formstream_empty")))
+    asyncio.run(run("DROP DATABASE formstream_empty WITH (FORCE)"))
+
+
+@pytest.fixture
 def sqlite_settings(sqlite_template: Path, tmp_path: Path) -> DatabaseSettings:
     """A fresh SQLite database."""
     path = tmp_path / "formstream.db"

@@ -15,6 +15,7 @@ import kubernetes_validate
 import yaml
 
 _HERE = Path(__file__).parent
+_CANARY = _HERE / "canary-ingress.yaml"
 _VERSION = "1.32"
 _PATCHES = ("kustomization.yaml", "serve-config.yaml", "names.yaml", "workers.yaml", "host.yaml")
 
@@ -33,6 +34,7 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
             [kubectl, "kustomize", overlay], capture_output=True, text=True, check=True
         )
         yield from ((overlay.name, each) for each in yaml.safe_load_all(built.stdout))
+    yield from ((_CANARY.name, each) for each in yaml.safe_load_all(_CANARY.read_text()))
 
 
 def checked(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -106,9 +106,8 @@ def migrate(
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database to the newest version of the schema, and make the first administrator."""
-    from db.migrate import head_revision
     from serve_app.cli.database import administrator_file, prepare
-    from serve_app.cli.migration import go_to, show_plan
+    from serve_app.cli.migration import go_to, reached, show_plan
     from serve_app.cli.preflight import check_data_dir, load_settings
 
     override(FORMSTREAM_DATA_DIR=data_dir)
@@ -123,7 +122,7 @@ def migrate(
         check_data_dir(settings.data_dir)
     generated = prepare(settings)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"The database is at revision {head_revision()}.")
+    console.print(reached(settings))
     if generated is not None:
         kept = administrator_file(settings)
         console.print(Text(f"Administrator: {generated.email}, password {generated.password} (kept in {kept})"))
@@ -165,13 +164,21 @@ def smoke(
     seconds: Annotated[float, typer.Option(min=0, help="How long it is asked.")] = 30.0,
     most_errors: Annotated[float, typer.Option(min=0, max=1, help="The share of requests that may fail.")] = 0.01,
     p95_ms: Annotated[float, typer.Option("--p95-ms", min=1, help="What 95 of 100 requests may take.")] = 1_000.0,
+    header: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE", help="Goes with each request, and chooses a version.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=VALUE", help="Chooses another one, than which it may not be much worse."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a platform from outside, after a deployment; exits with 1 when it fails too often or is too slow."""
-    from serve_app.cli.smoke import Limits, run
+    from serve_app.cli.smoke import Limits, Target, parse_header, run
 
     limits = Limits(seconds=seconds, errors=most_errors, p95_s=p95_ms / 1000)
-    run(url.rstrip("/"), form, limits, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
+    target = Target(url.rstrip("/"), form, parse_header(header) or {}, parse_header(against))
+    run(target, limits, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 
 
 @app.command()

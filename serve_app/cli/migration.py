@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.syntax import Syntax
 
-from db.migrate import downgrade, upgrade
+from db.migrate import current_revision, downgrade, is_ahead, upgrade
 from db.migration_plan import Plan, Step, plan
 from serve_app.backup.restoring import require_whole
 from serve_app.cli.database import check_file
@@ -46,6 +46,13 @@ def go_to(settings: Settings, target: str, *, is_agreed: bool) -> None:
         typer.confirm(_warning(way), abort=True)
     asyncio.run((downgrade if way.backwards else upgrade)(database, way.target))
     typer.echo(f"The database is at revision {way.target}.")
+
+
+def reached(settings: Settings) -> str:
+    """A sentence that says at which revision the database is."""
+    revision = asyncio.run(current_revision(settings.database())) or "base"
+    newer = ", of a newer version, whose schema this one works with" if is_ahead(revision) else ""
+    return f"The database is at revision {revision}{newer}."
 
 
 def _warning(way: Plan) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,10 @@ _TIMEOUT_S: Final = 10.0
 _AT_ONCE: Final = 4
 _PAUSE_S: Final = 0.05
 _SERVER_ERROR: Final = 500
+# Of two that are asked at the same time, one is slower when its 95th percentile is so many times the other's, and long
+# enough for people to notice.
+_WORSE: Final = 2.0
+_NOTICED_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,38 @@ class Measured:
         ordered = sorted(self.durations)
         return ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else 0.0
 
-    def complaints(self, limits: Limits) -> Iterator[str]:
-        """A sentence for each limit that is exceeded."""
+    def complaints(self, limits: Limits, other: "Measured | None" = None) -> Iterator[str]:
+        """A sentence for each limit that is exceeded, and for what is worse than what was measured of the `other`."""
         if self.error_rate > limits.errors:
             last = self.failures[-1]
             yield f"{len(self.failures)} of {self.requests} requests failed, the last one: {last}."
         if self.p95_s > limits.p95_s:
             yield f"95 of 100 requests took up to {self.p95_s * 1000:.0f} ms, and {limits.p95_s * 1000:.0f} are borne."
+        if other is None:
+            return
+        if self.error_rate > other.error_rate + limits.errors:
+            yield f"{self.error_rate:.1%} of the requests failed, and {other.error_rate:.1%} of those beside it."
+        if self.p95_s > max(_WORSE * other.p95_s, _NOTICED_S):
+            yield (
+                f"95 of 100 requests took up to {self.p95_s * 1000:.0f} ms, "
+                f"and {other.p95_s * 1000:.0f} ms beside it at the same time."
+            )
 
 
-def run(url: str, form: str | None, limits: Limits, *, as_json: bool, console: Console) -> None:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to ask: `form` is a published one, as TENANT/SLUG; `headers` go with each request, and choose between two
+    versions where one stands beside another. With other headers, those of `against`, the other one is asked."""
+
+    url: str
+    form: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    against: Mapping[str, str] | None = None
+
+
+def run(target: Target, limits: Limits, *, as_json: bool, console: Console) -> None:
     """Print what was measured. Raises CommandFailed when the platform should not stay."""
-    measured = asyncio.run(smoke(url, form, limits))
+    measured = asyncio.run(smoke(target, limits))
     if as_json:
         found: dict[str, Any] = {
             "requests": measured.requests,
@@ -70,30 +94,53 @@ def run(url: str, form: str | None, limits: Limits, *, as_json: bool, console: C
         console.file.write(orjson.dumps(found).decode() + "\n")
         return
     console.print(
-        f"{url} answers: {measured.requests} requests, {len(measured.failures)} failures, "
+        f"{target.url} answers: {measured.requests} requests, {len(measured.failures)} failures, "
         f"95 of 100 within {measured.p95_s * 1000:.0f} ms."
     )
 
 
-async def smoke(url: str, form: str | None, limits: Limits) -> Measured:
-    """See that every part answers once, then ask for `limits.seconds`. `form` is a published one, as TENANT/SLUG.
+def parse_header(text: str | None) -> dict[str, str] | None:
+    """NAME=VALUE as a header. Raises CommandFailed for what is none."""
+    if text is None:
+        return None
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise CommandFailed(f"{text} is no header: write NAME=VALUE.")
+    return {name: value}
+
+
+async def smoke(target: Target, limits: Limits) -> Measured:
+    """See that every part answers once, then ask for `limits.seconds`.
 
     Raises CommandFailed with the first part that does not answer, or with every limit that is exceeded.
     """
     paths = ["/health", "/api/v1/openapi.json"]
-    if form is not None:
-        paths += [f"/api/v1/public/{form}", f"/f/{form}"]
-    measured = Measured()
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, follow_redirects=False) as client:
+    if target.form is not None:
+        paths += [f"/api/v1/public/{target.form}", f"/f/{target.form}"]
+    async with _client(target.url, target.headers) as client:
         for path in paths:
             await _require(client, path)
         await _require_ready(client)
-        until = time.monotonic() + limits.seconds
-        async with asyncio.TaskGroup() as group:
-            for number in range(_AT_ONCE):
-                group.create_task(_ask(client, paths[number % len(paths) :] + paths, until, measured))
-    if complaints := list(measured.complaints(limits)):
+        if target.against is None:
+            measured, other = await _measure(client, paths, limits), None
+        else:
+            async with _client(target.url, target.against) as beside:
+                measured, other = await asyncio.gather(_measure(client, paths, limits), _measure(beside, paths, limits))
+    if complaints := list(measured.complaints(limits, other)):
         raise CommandFailed(*complaints)
+    return measured
+
+
+def _client(url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, headers=dict(headers), timeout=_TIMEOUT_S, follow_redirects=False)
+
+
+async def _measure(client: httpx.AsyncClient, paths: list[str], limits: Limits) -> Measured:
+    measured = Measured()
+    until = time.monotonic() + limits.seconds
+    async with asyncio.TaskGroup() as group:
+        for number in range(_AT_ONCE):
+            group.create_task(_ask(client, paths[number % len(paths) :] + paths, until, measured))
     return measured
 
 

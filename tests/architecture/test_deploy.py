@@ -40,7 +40,10 @@ INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", DOCKERFILE)).split
 # A name, and a tag with all three numbers or the two that PostgreSQL has.
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9]+)*")
 STORES = ("postgres", "nats")
-SCRIPTS = ["entrypoint.sh", "formstream", "kuberay/deploy.sh", "lint.sh", "postgres/10-role.sh", "slim.sh"]
+SCRIPTS = [
+    *("entrypoint.sh", "formstream", "lint.sh", "slim.sh", "update.sh"),
+    *("kuberay/canary.sh", "kuberay/deploy.sh", "postgres/10-role.sh"),
+]
 
 
 def _instructions(word: str) -> list[str]:

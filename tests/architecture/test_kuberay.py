@@ -136,63 +136,184 @@ class TestOverlay:
 KUBECTL = """#!/bin/sh
 echo "$*" >>"$LOG"
 case "$*" in
-    kustomize*) echo "image: ghcr.io/example/formstream:0.1.0" ;;
+    kustomize*) cat "$RENDERED" ;;
     *view-last-applied*) [ -n "$BEFORE" ] && echo "$BEFORE" ;;
     *apply*) cat "$(echo "$*" | sed "s/.*--filename //")" >>"$LOG" ;;
     *observedGeneration*|*metadata.generation*) echo 2 ;;
-    *Ready*) echo "$READY" ;;
+    *Ready*) case "$*" in *formstream-canary*) echo "$CANARY_READY" ;; *) echo "$READY" ;; esac ;;
     *UpgradeInProgress*) echo False ;;
 esac
 """
+SMOKE = """#!/bin/sh
+echo "smoke $*" >>"$LOG"
+case "$*" in
+    *always*) [ "$(grep -c "^smoke.*always" "$LOG")" -lt "$CANARY_FAILS_AT" ] ;;
+    *) exit "$SMOKE" ;;
+esac
+"""
+# What Kustomize makes of the overlay, as far as it concerns the scripts: names stand in its order.
+RENDERED = """apiVersion: v1
+data:
+  FORMSTREAM_LOG_LEVEL: INFO
+kind: ConfigMap
+metadata:
+  name: formstream-settings-5g
+  namespace: formstream-staging
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: formstream-nothing
+---
+apiVersion: ray.io/v1
+kind: RayService
+metadata:
+  labels:
+    formstream/stage: staging
+  name: formstream
+  namespace: formstream-staging
+spec:
+  rayClusterConfig:
+    headGroupSpec:
+      template:
+        spec:
+          containers:
+          - image: ghcr.io/example/formstream:0.1.0
+            name: ray-head
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: formstream
+spec:
+  rules:
+  - host: staging.forms.example.com
+    http: {}
+"""
+IMAGE = "ghcr.io/acme/formstream@sha256:1"
+
+
+class Kubernetes:
+    """Kubernetes' own part, played by a script, and the two that talk to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "log"
+        (folder / "rendered").write_text(RENDERED)
+        for name, text in (("kubectl", KUBECTL), ("smoke", SMOKE), ("sleep", "#!/bin/sh\n")):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+
+    def run(self, script: str, **variables: str) -> tuple[int, str]:
+        """The exit code, and what was asked of it and applied."""
+        self._log.write_text("")
+        environment = {
+            "PATH": f"{self._folder}:{os.environ['PATH']}",
+            "LOG": str(self._log),
+            "RENDERED": str(self._folder / "rendered"),
+            "READY": "True",
+            "CANARY_READY": "True",
+            "CANARY_FAILS_AT": "99",
+            "SMOKE": "0",
+            "BEFORE": "image: old",
+            "FORMSTREAM_SMOKE": "smoke --seconds 5",
+            "FORMSTREAM_DEPLOY_SECONDS": "2",
+            "FORMSTREAM_DEPLOY_PAUSE": "1",
+        }
+        command = [KUBERAY / script, "staging", IMAGE, "https://forms.example.com"]
+        done = subprocess.run(command, env=environment | variables, capture_output=True, timeout=60, check=False)
+        return done.returncode, self._log.read_text()
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path) -> Kubernetes:
+    return Kubernetes(tmp_path)
 
 
 class TestDeploy:
-    """O7: what does not answer is taken back. Kubernetes' own part is played by a script."""
+    """O7: what does not answer is taken back."""
 
-    @pytest.fixture
-    def deploy(self, tmp_path: Path) -> Any:
-        (tmp_path / "kubectl").write_text(KUBECTL)
-        (tmp_path / "smoke").write_text('#!/bin/sh\necho "smoke $*" >>"$LOG"\nexit "$SMOKE"\n')
-        for name in ("kubectl", "smoke"):
-            (tmp_path / name).chmod(0o755)
-        log = tmp_path / "log"
-
-        def run(ready: str, smoke: int, before: str = "image: old") -> tuple[int, str]:
-            log.write_text("")
-            variables = {
-                "PATH": f"{tmp_path}:{os.environ['PATH']}",
-                "LOG": str(log),
-                "READY": ready,
-                "SMOKE": str(smoke),
-                "FORMSTREAM_SMOKE": "smoke --seconds 5",
-                "BEFORE": before,
-                "FORMSTREAM_DEPLOY_SECONDS": "1",
-                "FORMSTREAM_DEPLOY_PAUSE": "1",
-            }
-            command = [
-                KUBERAY / "deploy.sh",
-                "staging",
-                "ghcr.io/acme/formstream@sha256:1",
-                "https://forms.example.com",
-            ]
-            return subprocess.run(command, env=variables, capture_output=True).returncode, log.read_text()
-
-        return run
-
-    def test_what_answers_stays(self, deploy: Any) -> None:
-        code, log = deploy("True", 0)
+    def test_what_answers_stays(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("deploy.sh")
         assert code == 0
-        assert "image: ghcr.io/acme/formstream@sha256:1" in log
+        assert f"image: {IMAGE}" in log
         assert "smoke --seconds 5 https://forms.example.com" in log
         assert "image: old" not in log
 
-    @pytest.mark.parametrize(("ready", "smoke"), [("False", 0), ("True", 1)])
-    def test_what_does_not_is_taken_back(self, deploy: Any, ready: str, smoke: int) -> None:
-        code, log = deploy(ready, smoke)
+    @pytest.mark.parametrize(("ready", "smoke"), [("False", "0"), ("True", "1")])
+    def test_what_does_not_is_taken_back(self, kubernetes: Kubernetes, ready: str, smoke: str) -> None:
+        code, log = kubernetes.run("deploy.sh", READY=ready, SMOKE=smoke)
         assert code == 1
         assert log.rstrip().endswith("image: old")
 
-    def test_the_first_one_leaves_nothing_to_go_back_to(self, deploy: Any) -> None:
-        code, log = deploy("False", 0, before="")
+    def test_the_first_one_leaves_nothing_to_go_back_to(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("deploy.sh", READY="False", BEFORE="")
         assert code == 1
         assert log.count("apply --filename") == 1
+
+
+def _weights(log: str) -> list[str]:
+    return re.findall(r"canary-weight=(\d+)", log)
+
+
+class TestCanary:
+    """O7: a version gets more and more of the requests, and none when it does worse than the one beside it."""
+
+    def test_what_does_well_is_deployed_and_taken_away(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("canary.sh")
+        assert code == 0
+        assert _weights(log) == ["5", "25", "50", "100"]
+        asked = "--header X-Formstream-Canary=always --against X-Formstream-Canary=never https://forms.example.com"
+        assert log.count(asked) == 4
+        # While every request is led to the canary, what is deployed is asked by the other header.
+        assert "smoke --seconds 5 --header X-Formstream-Canary=never https://forms.example.com" in log
+        assert log.index("delete ingress formstream-canary") < log.index("delete rayservice formstream-canary")
+        assert log.index("=never https") < log.index("delete ingress formstream-canary")
+
+    def test_the_canary_is_the_same_with_another_name(self, kubernetes: Kubernetes) -> None:
+        _, log = kubernetes.run("canary.sh", CANARY_FAILS_AT="1")
+        applied = log.partition("canary.yaml\n")[2].partition("\nget ")[0].partition("--namespace")[0]
+        settings, service = (each for each in yaml.safe_load_all(applied) if each)
+        assert (settings["kind"], settings["metadata"]["name"]) == ("ConfigMap", "formstream-settings-5g")
+        assert (service["kind"], service["metadata"]["name"]) == ("RayService", "formstream-canary")
+        (container,) = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"]
+        assert container == {"image": IMAGE, "name": "ray-head"}
+        assert "host: staging.forms.example.com" in log
+
+    @pytest.mark.parametrize("step", [1, 2, 3, 4])
+    def test_one_that_does_worse_is_taken_away(self, kubernetes: Kubernetes, step: int) -> None:
+        code, log = kubernetes.run("canary.sh", CANARY_FAILS_AT=str(step))
+        assert code == 1
+        assert _weights(log) == ["5", "25", "50", "100"][:step]
+        assert log.rstrip().endswith("delete rayservice formstream-canary --ignore-not-found")
+        assert "apply view-last-applied" not in log, "nothing is deployed"
+
+    def test_one_that_does_not_start_gets_no_request(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("canary.sh", CANARY_READY="False")
+        assert code == 1
+        assert _weights(log) == []
+        assert "apply --filename" in log
+        assert "delete rayservice formstream-canary" in log
+
+    def test_one_that_cannot_be_deployed_is_taken_away(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("canary.sh", SMOKE="1")
+        assert code == 1
+        assert "image: old" in log
+        assert "delete rayservice formstream-canary" in log
+
+    def test_steps_can_be_told(self, kubernetes: Kubernetes) -> None:
+        assert _weights(kubernetes.run("canary.sh", FORMSTREAM_CANARY_STEPS="10 100")[1]) == ["10", "100"]
+
+    def test_it_takes_requests_as_the_other_ingress_does(self) -> None:
+        ingress, canary = _all(BASE / "ingress.yaml")[0], _all(KUBERAY / "canary-ingress.yaml")[0]
+        prefix = "nginx.ingress.kubernetes.io/"
+        told, taken = (
+            {name.removeprefix(prefix): value for name, value in each["metadata"]["annotations"].items()}
+            for each in (ingress, canary)
+        )
+        assert {name: value for name, value in taken.items() if not name.startswith("canary")} == {
+            name: value for name, value in told.items() if name.startswith("proxy-")
+        }
+        (path,) = canary["spec"]["rules"][0]["http"]["paths"]
+        assert path["path"] == "/", "metrics and the health of parts stay closed"
+        assert path["backend"]["service"]["name"] == "formstream-canary-serve-svc"
