@@ -8,7 +8,7 @@ import pytest
 from deployments.identity.contracts import RateLimit, RouteClass, TenantProfile
 from deployments.kit.principal import Principal
 from eventing.events.envelope import Origin
-from serve_app.edge.limits import RateLimits, SharedWindows
+from serve_app.edge.limits import TELL_S, RateLimits, SharedWindows
 from tests.serve_app.edge.fakes import Fakes, running
 from tests.serve_app.edge.test_answers import SUBMIT, problem
 
@@ -111,6 +111,28 @@ async def test_edges_count_together() -> None:
         headers, wait = limits.charge("submit", visitor("192.0.2.7"), None)
         assert wait > 0
         assert "r=0" in dict(headers)["ratelimit"]
+
+
+@pytest.mark.parametrize("edges", [2, 3])
+def test_edges_admit_together_what_they_hear_of_too_late_and_no_more(
+    edges: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H3, decision 0017: beyond the limit at most what the other edges admit before they are heard."""
+    monkeypatch.setattr("serve_app.edge.limits.time.time", lambda: 6_000_000.0)
+    limit, at_once = 100, 7
+    every = [RateLimits({"submit": RateLimit(per_minute=limit)}) for _ in range(edges)]
+    admitted = 0
+    for _ in range(limit):
+        told = []
+        for each in every:
+            admitted += sum(not each.charge("submit", visitor("192.0.2.1"), None)[1] for _ in range(at_once))
+            told.append(each.admitted())
+        for number, each in enumerate(every):
+            for other, tally in enumerate(told):
+                if other != number:
+                    each.heard(tally)
+    assert limit <= admitted <= limit + at_once * (edges - 1)
+    assert TELL_S == 0.1
 
 
 def test_a_window_slides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.kit.engine.expressions import ExpressionError, parse_expression
+from deployments.kit.engine.expressions import MAX_LENGTH, ExpressionError, parse_expression
 from tests.deployments.kit.engine.forms import COLUMNS, ROWS, SIDES, make_element, make_form
 
 ANSWERS: dict[str, Any] = {
@@ -70,8 +70,10 @@ def test_length_and_depth_are_bounded() -> None:
     for text in ("not " * 33 + "true", "not " * 490 + "true", "not (" * 300 + "true" + ")" * 300):
         with pytest.raises(ExpressionError, match="nested"):
             parse_expression(text)
-    with pytest.raises(ExpressionError, match="characters"):
-        parse_expression("true or " * 300 + "true")
+    assert parse_expression("true".ljust(MAX_LENGTH)).compile({})({}) is True
+    for text in ("true".ljust(MAX_LENGTH + 1), "true or " * 300 + "true"):
+        with pytest.raises(ExpressionError, match="characters"):
+            parse_expression(text)
     assert parse_expression("(" * 990 + "true" + ")" * 990).compile({})({}) is True
     assert parse_expression("false or " * 200 + "true").compile({})({}) is True
 
