@@ -31,6 +31,8 @@ EVENTS: Final = "EVENTS"
 _PURGE: Final = f"$JS.API.STREAM.PURGE.{EVENTS}"
 _NO_STREAM = 10059  # JSStreamNotFoundErr
 _NAME_IN_USE = 10058  # JSStreamNameExistErr: the stream exists with another configuration
+# JSStorageResourcesExceededErr, also of a stream that exists: the server looks for room for another one first.
+_NO_ROOM = 10047
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,12 @@ async def ensure_stream(js: JetStreamContext, settings: EventingSettings) -> Str
         try:
             return await js.add_stream(declared)
         except APIError as error:
-            if error.err_code != _NAME_IN_USE:
+            if error.err_code not in (_NAME_IN_USE, _NO_ROOM):
                 raise
-            return await js.update_stream(declared)
+            try:
+                return await js.update_stream(declared)
+            except NotFoundError:
+                raise error from None
     except ServiceUnavailableError:
         raise
     except APIError as error:

@@ -126,6 +126,14 @@ class TestStream:
             await js.publish(event_subject("acme", "form.published"), b"1", headers={"Nats-Msg-Id": "evt_1"})
         assert (await js.stream_info(EVENTS)).state.messages == 1
 
+    async def test_a_server_without_room_for_a_second_one_keeps_the_first(
+        self, js: JetStreamContext, settings: EventingSettings
+    ) -> None:
+        """Every process declares it; the server has room for one, and not for two of that size."""
+        large = settings.model_copy(update={"max_bytes": 600 * 1024**2})
+        await ensure_stream(js, large)
+        assert (await ensure_stream(js, large)).config.max_bytes == large.max_bytes
+
     async def test_a_stored_event_cannot_be_deleted(self, js: JetStreamContext, settings: EventingSettings) -> None:
         await ensure_stream(js, settings)
         ack = await js.publish(event_subject("acme", "form.published"), b"1")
