@@ -42,6 +42,11 @@ class Counters:
     dropped: int = 0
 
 
+class ForNewerVersion(Exception):
+    """This version does not react to events of this type. The newer one that told JetStream so may have the next
+    attempt."""
+
+
 class Effects:
     """The effects of one subscription.
 
@@ -64,7 +69,11 @@ class Effects:
         """
         groups: list[tuple[str, Sequence[Event]]] = []
         alone: list[Event] = []
-        for tenant_id, group in (await self._of_living(_by_tenant(events))).items():
+        for tenant_id, living in (await self._of_living(_by_tenant(events))).items():
+            group = [event for event in living if event.type in self._subscription.types]
+            for event in living:
+                if event.type not in self._subscription.types:
+                    await self._failed(event, ForNewerVersion(event.type))
             try:
                 groups.append((tenant_id, await self._selected(tenant_id, group)))
             except Exception as error:  # noqa: BLE001 - the handlers' code may raise anything
@@ -209,6 +218,8 @@ class Effects:
                     return
                 event = await self._recall(unit, due.event_id)
                 origin = event.origin
+                if event.type not in self._subscription.types:
+                    raise ForNewerVersion(event.type)
                 select = self._subscription.select
                 chosen = [event] if select is None else await select(unit, [event])
                 if chosen and await self._claim_turn(inbox, event.id, failed.generation):

@@ -28,6 +28,12 @@ from eventing.subjects import EVENTS_FILTER, event_subject, tenant_filter
 
 EVENTS: Final = "EVENTS"
 
+# Raised when a subscription gets or loses types. While two versions run, the newer one says what a consumer gets: what
+# the older one would leave out would never reach the newer one.
+GENERATION: Final = 1
+
+_GENERATION: Final = "formstream.generation"
+_DECLARED: Final = ("filter_subjects", "ack_wait", "max_ack_pending", "max_deliver")
 _PURGE: Final = f"$JS.API.STREAM.PURGE.{EVENTS}"
 _NO_STREAM = 10059  # JSStreamNotFoundErr
 _NAME_IN_USE = 10058  # JSStreamNameExistErr: the stream exists with another configuration
@@ -59,6 +65,7 @@ class ConsumerSpec:
             ack_wait=self.ack_wait_s,
             max_ack_pending=self.max_ack_pending,
             max_deliver=self.max_deliver,
+            metadata={_GENERATION: str(GENERATION)},
         )
 
 
@@ -171,13 +178,30 @@ async def forget_events(client: NatsClient, tenant_id: str, types: Sequence[str]
 
 
 async def ensure_consumer(js: JetStreamContext, spec: ConsumerSpec) -> ConsumerInfo:
-    """Create the consumer on EVENTS, or update it to match; several callers at once are harmless.
+    """Create the consumer on EVENTS, or update it to match, unless a newer version declared it; several callers at once
+    are harmless.
 
     Explicit, because subscribing to an existing durable keeps its old configuration. Raises as ensure_stream.
     """
+    declared = spec.config()
     try:
-        return await js.add_consumer(EVENTS, spec.config())
+        with suppress(NotFoundError):
+            info: ConsumerInfo = await js.consumer_info(EVENTS, spec.name)
+            if _generation(info.config) > GENERATION or _agree(info.config, declared):
+                return info
+        return await js.add_consumer(EVENTS, declared)
     except ServiceUnavailableError:
         raise
     except APIError as error:
         raise DeclarationRejected(f"JetStream refuses the consumer {spec.name}: {error.description}") from error
+
+
+def _generation(config: ConsumerConfig) -> int:
+    return int((config.metadata or {}).get(_GENERATION, "0"))
+
+
+def _agree(found: ConsumerConfig, declared: ConsumerConfig) -> bool:
+    """Whether nothing is to be written, which might come after what a newer version wrote meanwhile."""
+    return _generation(found) == GENERATION and all(
+        getattr(found, name) == getattr(declared, name) for name in _DECLARED
+    )

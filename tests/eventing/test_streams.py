@@ -10,6 +10,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, DiscardPolicy, RetentionPolicy, StorageType
 from nats.js.errors import APIError
 
+from eventing import streams
 from eventing.connection import close, connect
 from eventing.errors import ConnectFailed, DeclarationRejected
 from eventing.server import EmbeddedServer
@@ -185,6 +186,26 @@ class TestConsumer:
             assert (info.config.ack_wait, info.config.max_ack_pending, info.config.max_deliver) == (20, 9, -1)
             assert info.ack_floor is not None
             assert info.ack_floor.stream_seq == 1
+
+    async def test_what_a_newer_version_declared_is_left_as_it_is(
+        self, js: JetStreamContext, settings: EventingSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the older one would leave out would be lost to the newer one, which runs beside it."""
+        await ensure_stream(js, settings)
+        ours, theirs = ConsumerSpec("mail", ("events.*.old",)), ConsumerSpec("mail", ("events.*.old", "events.*.new"))
+
+        async def declared(spec: ConsumerSpec) -> list[str] | None:
+            return (await ensure_consumer(js, spec)).config.filter_subjects
+
+        await ensure_consumer(js, ours)
+        with monkeypatch.context() as newer:
+            newer.setattr(streams, "GENERATION", streams.GENERATION + 1)
+            assert await declared(theirs) == list(theirs.filter_subjects)
+        assert await declared(ours) == list(theirs.filter_subjects)
+        with monkeypatch.context() as newest:
+            newest.setattr(streams, "GENERATION", streams.GENERATION + 2)
+            less = ConsumerSpec("mail", ("events.*.new", "events.*.newest"))
+            assert await declared(less) == list(less.filter_subjects)
 
     async def test_a_declaration_that_makes_no_sense_is_refused(
         self, js: JetStreamContext, settings: EventingSettings

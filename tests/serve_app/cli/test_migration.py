@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def test_back_and_forth(settings: Settings) -> None:
     assert revision(settings) == migrate.head_revision()
     run("--to", "0035", "--yes")
     assert revision(settings) == "0035"
+
+
+def test_an_older_version_starts_with_the_schema_of_a_newer_one(settings: Settings) -> None:
+    """O7: a container that is taken back migrates first, as every container does."""
+    run()
+    with closing(sqlite3.connect(settings.data_dir / "formstream.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "at revision 9999, of a newer version" in run()[1]
+    assert revision(settings) == "9999"
 
 
 def test_a_revision_that_nobody_knows(settings: Settings) -> None:
