@@ -27,7 +27,7 @@ ORDER     := $(addprefix tests/,faults security serve_app) tests
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults explore lint lint-alerts types browser bench bench-compare bench-ai loadtest lock clean
+.PHONY: help run demo test test-faults test-deploy explore lint lint-alerts types browser bench bench-compare bench-ai loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,7 @@ demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREA
 test: lint types browser tools ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
 	$(call heading,Tests)
 	$(BIN)/coverage erase
-	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e --ignore=tests/deploy && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
 	$(call heading,Coverage)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
@@ -52,6 +52,9 @@ test-faults: $(DEV) ## What is killed, cut off and starved, and the simulation w
 
 explore: $(DEV) ## Property tests with examples that nobody has seen; what fails prints how to repeat it
 	FORMSTREAM_EXPLORE=1 $(BIN)/python -m pytest -m hypothesis -n $(PROCESSES) --dist worksteal $(ARGS)
+
+test-deploy: $(DEV) $(TOOLS) ## The production placement with processes, on a network of its own; needs root or sudo
+	CADDY=$(TOOLS_VENV)/bin/caddy tests/deploy/apart.sh $(BIN)/python -m pytest tests/deploy $(ARGS)
 
 lint: $(DEV) ## Style, import contracts, Serve configurations
 	$(call heading,Style)

@@ -10,8 +10,10 @@ for file in /run/secrets/[A-Z]*; do
     fi
 done
 
-# Ray's interfaces run any code they are given: a token opens them, and the dashboard stays on loopback.
+# Ray's interfaces run any code they are given: a token opens them, and they stay on loopback. Ray takes the machine's
+# address instead of 127.0.0.1, unless it is told that there are no other nodes, which has no better name.
 export RAY_AUTH_MODE=token
+export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="${RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER:-0}"
 if [ -z "${RAY_AUTH_TOKEN:-}" ] && [ -z "${RAY_AUTH_TOKEN_PATH:-}" ]; then
     export RAY_AUTH_TOKEN_PATH="${FORMSTREAM_DATA_DIR:-/var/lib/formstream}/ray.token"
 fi
@@ -44,8 +46,12 @@ stop() {
 formstream migrate
 formstream check-config "$config"
 
-ray start --head --block --dashboard-host=127.0.0.1 --disable-usage-stats \
-    --num-cpus="${RAY_NUM_CPUS:-8}" --object-store-memory=100000000 --metrics-export-port=8080 &
+# Every port has the number that docs/operations.md names.
+ray start --head --block --disable-usage-stats \
+    --num-cpus="${RAY_NUM_CPUS:-8}" --object-store-memory=100000000 \
+    --dashboard-host=127.0.0.1 --port=6379 --node-manager-port=6380 --object-manager-port=6381 \
+    --runtime-env-agent-port=6382 --dashboard-agent-grpc-port=6383 --dashboard-agent-listen-port=6384 \
+    --ray-client-server-port=10001 --min-worker-port=10002 --max-worker-port=10999 --metrics-export-port=8080 &
 ray=$!
 trap stop TERM INT
 

@@ -26,11 +26,16 @@ else
     without "docker compose" "its own look at the files is left out."
 fi
 
+heading "Proxy"
+caddy fmt deploy/Caddyfile >/dev/null
+XDG_DATA_HOME=$scratch XDG_CONFIG_HOME=$scratch caddy validate --config deploy/Caddyfile --adapter caddyfile 2>"$scratch/caddy.log" ||
+    { cat "$scratch/caddy.log"; exit 1; }
+
 heading "Image"
 hadolint deploy/Dockerfile
 
 heading "Shell scripts"
-shellcheck deploy/*.sh deploy/formstream deploy/*/*.sh .ci/run
+shellcheck deploy/*.sh deploy/formstream deploy/*/*.sh tests/deploy/*.sh .ci/run
 
 heading "Workflows"
 check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

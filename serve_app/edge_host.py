@@ -6,6 +6,7 @@ imported by the replica.
 
 from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
+from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
 
@@ -22,6 +23,7 @@ class EdgeHost:
             from serve_app.tracing.opening import open_tracer
 
         self._tracker = open_tracker(settings, "edge")
+        keep_to_node()
         configure(settings.log_level, "edge", self._tracker)
         edge = settings.edge()
         self._tracer = open_tracer(settings, "edge")

@@ -20,6 +20,7 @@ from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.model_times import ModelTimes
 from serve_app.pools import pools_of
+from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
 from serve_app.tracing.calls import traced_contexts
@@ -59,6 +60,7 @@ class ContextHost:
     ) -> None:
         name = "+".join(contexts)
         self._tracker = open_tracker(settings, name)
+        keep_to_node()
         configure(settings.log_level, name, self._tracker)
         self._tracer = open_tracer(settings, name if len(contexts) == 1 else "contexts")
         with without_collections():

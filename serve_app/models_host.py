@@ -21,6 +21,7 @@ from deployments.models.contracts import FACULTIES, Faculty, HeadRef, ModelsApi
 from deployments.models.errors import ModelDamaged, ModelMissing
 from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
+from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class ModelsHost:
         from deployments.models.heads.store import Heads
 
         self._tracker = open_tracker(settings, "models")
+        keep_to_node()
         configure(settings.log_level, "models", self._tracker)
         # Whoever submits goes first.
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)

@@ -18,6 +18,13 @@ RAY_ENVIRONMENT = {
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20),
 }
 
+ON_LOOPBACK = {
+    # The machine's address takes the place of 127.0.0.1 where somebody names it, and Ray then listens at every address;
+    # unless it is told that there are no other nodes, which has no better name.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+"""For a Ray of one machine."""
+
 
 def prepare_ray_environment(environment: MutableMapping[str, str] = os.environ) -> None:
     """Set what is not set. Call before the first `import ray`; Ray reads these once."""

@@ -258,6 +258,10 @@ class Settings(BaseSettings):
     )
     sentry_environment: str = Field(default="production", description="Name of this installation at the tracker.")
     trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the requests whose traces are sent.")
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="What Prometheus shows as a bearer token for /metrics; empty where nobody else reaches the port.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
     @field_validator("data_dir")
@@ -380,6 +384,7 @@ class Settings(BaseSettings):
             # It may have to wait for its turn, and its answer is large.
             sql_deadline_s=self.sql_seconds + 10.0,
             tenant_isolation=self.tenant_isolation,
+            metrics_token=self.metrics_token,
             session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
         )
 

@@ -28,6 +28,7 @@ from serve_app.contexts import models_at
 from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.monitor import Monitor
+from serve_app.replica_port import keep_to_node
 from serve_app.runtime import Runtime, Transport
 from serve_app.settings import Settings
 from serve_app.starting import without_collections
@@ -60,6 +61,7 @@ class Worker:
             from serve_app.subscriptions import job_kinds
 
         self._tracker = open_tracker(settings, "worker")
+        keep_to_node()
         configure(settings.log_level, "worker", self._tracker)
         self._tracer = open_tracer(settings, "worker")
         if not settings.database().is_sqlite:

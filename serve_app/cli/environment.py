@@ -6,6 +6,7 @@ from pathlib import Path
 
 import serve_app
 from serve_app.cli.private_file import read_or_create
+from serve_app.ray_environment import ON_LOOPBACK
 from serve_app.settings import Settings
 
 _ROOT = Path(serve_app.__file__).parents[1]
@@ -25,6 +26,7 @@ def export(settings: Settings, port: int) -> None:
         FORMSTREAM_HOST=settings.host,
         FORMSTREAM_PORT=str(port),
         FORMSTREAM_SECRET_KEY=secret,
+        **ON_LOOPBACK,
     )
     if _ROOT.name != "site-packages":
         folders = [str(_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -33,6 +33,9 @@ class EdgeSettings(BaseModel):
     access_log: bool = Field(default=False, description="Log every request, not only failed and slow ones.")
     slow_s: float = Field(default=1.0, gt=0, description="A request that takes longer is logged.")
     proxies: int = Field(default=0, ge=0, description="Trusted reverse proxies in front (X-Forwarded-For entries).")
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""), description="Opens the metrics, as a bearer token; empty for no need of one."
+    )
     docs: bool = Field(default=True, description="Serve the API document and its page.")
     public_url: str = Field(default="", description="Address of the platform as clients see it, https://host.")
     console_origins: frozenset[str] = Field(

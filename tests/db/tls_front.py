@@ -78,10 +78,12 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 @asynccontextmanager
-async def tls_front(uri: str, context: ssl.SSLContext | None) -> AsyncIterator[tuple[TlsFront, int]]:
-    """A front of the PostgreSQL at `uri`, and its port on loopback."""
+async def tls_front(
+    uri: str, context: ssl.SSLContext | None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[TlsFront, int]]:
+    """A front of the PostgreSQL at `uri`, and its port."""
     front = TlsFront(uri, context)
-    server = await asyncio.start_server(front.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(front.serve, host, port)
     try:
         yield front, server.sockets[0].getsockname()[1]
     finally:

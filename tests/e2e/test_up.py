@@ -11,6 +11,19 @@ from tests.factories import ANSWERS, PARTY
 
 
 @pytest.mark.cluster
+def test_everything_listens_on_loopback_alone(platform: Platform) -> None:
+    """D9: whatever Ray's processes and Serve's replicas open, nobody on the network reaches it."""
+    open_ports = [
+        connection.laddr
+        for process in platform.processes()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(open_ports) > 5
+    assert {address for address, _ in open_ports} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.cluster
 async def test_a_restart_finds_its_data_and_leaves_nothing_behind(platform: Platform) -> None:
     administrator = platform.administrator()
     client = await platform.sign_up("restart")

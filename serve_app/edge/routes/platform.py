@@ -1,6 +1,7 @@
 """The edge's own operations: health, metrics, the API document and its page."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 
@@ -8,7 +9,7 @@ import orjson
 import structlog
 
 from deployments.identity.contracts import TenantProfile
-from deployments.kit.errors import DomainError
+from deployments.kit.errors import DomainError, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT
 from serve_app.edge.apis import Probe
 from serve_app.edge.docs import ASSETS, PAGE_POLICY, asset
@@ -74,7 +75,15 @@ async def health_cache(metrics: Metrics, x: Exchange) -> Reply:
     return Reply(orjson.dumps(metrics.caches.report()))
 
 
+def _require_token(x: Exchange) -> None:
+    wanted = f"Bearer {x.settings.metrics_token.get_secret_value()}"
+    given = x.header("authorization") or ""
+    if x.settings.metrics_token and not secrets.compare_digest(given.encode(), wanted.encode()):
+        raise Unauthenticated("Send the token of the metrics as `Authorization: Bearer …`.")
+
+
 async def metrics_text(metrics: Metrics, x: Exchange) -> Reply:
+    _require_token(x)
     # Together: each waits a while for who does not answer.
     await asyncio.gather(
         metrics.events.refresh(x.apis.events),
@@ -115,7 +124,14 @@ def platform_operations(
             "What is remembered, and how often it answers",
             partial(health_cache, metrics),
         ),
-        _own("metrics", "/metrics", "Metrics of this replica", partial(metrics_text, metrics), "text/plain"),
+        _own(
+            "metrics",
+            "/metrics",
+            "Metrics of this replica; 401 where they have a token of their own",
+            partial(metrics_text, metrics),
+            "text/plain",
+            errors=(401,),
+        ),
     )
     if settings.docs:
         shown = (*operations, *own)
@@ -133,7 +149,12 @@ def platform_operations(
 
 
 def _own(
-    operation_id: str, path: str, summary: str, handler: Handler, media_type: str = "application/json"
+    operation_id: str,
+    path: str,
+    summary: str,
+    handler: Handler,
+    media_type: str = "application/json",
+    errors: tuple[int, ...] = (),
 ) -> Operation:
     return Operation(
         id=operation_id,
@@ -147,4 +168,5 @@ def _own(
         response=dict[str, object] if media_type == "application/json" else str,
         response_media_type=media_type,
         documented=media_type != "*/*",
+        errors=errors,
     )

@@ -45,6 +45,12 @@ def test_workers_find_the_address_the_folder_and_the_code(tmp_path: Path, enviro
     assert others == ["elsewhere"]
 
 
+def test_ray_stays_on_loopback(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Otherwise it takes the machine's address for 127.0.0.1, and listens at every one."""
+    export(Settings(data_dir=tmp_path), 8000)
+    assert environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+
+
 def test_ray_gets_a_token_of_this_platform(tmp_path: Path, environment: dict[str, str]) -> None:
     settings = Settings(data_dir=tmp_path)
     export(settings, 8000)

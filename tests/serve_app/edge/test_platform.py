@@ -97,6 +97,17 @@ async def test_requests_are_counted_by_operation_and_status(client: httpx.AsyncC
     assert samples[("formstream_http_requests_in_flight",)] == 1, "the request for the metrics itself"
 
 
+async def test_metrics_may_want_a_token_of_their_own(fakes: Fakes) -> None:
+    """O2: nobody but Prometheus reads them; whoever is logged in does not either."""
+    async with running(fakes, metrics_token="of-prometheus") as client:
+        for header in ({}, {"Authorization": "Bearer owner"}, {"Authorization": "Bearer of-prometheus2"}):
+            refused = await client.get("/metrics", headers=header)
+            assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+        read = await client.get("/metrics", headers={"Authorization": "Bearer of-prometheus"})
+        assert read.status_code == 200
+        assert "formstream_http_requests_total" in read.text
+
+
 async def test_the_queues_are_measured() -> None:
     lane = Dispatcher(lambda batch: answer(batch, {}))
     lane.batches, lane.calls, lane.waiting = 3, 40, 7
