@@ -26,7 +26,7 @@ def _identity(database: Database, settings: Settings) -> object:
     from deployments.identity.deployment import Identity
     from deployments.kit.vault import Vault
 
-    return Identity(database, settings.identity(), Vault(settings.secret()))
+    return Identity(database, settings.identity(), Vault(settings.secret_keys()))
 
 
 def _forms(database: Database, _: Settings, caches: Caches) -> object:
@@ -40,7 +40,7 @@ def _responses(database: Database, settings: Settings, caches: Caches) -> object
     from deployments.responses.deployment import Responses
     from deployments.responses.screening import Screening
 
-    screening = Screening(database, settings.secret(), Egress(settings.egress_networks()))
+    screening = Screening(database, settings.secret_keys(), Egress(settings.egress_networks()))
     return Responses(database, settings.responses(), screening, caches)
 
 
@@ -48,7 +48,7 @@ def _webhooks(database: Database, settings: Settings) -> object:
     from deployments.kit.vault import Vault
     from deployments.webhooks.deployment import Webhooks
 
-    return Webhooks(database, Vault(settings.secret()))
+    return Webhooks(database, Vault(settings.secret_keys()))
 
 
 def _imports(database: Database, settings: Settings) -> object:
@@ -72,7 +72,7 @@ def _events(database: Database, settings: Settings) -> object:
 def _tenancy(database: Database, settings: Settings) -> object:
     from deployments.tenancy.deployment import Tenancy
 
-    return Tenancy(database, settings.secret())
+    return Tenancy(database, settings.secret_keys())
 
 
 def _jobs(database: Database, settings: Settings) -> object:
@@ -90,7 +90,7 @@ def _federation(database: Database, settings: Settings) -> object:
     own = settings.federation()
     egress = Egress(own.egress_allow, max_response_bytes=own.max_document_bytes, timeout_s=own.request_timeout_s)
     identity = cast("IdentityApi", _identity(database, settings))
-    return Federation(database, identity, egress, Vault(settings.secret()), own)
+    return Federation(database, identity, egress, Vault(settings.secret_keys()), own)
 
 
 def _exports(database: Database, settings: Settings) -> object:
@@ -106,7 +106,7 @@ def _notifications(database: Database, settings: Settings) -> object:
     from deployments.notifications.deployment import Notifications
     from deployments.responses.deployment import Responses
 
-    vault, own = Vault(settings.secret()), settings.notifications()
+    vault, own = Vault(settings.secret_keys()), settings.notifications()
     return Notifications(database, Forms(database), Responses(database), vault, own)
 
 

@@ -28,7 +28,7 @@ class EdgeCredentials:
 
     def __init__(self, settings: Settings, deadline_s: float, tracer: Tracer | None = None) -> None:
         self._database = open_database(settings.database().model_copy(update={"pool_size": _CONNECTIONS}), tracer)
-        self._credentials = Credentials(self._database, settings.identity(), Vault(settings.secret()))
+        self._credentials = Credentials(self._database, settings.identity(), Vault(settings.secret_keys()))
         self._deadline_s = deadline_s
 
     async def authenticate(self, credential: str) -> Principal:

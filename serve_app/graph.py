@@ -127,9 +127,12 @@ def _known(kind: str, names: tuple[str, ...], known: frozenset[str]) -> tuple[st
 
 def _settings() -> Settings:
     settings = Settings()
-    settings.secret()
-    if settings.database().is_sqlite and ray.is_initialized():
-        nodes = sum(node["Alive"] for node in ray.nodes())
-        if nodes > 1:
-            raise ValueError(f"SQLite is a file of one machine and this cluster has {nodes}: use PostgreSQL")
+    settings.secret_keys()
+    nodes = sum(node["Alive"] for node in ray.nodes()) if ray.is_initialized() else 1
+    if nodes > 1 and settings.database().is_sqlite:
+        raise ValueError(f"SQLite is a file of one machine and this cluster has {nodes}: use PostgreSQL")
+    if nodes > 1 and not settings.secret_key.get_secret_value() and settings.secret_key_file is None:
+        raise ValueError(
+            f"The secret key is kept on one machine and this cluster has {nodes}: set FORMSTREAM_SECRET_KEY"
+        )
     return settings

@@ -20,7 +20,7 @@ from deployments.files.settings import FilesSettings
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.identity.settings import IdentitySettings
 from deployments.jobs.settings import JobsSettings
-from deployments.kit.vault import derive_key
+from deployments.kit.secret_keys import SHORTEST, SecretKeys
 from deployments.models.settings import ModelsSettings
 from deployments.notifications.settings import NotificationsSettings
 from deployments.reports.settings import ReportsSettings
@@ -146,6 +146,16 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="At least 32 characters. Signs tokens and encrypts stored secrets; `formstream up` makes one.",
     )
+    old_secret_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret keys that are accepted beside it while it is rotated, comma separated: those before it, "
+        "and the next one.",
+    )
+    secret_key_file: Path | None = Field(
+        default=None,
+        description="File with the secret key where `FORMSTREAM_SECRET_KEY` is empty, read again when it changes; "
+        "empty for `secret.key` in the data folder.",
+    )
     backup_passphrase: SecretStr = Field(
         default=SecretStr(""),
         description="At least 12 characters. Encrypts every backup, and opens it; empty for backups that are not "
@@ -269,12 +279,12 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", "secret_key_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("report_fonts", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
+    @field_validator("report_fonts", "nats_tls_ca", "nats_tls_cert", "nats_tls_key", "secret_key_file")
     @classmethod
     def _absolute_or_none(cls, value: Path | None) -> Path | None:
         # Documents are typeset, and workers run, in folders of their own, where a relative path leads nowhere.
@@ -336,7 +346,7 @@ class Settings(BaseSettings):
     def identity(self) -> IdentitySettings:
         """Identity's part."""
         return IdentitySettings(
-            signing_key=SecretStr(derive_key(self.secret(), "access-tokens").hex()),
+            signing_key=self.secret_keys().derived("access-tokens").digits(),
             signup_enabled=self.signup_enabled,
             require_verified_email=self.require_verified_email,
             tenant_grace_days=self.tenant_grace_days,
@@ -349,7 +359,7 @@ class Settings(BaseSettings):
         from deployments.notifications.sms import token_of
 
         return NotificationsSettings(
-            signing_key=SecretStr(derive_key(self.secret(), "mail").hex()),
+            signing_key=self.secret_keys().derived("mail").digits(),
             public_url=self.origin(),
             sender=self.mail_from,
             bounces=self.mail_bounces,
@@ -367,7 +377,6 @@ class Settings(BaseSettings):
 
     def edge(self) -> EdgeSettings:
         """The edge's part."""
-        secret = self.secret_key.get_secret_value()
         return EdgeSettings(
             host=self.host,
             port=self.port,
@@ -385,7 +394,7 @@ class Settings(BaseSettings):
             sql_deadline_s=self.sql_seconds + 10.0,
             tenant_isolation=self.tenant_isolation,
             metrics_token=self.metrics_token,
-            session_key=SecretStr(derive_key(secret, "cookie-sessions").hex() if secret else ""),
+            session_key=self.secret_keys().derived("cookie-sessions").digits() if self.has_secret_key() else None,
         )
 
     def federation(self) -> FederationSettings:
@@ -414,7 +423,7 @@ class Settings(BaseSettings):
     def files(self) -> FilesSettings:
         """The files' part."""
         return FilesSettings(
-            signing_key=SecretStr(derive_key(self.secret(), "files").hex()),
+            signing_key=self.secret_keys().derived("files").digits(),
             public_url=self.origin(),
             max_file_bytes=self.max_file_bytes,
             max_image_pixels=self.max_image_pixels,
@@ -449,7 +458,7 @@ class Settings(BaseSettings):
     def exports(self) -> ExportsSettings:
         """The exports' part."""
         return ExportsSettings(
-            signing_key=SecretStr(derive_key(self.secret(), "exports").hex()),
+            signing_key=self.secret_keys().derived("exports").digits(),
             public_url=self.origin(),
             life_days=self.export_life_days,
             lake=self.lake,
@@ -458,7 +467,7 @@ class Settings(BaseSettings):
     def reports(self) -> ReportsSettings:
         """The reports' part."""
         return ReportsSettings(
-            signing_key=SecretStr(derive_key(self.secret(), "reports").hex()),
+            signing_key=self.secret_keys().derived("reports").digits(),
             public_url=self.origin(),
             life_days=self.report_life_days,
             attachment_bytes=self.report_attachment_bytes,
@@ -484,9 +493,31 @@ class Settings(BaseSettings):
         """The private networks that webhooks and login providers may be in."""
         return tuple(part.strip() for part in self.egress_allow.split(",") if part.strip())
 
-    def secret(self) -> str:
-        """The secret key. Raises ValueError when it is missing or too short."""
-        secret = self.secret_key.get_secret_value()
-        if len(secret) < 32:
-            raise ValueError("FORMSTREAM_SECRET_KEY needs at least 32 characters")
-        return secret
+    def keys_file(self) -> Path:
+        """Where the secret key is kept when none is given."""
+        return self.secret_key_file or self.data_dir / "secret.key"
+
+    def old_keys(self) -> tuple[str, ...]:
+        """The secret keys that are accepted beside the one that is given or kept."""
+        parts = self.old_secret_keys.get_secret_value().split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+    def has_secret_key(self) -> bool:
+        """Whether a secret key is given or kept."""
+        return bool(self.secret_key.get_secret_value()) or self.keys_file().is_file()
+
+    def secret_keys(self) -> SecretKeys:
+        """The secret key and those beside it. Raises ValueError when there is none, or when one is too short."""
+        if not self.has_secret_key():
+            raise ValueError(f"FORMSTREAM_SECRET_KEY needs at least {SHORTEST} characters")
+        given, old = self.secret_key.get_secret_value(), self.old_keys()
+        if given and len(given) < SHORTEST:
+            raise ValueError(f"FORMSTREAM_SECRET_KEY needs at least {SHORTEST} characters")
+        if any(len(key) < SHORTEST for key in old):
+            raise ValueError(f"Each of FORMSTREAM_OLD_SECRET_KEYS needs at least {SHORTEST} characters")
+        if given:
+            return SecretKeys(given, also=old)
+        try:
+            return SecretKeys(file=self.keys_file(), also=old)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.keys_file()} cannot be used: {error}") from None

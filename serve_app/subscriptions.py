@@ -50,7 +50,6 @@ from deployments.tenancy import erasing, exporting
 from deployments.tenancy.handlers import TellOwners
 from deployments.tenancy.people import erasing as erasing_people
 from deployments.tenancy.people.copies import LearnedResponses, ResponseFiles, SearchIndexes, TenantExports
-from deployments.tenancy.people.orders import Sealing
 from deployments.tenancy.people.stream import EventStream
 from deployments.tenancy.receipts import Signer
 from deployments.webhooks import handlers as webhooks
@@ -78,7 +77,7 @@ def subscriptions(database: Database, settings: Settings) -> tuple[Subscription,
         *marking.SUBSCRIPTIONS,
         *JudgementOrders(database).subscriptions(),
         *webhooks.SUBSCRIPTIONS,
-        *TellOwners(Vault(settings.secret()), settings.origin()).subscriptions(),
+        *TellOwners(Vault(settings.secret_keys()), settings.origin()).subscriptions(),
     )
 
 
@@ -107,8 +106,8 @@ def job_kinds(
         database, forms, responses, transport(), stationery, per_minute=settings.mailings_per_minute
     )
     text_transport = text_transport_for(settings.sms_url.get_secret_value(), settings.data_dir / "sms")
-    vault, tracing = Vault(settings.secret()), untraced if tracer is None else tracer.effect
-    signer = Signer(settings.secret())
+    vault, tracing = Vault(settings.secret_keys()), untraced if tracer is None else tracer.effect
+    signer = Signer(settings.secret_keys())
     copies = (
         TenantExports(database, objects),
         ResponseFiles(database),
@@ -149,7 +148,7 @@ def job_kinds(
         *training.job_kinds(database, objects, models, Learning(threads=settings.model_threads)),
         *exporting.job_kinds(database, objects),
         *erasing.job_kinds(database, objects, signer, purge),
-        *erasing_people.job_kinds(database, copies, signer, Sealing(settings.secret()), stream),
+        *erasing_people.job_kinds(database, copies, signer, vault, stream),
         *jobs_pruning.job_kinds(database, settings.jobs()),
         *CheckModel(database, models, objects).kinds(),
         *summaries.job_kinds(database, responses, models),

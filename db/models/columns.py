@@ -1,12 +1,15 @@
 """Columns that every table spells the same way."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from db.types import JsonColumn, UTCDateTime
+
+SEALED: Final = "sealed"
+"""Marks a column, in its `info`, whose texts the vault encrypted."""
 
 # Named constraints, because SQLite's batch migrations can only drop what has a name.
 SQLModel.metadata.naming_convention = {
@@ -33,6 +36,13 @@ def document(**options: Any) -> Any:
     return Field(sa_type=JsonColumn, **options)
 
 
+def sealed(**options: Any) -> Any:
+    """A column with what the vault encrypted: a text, or the texts of a document. `formstream secrets reseal` finds
+    it by this."""
+    arguments = {**options.pop("sa_column_kwargs", {}), "info": {SEALED: True}}
+    return Field(sa_column_kwargs=arguments, **options)
+
+
 def belongs_to(table: str, *columns: str, cascade: bool = True) -> ForeignKeyConstraint:
     """A composite foreign key that carries the tenant, so a row can never point at another tenant's."""
     local = ("tenant_id", *columns)
@@ -40,4 +50,4 @@ def belongs_to(table: str, *columns: str, cascade: bool = True) -> ForeignKeyCon
     return ForeignKeyConstraint(local, [f"{table}.{name}" for name in remote], ondelete="CASCADE" if cascade else None)
 
 
-__all__ = ["belongs_to", "datetime", "document", "key", "moment"]
+__all__ = ["SEALED", "belongs_to", "datetime", "document", "key", "moment", "sealed"]

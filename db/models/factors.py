@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlmodel import SQLModel
 
-from db.models.columns import belongs_to, key, moment
+from db.models.columns import belongs_to, key, moment, sealed
 
 
 class SecondFactor(SQLModel, table=True):
@@ -20,7 +20,7 @@ class SecondFactor(SQLModel, table=True):
     tenant_id: str = key()
     user_id: str = key()
     kind: str = key()
-    secret: str | None = None
+    secret: str | None = sealed(default=None)
     last_step: int | None = None
     created_at: datetime = moment()
     confirmed_at: datetime | None = moment(default=None)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import belongs_to, document, key, moment
+from db.models.columns import belongs_to, document, key, moment, sealed
 
 
 class SsoConnection(SQLModel, table=True):
@@ -19,7 +19,7 @@ class SsoConnection(SQLModel, table=True):
     name: str
     issuer: str
     client_id: str
-    client_secret: str
+    client_secret: str = sealed()
     scopes: list[str] = document()
     provisioning: dict[str, Any] = document()
     enabled: bool
@@ -49,7 +49,7 @@ class SsoLogin(SQLModel, table=True):
     connection_id: str
     browser_hash: str
     return_to: str
-    sealed: str
+    sealed: str = sealed()
     created_at: datetime = moment()
     expires_at: datetime = moment()
     answered_at: datetime | None = moment(default=None)
@@ -75,7 +75,7 @@ class SsoSession(SQLModel, table=True):
     family_id: str = key()
     user_id: str
     connection_id: str
-    sealed: str
+    sealed: str = sealed()
     created_at: datetime = moment()
     expires_at: datetime = moment()
 

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import document, key, moment
+from db.models.columns import document, key, moment, sealed
+from db.types import JsonColumn
 
 _QUEUED = text("state = 'queued'")
 _RUNNING = text("state = 'running'")
@@ -62,7 +63,7 @@ class Job(SQLModel, table=True):
     kind: str
     queue: str
     state: str = "queued"
-    payload: dict[str, Any] = document()
+    payload: dict[str, Any] = sealed(sa_type=JsonColumn)
     unique_key: str | None = None
     active_key: str | None = None
     priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

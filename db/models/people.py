@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import belongs_to, document, key, moment
+from db.models.columns import belongs_to, document, key, moment, sealed
 
 
 class PersonErasure(SQLModel, table=True):
@@ -24,7 +24,7 @@ class PersonErasure(SQLModel, table=True):
     id: str = key()
     kind: str
     digest: str
-    sealed: str
+    sealed: str = sealed()
     form_ids: list[str] | None = document(default=None)
     dry_run: bool
     requested_by: str

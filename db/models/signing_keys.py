@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
-from db.models.columns import key, moment
+from db.models.columns import key, moment, sealed
 
 
 class SigningKey(SQLModel, table=True):
@@ -19,7 +19,7 @@ class SigningKey(SQLModel, table=True):
     tenant_id: str = key()
     id: str = key()
     algorithm: str
-    sealed: str = Field(default="")
+    sealed: str = sealed(default="")
     created_at: datetime = moment()
     active_at: datetime = moment()
     retired_at: datetime | None = moment(default=None)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import belongs_to, key, moment
+from db.models.columns import belongs_to, key, moment, sealed
 
 
 class AddressCount(SQLModel, table=True):
@@ -30,7 +30,7 @@ class CaptchaProvider(SQLModel, table=True):
     tenant_id: str = Field(primary_key=True, sa_column_args=(ForeignKey("tenant.id", ondelete="CASCADE"),))
     provider: str
     site_key: str
-    secret: str
+    secret: str = sealed()
     verify_url: str
     updated_by: str
     updated_at: datetime = moment()

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, false, text
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import belongs_to, document, key, moment
+from db.models.columns import belongs_to, document, key, moment, sealed
+from db.types import JsonColumn
 
 _PENDING = text("state = 'pending'")
 
@@ -28,9 +29,13 @@ class WebhookEndpoint(SQLModel, table=True):
     form_ids: list[str] = document(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     payload_filter: dict[str, Any] | None = document(default=None)
     headers: dict[str, str] = document(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
-    secret_headers: dict[str, str] = document(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
-    secret: str
-    previous_secrets: list[dict[str, str]] = document(default_factory=list, sa_column_kwargs={"server_default": "[]"})
+    secret_headers: dict[str, str] = sealed(
+        sa_type=JsonColumn, default_factory=dict, sa_column_kwargs={"server_default": "{}"}
+    )
+    secret: str = sealed()
+    previous_secrets: list[dict[str, str]] = sealed(
+        sa_type=JsonColumn, default_factory=list, sa_column_kwargs={"server_default": "[]"}
+    )
     max_concurrency: int | None = None
     max_per_minute: int | None = None
     status: str = "enabled"

@@ -107,6 +107,7 @@ KEPT: Final = {
     "saved_query": "what the tenant wrote",
     "schedule": "what the tenant ordered",
     "second_factor": "of an account",
+    "secret_key": "of the platform",
     "signing_key": "of the platform",
     "registered_model": "models that the tenant brought, with nobody's answers",
     "sso_connection": "the tenant's own settings",

@@ -1,5 +1,6 @@
 """Queries on those who answer: responses by network address, and captchas."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, case, delete, literal, select, update
@@ -83,6 +84,13 @@ class CaptchaRepository:
         if await self._session.scalar(insert.returning(col(CaptchaPass.digest))) is not None:
             return None
         return await self._session.scalar(select(CaptchaPass).where(*self._is(digest)).with_for_update())
+
+    async def find(self, digests: Sequence[str]) -> CaptchaPass | None:
+        """What is known of a token by one of these digests."""
+        if not digests:
+            return None
+        mine = col(CaptchaPass.tenant_id) == self._tenant_id, col(CaptchaPass.digest).in_(digests)
+        return await self._session.scalar(select(CaptchaPass).where(*mine).limit(1).with_for_update())
 
     async def decide(self, digest: str, verdict: str) -> None:
         """Note what the provider said."""

@@ -24,7 +24,7 @@ class Exports:
         self._database = database
         self._responses = responses
         self._settings = settings
-        self._links = Links(settings.signing_key.get_secret_value(), "export", "exp")
+        self._links = Links(settings.signing_key, "export", "exp")
 
     async def order(
         self, principal: Principal, form_id: str, command: OrderExport, idempotency_key: str | None

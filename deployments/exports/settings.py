@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.kit.secret_keys import RotatingKey
 
 
 class ExportsSettings(BaseModel):
@@ -10,7 +12,7 @@ class ExportsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(description="Signs links to exports.")
+    signing_key: RotatingKey = Field(description="Signs links to exports.")
     public_url: str = Field(default="", description="Origin of the platform, for links.")
     life_days: int = Field(default=7, ge=1, le=365, description="Days that an export is kept.")
     lake: bool = Field(default=True, description="Whether responses are written to the lake each day.")

@@ -30,7 +30,7 @@ class Files:
         self._database = database
         self._objects = objects
         self._settings = settings
-        self._signatures = Signatures(settings.signing_key.get_secret_value())
+        self._signatures = Signatures(settings.signing_key)
         self._examination = Examination(objects, settings)
         self._quotas = QuotaNotices(database)
 

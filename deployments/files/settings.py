@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.kit.secret_keys import RotatingKey
 
 MEBIBYTE = 1024 * 1024
 
@@ -12,7 +14,7 @@ class FilesSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(description="Signs links to files and addresses of uploads.")
+    signing_key: RotatingKey = Field(description="Signs links to files and addresses of uploads.")
     public_url: str = Field(default="", description="Origin of the platform, for links.")
     max_file_bytes: int = Field(
         default=25 * MEBIBYTE, ge=1, description="Largest file, where a field does not say less."

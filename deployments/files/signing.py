@@ -1,9 +1,9 @@
 """What only the platform can have written: addresses of uploads, and links that expire."""
 
-import hashlib
-import hmac
 import re
 from datetime import UTC, datetime
+
+from deployments.kit.secret_keys import RotatingKey
 
 _LINK = re.compile(r"(fil_[0-9a-f]{32})\.(\d{1,12})\.([0-9a-f]{64})")
 _UPLOAD = re.compile(r"(fil_[0-9a-f]{32})\.([0-9a-f]{64})")
@@ -12,8 +12,8 @@ _UPLOAD = re.compile(r"(fil_[0-9a-f]{32})\.([0-9a-f]{64})")
 class Signatures:
     """HMAC-SHA256 (RFC 2104) over purpose, tenant and what is signed."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key.encode()
+    def __init__(self, key: str | RotatingKey) -> None:
+        self._key = RotatingKey.of(key)
 
     def link(self, tenant_id: str, file_id: str, expires_at: datetime) -> str:
         """The text that opens a file until a moment (whole seconds)."""
@@ -23,7 +23,7 @@ class Signatures:
     def file_of_link(self, tenant_id: str, link: str, now: datetime) -> str | None:
         """The file that a link opens now, None for one that is not ours or over."""
         found = _LINK.fullmatch(link)
-        if found is None or not hmac.compare_digest(found[3], self._mac("link", tenant_id, found[1], found[2])):
+        if found is None or not self._made(found[3], "link", tenant_id, found[1], found[2]):
             return None
         return found[1] if int(found[2]) > now.astimezone(UTC).timestamp() else None
 
@@ -34,13 +34,16 @@ class Signatures:
     def file_of_upload(self, tenant_id: str, upload_id: str) -> str | None:
         """The file of an upload, None for a text that is not ours."""
         found = _UPLOAD.fullmatch(upload_id)
-        if found is None or not hmac.compare_digest(found[2], self._mac("upload", tenant_id, found[1])):
+        if found is None or not self._made(found[2], "upload", tenant_id, found[1]):
             return None
         return found[1]
 
     def caller(self, tenant_id: str, network: str) -> str:
-        """What stands for a visitor's network address: the same each time, and of no use elsewhere."""
+        """What stands for a visitor's network address: the same until the key is replaced, and of no use elsewhere."""
         return self._mac("caller", tenant_id, network)
 
     def _mac(self, *parts: str) -> str:
-        return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()
+        return self._key.mac("\n".join(parts).encode())
+
+    def _made(self, mac: str, *parts: str) -> bool:
+        return self._key.made("\n".join(parts).encode(), mac)

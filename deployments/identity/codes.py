@@ -2,13 +2,11 @@
 
 import base64
 import hashlib
-import hmac
 import re
 import secrets
 from typing import Final
 
 from deployments.identity.settings import IdentitySettings
-from deployments.kit.vault import derive_key
 
 LIFE_S: Final = 300
 """Life of a one-time code and of its challenge in seconds."""
@@ -27,7 +25,7 @@ class OneTimeCodes:
     """Six digits each, kept as a keyed hash: whoever reads the database cannot try the million there are."""
 
     def __init__(self, settings: IdentitySettings) -> None:
-        self._key = derive_key(settings.signing_key.get_secret_value(), "one-time-codes")
+        self._key = settings.signing_key.derived("one-time-codes")
 
     @staticmethod
     def new() -> str:
@@ -36,12 +34,15 @@ class OneTimeCodes:
 
     def hash(self, challenge_id: str, code: str) -> str:
         """What is stored of a code; worthless for another challenge."""
-        return hmac.new(self._key, f"{challenge_id}\0{code}".encode(), hashlib.sha256).hexdigest()
+        return self._key.mac(_covered(challenge_id, code))
 
     def match(self, challenge_id: str, code_hash: str | None, code: str) -> bool:
         """Whether this is the code; never for None, which takes the same time."""
-        given = self.hash(challenge_id, bare(code))
-        return hmac.compare_digest(code_hash or "", given)
+        return self._key.made(_covered(challenge_id, bare(code)), code_hash or "")
+
+
+def _covered(challenge_id: str, code: str) -> bytes:
+    return f"{challenge_id}\0{code}".encode()
 
 
 def new_challenge_token() -> str:

@@ -1,6 +1,8 @@
 """What identity needs to know."""
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.kit.secret_keys import RotatingKey
 
 
 class IdentitySettings(BaseModel):
@@ -8,9 +10,7 @@ class IdentitySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(
-        min_length=32, description="Secret that signs access tokens until another key is added."
-    )
+    signing_key: RotatingKey = Field(description="Secret that signs access tokens until another key is added.")
     issuer: str = Field(default="formstream", min_length=1, description="`iss` of the access tokens (RFC 7519).")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Origin that links in mails begin with.")
     require_verified_email: bool = Field(default=False, description="Whether people have to verify their e-mail first.")

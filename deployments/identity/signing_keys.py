@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -78,9 +78,8 @@ class KeyRing:
 
     def __init__(self, settings: IdentitySettings, vault: Vault) -> None:
         self._vault = vault
-        derived = settings.signing_key.get_secret_value()
-        self._derived = SigningKey(derived_key_id(derived), "HS256", derived, derived)
-        self._keys: dict[str, SigningKey] = {self._derived.id: self._derived}
+        self._signing_key = settings.signing_key
+        self._keys = self._derived()
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -114,23 +113,32 @@ class KeyRing:
                 asked_at = time.monotonic()
                 async with database.read(PLATFORM_TENANT) as unit:
                     rows = await SigningKeyRepository(unit.session, unit.tenant).all()
-                self._keys = {self._derived.id: self._derived} | {key.id: key for key in self._opened(rows)}
+                derived = self._derived()
+                self._keys = derived | {key.id: key for key in self._opened(rows, derived)}
                 self._read_at = asked_at
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._read_at > _REREAD_S
 
-    def _opened(self, rows: Iterable[SigningKeyRow]) -> Iterator[SigningKey]:
+    def _derived(self) -> dict[str, SigningKey]:
+        """Those of the secret keys, the one of the current last: it signs where there is no other."""
+        secrets_ = [key.decode() for key in reversed(self._signing_key.all())]
+        keys = [SigningKey(derived_key_id(secret), "HS256", secret, secret) for secret in secrets_]
+        return {key.id: key for key in keys}
+
+    def _opened(self, rows: Iterable[SigningKeyRow], derived: Mapping[str, SigningKey]) -> Iterator[SigningKey]:
         for row in rows:
+            if not row.sealed and row.id not in derived:
+                continue  # of a secret key that is no longer accepted
             try:
-                yield self._key(row)
+                yield self._key(row, derived)
             except InvalidToken:
                 # Sealed by another secret key: it can neither sign nor verify here, but the others can.
                 log.warning("signing key cannot be opened", key=row.id)
 
-    def _key(self, row: SigningKeyRow) -> SigningKey:
-        if row.id == self._derived.id:
-            secret = public = self._derived.secret
+    def _key(self, row: SigningKeyRow, derived: Mapping[str, SigningKey]) -> SigningKey:
+        if row.id in derived:
+            secret = public = derived[row.id].secret
         else:
             text = self._vault.open(row.sealed)
             if row.algorithm == "HS256":
@@ -199,11 +207,15 @@ class SigningKeys:
             await self.rotate(algorithm)
 
     async def _note_derived(self, keys: SigningKeyRepository, now: datetime) -> None:
-        key_id = derived_key_id(self._settings.signing_key.get_secret_value())
-        if all(row.id != key_id for row in await keys.all()):
-            await keys.add(
-                SigningKeyRow(tenant_id=PLATFORM_TENANT, id=key_id, algorithm="HS256", created_at=now, active_at=now)
-            )
+        known = {row.id for row in await keys.all()}
+        for secret in self._settings.signing_key.all():
+            key_id = derived_key_id(secret.decode())
+            if key_id not in known:
+                await keys.add(
+                    SigningKeyRow(
+                        tenant_id=PLATFORM_TENANT, id=key_id, algorithm="HS256", created_at=now, active_at=now
+                    )
+                )
 
 
 def derived_key_id(secret: str) -> str:

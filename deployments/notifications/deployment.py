@@ -10,6 +10,7 @@ from db.session import Database
 from db.types import utc_now
 from deployments.forms.contracts import FormsApi
 from deployments.kit.contract import Page, PageMeta
+from deployments.kit.kept_keys import KeptKeys
 from deployments.kit.pagination import decode_cursor, encode_cursor
 from deployments.kit.principal import Principal
 from deployments.kit.vault import Vault
@@ -46,8 +47,7 @@ _NEWEST_FIRST: Final = "-id"
 
 def stationery_of(settings: NotificationsSettings) -> Stationery:
     """What every mail carries."""
-    key = settings.signing_key.get_secret_value()
-    return Stationery(settings.sender, settings.public_url.rstrip("/"), key, settings.bounces)
+    return Stationery(settings.sender, settings.public_url.rstrip("/"), settings.signing_key, settings.bounces)
 
 
 class Notifications:
@@ -65,6 +65,7 @@ class Notifications:
         self._forms = forms
         self._responses = responses
         self._vault = vault
+        self._kept = KeptKeys(database, vault)
         self._stationery = stationery_of(settings)
         self._sms_token = settings.sms_token.get_secret_value()
         self._public_url = settings.public_url.rstrip("/")
@@ -192,12 +193,19 @@ class Notifications:
             await receipts.take(unit, self._sms_token, address, message_id, receipt)
 
     async def find_subscription(self, principal: Principal, token: str) -> Subscription:
+        mail_id = await self._mail_of(principal.tenant_id, token)
         async with self._database.read(principal.tenant_id) as unit:
-            return await unsubscribing.find(unit, self._stationery, token)
+            return await unsubscribing.find(unit, mail_id)
 
     async def unsubscribe(self, principal: Principal, token: str) -> Subscription:
+        mail_id = await self._mail_of(principal.tenant_id, token)
         async with self._database.write(principal.tenant_id) as unit:
-            return await unsubscribing.unsubscribe(unit, self._stationery, token)
+            return await unsubscribing.unsubscribe(unit, mail_id)
+
+    async def _mail_of(self, tenant_id: str, token: str) -> str | None:
+        """The mail that a link belongs to, whichever secret key the platform had when it wrote that."""
+        found = self._stationery.mail_of(tenant_id, token)
+        return found or self._stationery.mail_of(tenant_id, token, await self._kept.mail())
 
     async def _values(self, principal: Principal, response_id: str) -> Mapping[str, Any]:
         """What a mail about a response says, as far as the principal may see it."""

@@ -2,13 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from deployments.kit.secret_keys import RotatingKey
+
 
 class NotificationsSettings(BaseModel):
     """How mail leaves, and how people get out of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(min_length=32, description="Secret that signs links to unsubscribe.")
+    signing_key: RotatingKey = Field(description="Secret that signs links to unsubscribe.")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Origin that links in mails begin with.")
     sender: str = Field(default="Formstream <formstream@localhost>", description="Sender of mail.")
     bounces: str = Field(default="", description="Where undeliverable mail is told of; empty for the sender.")

@@ -1,11 +1,12 @@
 """What every mail carries whatever it says: its sender, where failures are told, and the way out of it."""
 
-import hashlib
-import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Final
+
+from deployments.kit.secret_keys import RotatingKey
 
 _TOKEN: Final = re.compile(r"([a-z]{2,10}_[0-9a-f]{32})\.([0-9a-f]{64})")
 
@@ -20,7 +21,7 @@ class Stationery:
 
     sender: str
     public_url: str = ""
-    key: str = ""
+    key: RotatingKey | None = None
     bounces: str = ""
 
     def return_path(self, mail_id: str) -> str:
@@ -33,20 +34,23 @@ class Stationery:
     def unsubscribe_url(self, tenant_id: str, mail_id: str) -> str | None:
         """A link for the recipient of a mail alone."""
         return (
-            f"{self.public_url}/unsubscribe/{tenant_id}/{mail_id}.{self._mac(tenant_id, mail_id)}" if self.key else None
+            f"{self.public_url}/unsubscribe/{tenant_id}/{mail_id}.{self.key.mac(_signed(tenant_id, mail_id))}"
+            if self.key is not None
+            else None
         )
 
     def one_click(self, url: str | None) -> str | None:
         """The link for the head of a mail, where RFC 8058 wants https."""
         return url if url is not None and url.startswith("https://") else None
 
-    def mail_of(self, tenant_id: str, token: str) -> str | None:
-        """The mail that a link belongs to, None when the link is not ours."""
+    def mail_of(self, tenant_id: str, token: str, older: Sequence[bytes] = ()) -> str | None:
+        """The mail that a link belongs to, None when the link is not ours. `older` are keys that once made links."""
         found = _TOKEN.fullmatch(token)
-        if not self.key or found is None or not hmac.compare_digest(found[2], self._mac(tenant_id, found[1])):
+        if found is None or self.key is None:
             return None
-        return found[1]
+        keys = (self.key, *map(RotatingKey.of, older))
+        return found[1] if any(key.made(_signed(tenant_id, found[1]), found[2]) for key in keys) else None
 
-    def _mac(self, tenant_id: str, mail_id: str) -> str:
-        signed = f"unsubscribe\n{tenant_id}\n{mail_id}".encode()
-        return hmac.new(self.key.encode(), signed, hashlib.sha256).hexdigest()
+
+def _signed(tenant_id: str, mail_id: str) -> bytes:
+    return f"unsubscribe\n{tenant_id}\n{mail_id}".encode()

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.kit.links import Links
+from deployments.kit.secret_keys import RotatingKey
 
 
 class ReportsSettings(BaseModel):
@@ -13,7 +14,7 @@ class ReportsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signing_key: SecretStr = Field(description="Signs links to reports.")
+    signing_key: RotatingKey = Field(description="Signs links to reports.")
     public_url: str = Field(default="", description="Origin of the platform, for links.")
     life_days: int = Field(default=30, ge=1, le=365, description="Days that a report is kept.")
     attachment_bytes: int = Field(default=5_000_000, ge=0, description="Largest report that a mail carries.")
@@ -26,7 +27,7 @@ class ReportsSettings(BaseModel):
 
     def links(self) -> Links:
         """What signs links to reports."""
-        return Links(self.signing_key.get_secret_value(), "report", "rpt")
+        return Links(self.signing_key, "report", "rpt")
 
     @property
     def life(self) -> timedelta:

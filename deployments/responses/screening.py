@@ -1,7 +1,5 @@
 """What is asked of visitors before their answers are stored: a captcha, and not to answer all the time (R6)."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias
@@ -17,8 +15,9 @@ from db.types import utc_now
 from deployments.kit.addresses import network_of
 from deployments.kit.egress import Egress, EgressFailed, EgressRefused
 from deployments.kit.principal import Principal
+from deployments.kit.secret_keys import Keys, SecretKeys
 from deployments.kit.spam_policy import AddressLimit, CaptchaPolicy
-from deployments.kit.vault import Vault, derive_key
+from deployments.kit.vault import Vault
 from deployments.responses.errors import AddressBusy, CaptchaDown, CaptchaPending, IdempotencyRunning, InvalidAnswers
 from deployments.responses.published import PublishedForm
 
@@ -50,11 +49,11 @@ class Shown:
 class Screening:
     """Screens visitors; who has a credential of the tenant is not one."""
 
-    def __init__(self, database: Database, secret: str = "", egress: Egress | None = None) -> None:
-        """`secret` is the platform's."""
+    def __init__(self, database: Database, keys: Keys = "", egress: Egress | None = None) -> None:
+        """`keys` are the platform's."""
         self._database = database
-        self._vault = Vault(secret)
-        self._key = derive_key(secret, _PURPOSE)
+        self._vault = Vault(keys)
+        self._key = SecretKeys.of(keys).derived(_PURPOSE)
         self._egress = egress
 
     async def signs(self, principal: Principal, form: PublishedForm, shown: Shown) -> tuple[str, ...]:
@@ -82,7 +81,7 @@ class Screening:
         """Count the response; whether it is one too many. Raises AddressBusy."""
         now = utc_now()
         ends = now + timedelta(seconds=limit.per_seconds)
-        caller = self._digest(principal.tenant_id, form_id, network_of(principal.origin.address))
+        caller = self._digests(principal.tenant_id, form_id, network_of(principal.origin.address))[0]
         async with self._database.write(principal.tenant_id) as unit:
             count = await AddressCountRepository(unit.session, unit.tenant).add(form_id, caller, now, ends)
         if count.responses <= limit.responses:
@@ -115,10 +114,13 @@ class Screening:
         """What the provider says of the token; asked once, however often the call is repeated."""
         if not call:
             return await self._asked(principal, provider, token)
-        digest, now = self._digest(principal.tenant_id, token), utc_now()
+        digests, now = self._digests(principal.tenant_id, token), utc_now()
+        digest = digests[0]
         async with self._database.write(principal.tenant_id) as unit:
-            known = await CaptchaRepository(unit.session, unit.tenant).claim(digest, call, now + _KNOWN)
+            tokens = CaptchaRepository(unit.session, unit.tenant)
+            known = await tokens.find(digests[1:]) or await tokens.claim(digest, call, now + _KNOWN)
         if known is not None:
+            digest = known.digest
             if known.call != call:
                 return "failed"
             if known.verdict in ("passed", "failed"):
@@ -152,5 +154,6 @@ class Screening:
             return "unknown"
         return "passed" if said["success"] else "failed"
 
-    def _digest(self, *parts: str) -> str:
-        return hmac.new(self._key, orjson.dumps(parts), hashlib.sha256).hexdigest()
+    def _digests(self, *parts: str) -> tuple[str, ...]:
+        """What stands for the parts, and what stood for them before the secret key was rotated."""
+        return self._key.macs(orjson.dumps(parts))

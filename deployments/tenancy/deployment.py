@@ -3,7 +3,10 @@
 from db.repositories.platform_figures import platform_figures
 from db.session import Database
 from deployments.kit.contract import Page
+from deployments.kit.kept_keys import KeptKeys
 from deployments.kit.principal import PLATFORM_TENANT, Principal
+from deployments.kit.secret_keys import Keys
+from deployments.kit.vault import Vault
 from deployments.tenancy.contracts import (
     EraseTenant,
     ErasureReceipt,
@@ -23,10 +26,11 @@ from deployments.tenancy.service.usage import usage
 class Tenancy:
     """A tenant as a whole: what it uses, a copy of everything it has, its erasure, and that of single persons."""
 
-    def __init__(self, database: Database, secret: str = "") -> None:
-        """`secret` is the platform's: without it nobody can ask for a person's erasure."""
+    def __init__(self, database: Database, keys: Keys = "") -> None:
+        """`keys` are the platform's: without one nobody can ask for a person's erasure."""
         self._database = database
-        self._sealing = orders.Sealing(secret)
+        self._vault = Vault(keys)
+        self._kept = KeptKeys(database, self._vault)
 
     async def usage(self, principal: Principal, tenant_id: str) -> TenantUsage:
         async with self._database.read(reachable(principal, tenant_id)) as unit:
@@ -74,8 +78,9 @@ class Tenancy:
         )
 
     async def erase_person(self, principal: Principal, command: ErasePerson) -> PersonErasure:
+        sealing = orders.Sealing(self._vault, await self._kept.people())
         async with self._database.write(principal.tenant_id) as unit:
-            return await orders.start(unit, principal, command, self._sealing)
+            return await orders.start(unit, principal, command, sealing)
 
     async def list_person_erasures(self, principal: Principal, cursor: str | None, limit: int) -> Page[PersonErasure]:
         async with self._database.read(principal.tenant_id) as unit:

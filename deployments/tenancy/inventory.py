@@ -21,6 +21,7 @@ LEFT_OUT: Final = {
     "refresh_token.token_hash": "who has it can look for the token",
     "resume_token.token_hash": "who has it can look for the token",
     "second_factor.secret": "sealed by the platform, useless elsewhere",
+    "secret_key.sealed": "sealed by the platform, useless elsewhere",
     "signing_key.sealed": "sealed by the platform, useless elsewhere",
     "sso_connection.client_secret": "sealed by the platform, useless elsewhere",
     "sso_login.browser_hash": "of a login under way",

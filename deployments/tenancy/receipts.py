@@ -1,32 +1,36 @@
 """Receipts of erasures: what is signed, by which key, and whether a receipt is what the platform signed."""
 
 import base64
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from deployments.kit.vault import derive_key
+from deployments.kit.kept_keys import RECEIPTS, public_key
+from deployments.kit.secret_keys import Keys, SecretKeys, derive_key
 from deployments.tenancy.contracts import ErasureReceipt
 from deployments.tenancy.people_contracts import PersonErasureReceipt
-
-_PURPOSE: Final = "erasure-receipts"
 
 Receipt = TypeVar("Receipt", ErasureReceipt, PersonErasureReceipt)
 
 
 class Signer:
-    """Signs receipts with a key that is derived from the platform's secret (Ed25519, RFC 8032)."""
+    """Signs receipts with a key that is derived from the platform's current secret key (Ed25519, RFC 8032)."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(derive_key(secret, _PURPOSE))
-        self.public_key = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
+    def __init__(self, keys: Keys) -> None:
+        self._keys = SecretKeys.of(keys)
+
+    @property
+    def public_key(self) -> str:
+        """The public half of the key that signs now, in base64."""
+        return public_key(derive_key(self._keys.current, RECEIPTS))
 
     def signed(self, receipt: Receipt) -> Receipt:
         """The receipt with our public key and our signature over it."""
-        named = receipt.model_copy(update={"public_key": self.public_key})
-        signature = base64.b64encode(self._key.sign(_covered(named))).decode()
+        private = derive_key(self._keys.current, RECEIPTS)
+        named = receipt.model_copy(update={"public_key": public_key(private)})
+        signature = base64.b64encode(Ed25519PrivateKey.from_private_bytes(private).sign(_covered(named))).decode()
         return named.model_copy(update={"signature": signature})
 
 

@@ -15,29 +15,35 @@ from serve_app.settings import Settings
 
 SETTINGS: Final = "settings.env"
 SECRETS: Final = "secrets.json"
-KEY_FILE: Final = "secret.key"
 ADMIN_FILE: Final = "admin.json"
 
 _URLS: Final = ("database_url", "database_replica_urls")
-_KEPT_APART: Final = ("secret_key", "backup_passphrase")
-"""The one is a part of its own, the other would lock itself in."""
+_KEPT_APART: Final = ("secret_key", "old_secret_keys", "backup_passphrase")
+"""The keys are a part of their own, the passphrase would lock itself in."""
 
 
 class Secrets(Contract):
-    """What opens the platform: the secret key, and the administrator who was made up at its first start."""
+    """What opens the platform: the secret key with those that are accepted beside it, and the administrator who was
+    made up at its first start."""
 
     secret_key: str
+    old_secret_keys: tuple[str, ...] = ()
     administrator: str | None = None
 
+    def every_key(self) -> tuple[str, ...]:
+        """Every key, first the one that made what was made; none when the backup has none."""
+        return tuple(filter(None, (self.secret_key, *self.old_secret_keys)))
 
-def secret_of(settings: Settings) -> str:
-    """The secret key, empty when the platform has none yet."""
-    return settings.secret_key.get_secret_value() or _text(settings.data_dir / KEY_FILE) or ""
+
+def keys_in(settings: Settings) -> tuple[str, ...]:
+    """Every secret key that is accepted here, first the one that makes what is made; none when there is none yet."""
+    return settings.secret_keys().all() if settings.has_secret_key() else ()
 
 
 def secrets_of(settings: Settings) -> Secrets:
     """The secrets, as they are."""
-    return Secrets(secret_key=secret_of(settings), administrator=_text(settings.data_dir / ADMIN_FILE))
+    current, *old = keys_in(settings) or ("",)
+    return Secrets(secret_key=current, old_secret_keys=tuple(old), administrator=_text(settings.data_dir / ADMIN_FILE))
 
 
 def environment(settings: Settings, *, secret: bool) -> bytes:

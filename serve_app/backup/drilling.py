@@ -27,13 +27,15 @@ from deployments.kit.contract import Contract
 from deployments.kit.engine import CompiledForm, compile_form, stored_definition
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from deployments.kit.secret_keys import KeyLine, written_keys
 from serve_app.backup import manifest
-from serve_app.backup.configuration import secret_of
+from serve_app.backup.configuration import keys_in
 from serve_app.backup.encryption import Keys
 from serve_app.backup.manifest import Manifest
 from serve_app.backup.progress import SILENCE, Progress
 from serve_app.backup.restoring import restore
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
 
 _PREFIX: Final = "formstream-drill-"
@@ -227,14 +229,20 @@ async def _tenants(database: Database) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _scratch_place(settings: Settings, found: Manifest, wanted: Drill) -> AsyncIterator[Settings]:
     """An empty place of the backup's dialect, removed at the end whatever happens."""
+    keys = keys_in(settings)
     with _scratch_folder(wanted.scratch) as folder:
+        if keys:
+            write_private(folder / "secret.key", written_keys(map(KeyLine, keys)))
         changes = {
             "data_dir": folder,
             "database_url": "",
             "database_replica_urls": "",
             "object_store_url": "",
             "models_dir": None,
-            "secret_key": SecretStr(secret_of(settings)),
+            # In the folder, where a restore adds those of the backup.
+            "secret_key": SecretStr(""),
+            "old_secret_keys": SecretStr(""),
+            "secret_key_file": None,
         }
         if found.dialect == "sqlite":
             yield settings.model_copy(update=changes)

@@ -28,7 +28,7 @@ from deployments.events.measuring import BACKUP
 from deployments.files.places import final_object
 from deployments.kit.objects import ObjectStore
 from serve_app.backup import manifest
-from serve_app.backup.configuration import SECRETS, SETTINGS, environment, secret_of, secrets_of
+from serve_app.backup.configuration import SECRETS, SETTINGS, environment, keys_in, secrets_of
 from serve_app.backup.encryption import Encryption, Wish
 from serve_app.backup.errors import BackupFailed
 from serve_app.backup.files import ENCRYPTED, INDEX, MODELS, OBJECTS, Copies, Earlier, earlier_in, pieces_of
@@ -136,7 +136,7 @@ class _Making:
                     size, digest = await asyncio.to_thread(sum_of, self._folder / name)
                     self._parts[name] = Part(size=size, sha256=digest, content=size)
             complete = made.model_copy(update={"parts": dict(self._parts)})
-            manifest.write(self._folder, complete, secret_of(self._settings))
+            manifest.write(self._folder, complete, next(iter(keys_in(self._settings)), ""))
             folder = await asyncio.to_thread(self._shelf.finish, self._folder)
         return Backup(folder, complete, self._copies.linked)
 
@@ -181,7 +181,7 @@ class _Making:
             revision=moment.revision,
             taken_at=moment.taken_at,
             encryption=_told(self.encryption),
-            has_secret_key=self.encryption is not None and bool(secret_of(self._settings)),
+            has_secret_key=self.encryption is not None and bool(keys_in(self._settings)),
             tables={each.name: TableRows(rows=rows[each.name], columns=each.columns) for each in moment.tables},
             parts={},
             objects=Objects(count=len(self._copies.there), size=self._copies.size, lost=tuple(sorted(lost))),

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -10,7 +11,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from deployments.kit.contract import Contract
-from deployments.kit.vault import derive_key
+from deployments.kit.secret_keys import derive_key
 from serve_app.backup.errors import BackupUnusable
 
 FORMAT: Final = 1
@@ -118,13 +119,14 @@ def read(folder: Path) -> Manifest:
         raise BackupUnusable(f"{MANIFEST} cannot be read: {' '.join(str(error).split())}.") from None
 
 
-def require_ours(folder: Path, secret: str) -> None:
-    """See that a platform with this secret key wrote the manifest. Raises BackupUnusable."""
+def require_ours(folder: Path, keys: Iterable[str]) -> None:
+    """See that a platform with one of these secret keys wrote the manifest. Raises BackupUnusable."""
     expected = _seal(folder).hmac_sha256
-    if expected is not None and not hmac.compare_digest(_hmac(_content(folder / MANIFEST), secret), expected):
+    content = _content(folder / MANIFEST)
+    if expected is not None and not any(hmac.compare_digest(_hmac(content, key), expected) for key in keys):
         raise BackupUnusable(
             f"The backup was not written by a platform with the secret key that is set here ({SEAL}), or was changed.",
-            "Set FORMSTREAM_SECRET_KEY to the key of that platform.",
+            "Set FORMSTREAM_SECRET_KEY to the key of that platform, or name that among FORMSTREAM_OLD_SECRET_KEYS.",
         )
 
 

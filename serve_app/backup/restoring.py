@@ -20,10 +20,11 @@ from db.backup.snapshot import Table
 from db.backup.sqlite_file import database_file, forget_file
 from db.repositories import stream_state
 from deployments.kit.objects import ObjectStore
+from deployments.kit.secret_keys import KeyLine, parse_keys, written_keys
 from eventing.streams import EVENTS
 from serve_app.backup import manifest
 from serve_app.backup.checking import check, keys_of
-from serve_app.backup.configuration import ADMIN_FILE, KEY_FILE, SECRETS, SETTINGS, Secrets, secret_of
+from serve_app.backup.configuration import ADMIN_FILE, SECRETS, SETTINGS, Secrets, keys_in
 from serve_app.backup.encryption import Keys
 from serve_app.backup.errors import RestoreFailed, RestoreRefused
 from serve_app.backup.files import ENCRYPTED, MODELS, OBJECTS, Copy, copies_in, together
@@ -118,11 +119,14 @@ class _Restoring:
         if self._keys:
             content = b"".join([piece async for piece in self._read(SECRETS, packed=False)])
             self._secrets = Secrets.model_validate_json(content)
-        here, theirs = secret_of(self._settings), self._secrets.secret_key
-        if here and theirs and here != theirs:
-            raise RestoreRefused("The secret key that is set here is not the one of the backup.")
-        if key := here or theirs:
-            manifest.require_ours(self._folder, key)
+        here, theirs = keys_in(self._settings), self._secrets.every_key()
+        if self._settings.secret_key.get_secret_value() and not set(theirs) <= set(here):
+            raise RestoreRefused(
+                "The secret keys that are set here are not those of the backup. Name its keys among "
+                "FORMSTREAM_OLD_SECRET_KEYS, or set no FORMSTREAM_SECRET_KEY: then they are put into the data folder."
+            )
+        if keys := (*here, *theirs):
+            manifest.require_ours(self._folder, keys)
 
     async def require_empty(self) -> None:
         """Raise RestoreRefused with what is there, unless an interrupted restore of the same backup left it."""
@@ -164,7 +168,7 @@ class _Restoring:
             sum(each.rows for each in self.manifest.tables.values()),
             self._files,
             settings_file,
-            bool(secret_of(self._settings)),
+            bool(keys_in(self._settings)),
         )
 
     async def _restore_files(self) -> None:
@@ -213,11 +217,19 @@ class _Restoring:
         folder = self._settings.data_dir
         text = b"".join([piece async for piece in self._read(SETTINGS, packed=False)]).decode()
         write_private(folder / RESTORED_SETTINGS, text)
-        if self._secrets.secret_key and not secret_of(self._settings):
-            write_private(folder / KEY_FILE, f"{self._secrets.secret_key}\n")
+        self._restore_keys()
         if self._secrets.administrator is not None and not (folder / ADMIN_FILE).exists():
             write_private(folder / ADMIN_FILE, f"{self._secrets.administrator}\n")
         return folder / RESTORED_SETTINGS
+
+    def _restore_keys(self) -> None:
+        """Where keys are kept, those of the backup are accepted beside those that are there."""
+        if self._settings.secret_key.get_secret_value():
+            return
+        file, here = self._settings.keys_file(), keys_in(self._settings)
+        if missing := [key for key in self._secrets.every_key() if key not in here]:
+            kept = parse_keys(file.read_text(encoding="utf-8")) if here else ()
+            write_private(file, written_keys((*kept, *map(KeyLine, missing))))
 
     async def _restore_file(self) -> None:
         place = database_file(self._database)

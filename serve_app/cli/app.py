@@ -21,6 +21,7 @@ from eventing.errors import EventingError
 from serve_app.cli.commands.dlq import dlq
 from serve_app.cli.commands.legacy import legacy
 from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
+from serve_app.cli.commands.secret_keys import secret_keys
 from serve_app.cli.failure import CommandFailed
 
 _AFTER_THE_PLATFORM: Final = 10
@@ -207,6 +208,7 @@ def verify_audit(
 
 keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(secret_keys, name="secrets")
 
 
 @keys.command("list")
@@ -330,7 +332,7 @@ def verify_receipt(
     from serve_app.cli.receipt import platform_key, verify
 
     override(FORMSTREAM_DATA_DIR=data_dir)
-    verify(file, public_key or platform_key(load_settings()), Console())
+    verify(file, public_key or platform_key(load_settings(), file), Console())
 
 
 app.add_typer(dlq, name="dlq")

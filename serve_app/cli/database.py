@@ -14,7 +14,9 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.identity.bootstrap import GeneratedAdministrator, ensure_administrator
 from deployments.jobs.schedules import ensure_standing
+from deployments.kit.kept_keys import KeptKeys
 from deployments.kit.principal import PLATFORM_TENANT
+from deployments.kit.vault import Vault
 from serve_app.backup.restoring import require_whole
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.keys import signing_keys
@@ -72,6 +74,8 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         generated = await ensure_administrator(database, settings.admin_email or None, password or None)
         if settings.signing_algorithm != "HS256":
             await signing_keys(settings, database).ensure(settings.signing_algorithm)
+        if settings.has_secret_key():
+            await KeptKeys(database, Vault(settings.secret_keys())).note()
         async with database.write(PLATFORM_TENANT) as unit:
             await ensure_standing(unit, {each.kind: each for each in SCHEDULABLE})
         return generated

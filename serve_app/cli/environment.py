@@ -20,14 +20,15 @@ def ray_token_file(settings: Settings) -> Path:
 
 def export(settings: Settings, port: int) -> None:
     """Put into the environment what the workers must agree on; call before Ray is imported."""
-    secret = secret_key(settings)
+    ensure_secret_key(settings)
     os.environ.update(
         FORMSTREAM_DATA_DIR=str(settings.data_dir),
         FORMSTREAM_HOST=settings.host,
         FORMSTREAM_PORT=str(port),
-        FORMSTREAM_SECRET_KEY=secret,
         **ON_LOOPBACK,
     )
+    if given := settings.secret_key.get_secret_value():
+        os.environ["FORMSTREAM_SECRET_KEY"] = given
     if _ROOT.name != "site-packages":
         folders = [str(_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(folders))
@@ -38,8 +39,12 @@ def export(settings: Settings, port: int) -> None:
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
 
 
-def secret_key(settings: Settings) -> str:
-    """The secret key: of the settings, else the one that is kept in the data folder, made when it is missing."""
-    return settings.secret_key.get_secret_value() or read_or_create(
-        settings.data_dir / "secret.key", lambda: secrets.token_urlsafe(48)
-    )
+def ensure_secret_key(settings: Settings) -> None:
+    """See to it that there is a secret key: given, or kept in its file, made when that is missing."""
+    if not settings.secret_key.get_secret_value():
+        read_or_create(settings.keys_file(), new_secret_key)
+
+
+def new_secret_key() -> str:
+    """A fresh secret key."""
+    return secrets.token_urlsafe(48)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, cast
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +21,7 @@ from deployments.jobs.deployment import Jobs
 from deployments.kit.principal import Principal
 from eventing.rebuild import rebuild
 from eventing.streams import EVENTS
-from serve_app.cli.environment import secret_key
+from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.failure import CommandFailed
 from serve_app.consumers import CONSUMERS
 from serve_app.contexts import build_contexts
@@ -149,8 +149,8 @@ def _principal(tenant_id: str) -> Principal:
 
 
 def _events(settings: Settings, database: Database) -> EventsApi:
-    complete = settings.model_copy(update={"secret_key": SecretStr(secret_key(settings))})
-    return cast(EventsApi, build_contexts(("events",), database, complete)["events"])
+    ensure_secret_key(settings)
+    return cast(EventsApi, build_contexts(("events",), database, settings)["events"])
 
 
 async def _letters(

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -13,7 +12,7 @@ from db.session import Database
 from db.types import utc_now
 from deployments.identity.signing_keys import Algorithm, SigningKey, SigningKeys
 from deployments.kit.vault import Vault
-from serve_app.cli.environment import secret_key
+from serve_app.cli.environment import ensure_secret_key
 from serve_app.settings import Settings
 
 Result = TypeVar("Result")
@@ -21,8 +20,8 @@ Result = TypeVar("Result")
 
 def signing_keys(settings: Settings, database: Database) -> SigningKeys:
     """The platform's keys."""
-    complete = settings.model_copy(update={"secret_key": SecretStr(secret_key(settings))})
-    return SigningKeys(database, complete.identity(), Vault(complete.secret()))
+    ensure_secret_key(settings)
+    return SigningKeys(database, settings.identity(), Vault(settings.secret_keys()))
 
 
 def rotate(settings: Settings, algorithm: Algorithm | None, console: Console) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -26,7 +26,7 @@ from deployments.imports.legacy.running import Imported, Legacy, Order, Watch
 from deployments.kit.objects import ObjectStore
 from deployments.responses.carrying import CarriedResponses
 from serve_app.backup.making import back_up
-from serve_app.cli.environment import secret_key
+from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
 
@@ -177,12 +177,12 @@ def _document(run: LegacyRun) -> dict[str, Any]:
 
 
 def _on_database(settings: Settings, use: Callable[[Legacy], Awaitable[Result]]) -> Result:
-    complete = settings.model_copy(update={"secret_key": SecretStr(secret_key(settings))})
+    ensure_secret_key(settings)
 
     async def run() -> Result:
         database = Database(settings.database())
         try:
-            return await use(legacy_of(database, complete))
+            return await use(legacy_of(database, settings))
         finally:
             await database.close()
 

@@ -46,9 +46,11 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
 def problems(settings: Settings) -> list[str]:
     """A sentence for each setting that nothing could start with."""
     found = list(_database_problems(settings))
-    secret = settings.secret_key.get_secret_value()
-    if secret and len(secret) < 32:
-        found.append("FORMSTREAM_SECRET_KEY needs at least 32 characters.")
+    if settings.has_secret_key() or settings.old_keys():
+        try:
+            settings.secret_keys()
+        except ValueError as error:
+            found.append(f"{error}.")
     password = settings.admin_password.get_secret_value()
     if password and len(password) < _MIN_ADMIN_PASSWORD:
         found.append(f"FORMSTREAM_ADMIN_PASSWORD needs at least {_MIN_ADMIN_PASSWORD} characters.")

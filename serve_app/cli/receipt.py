@@ -1,34 +1,56 @@
 """Verifying the receipt of an erasure from outside the API."""
 
+import asyncio
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
+from db.errors import DatabaseError
+from db.session import Database
+from deployments.kit.kept_keys import RECEIPTS, KeptKey, KeptKeys
+from deployments.kit.vault import Vault
 from deployments.tenancy.contracts import ErasureReceipt
 from deployments.tenancy.people_contracts import PersonErasureReceipt
 from deployments.tenancy.receipts import Signer, is_genuine
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.secret_keys import ROLLOUT
 from serve_app.settings import Settings
 
 
-def platform_key(settings: Settings) -> str:
-    """The public key of this platform, in base64. Raises CommandFailed without a secret key."""
-    kept = settings.data_dir / "secret.key"
-    secret = settings.secret_key.get_secret_value() or (kept.read_text().strip() if kept.is_file() else "")
-    if not secret:
+def platform_key(settings: Settings, file: Path) -> str:
+    """The public key, in base64, with which this platform signed at the time that the receipt tells of; the current
+    one when that is none of ours. Raises CommandFailed without a secret key."""
+    if not settings.has_secret_key():
         raise CommandFailed("There is no FORMSTREAM_SECRET_KEY; name the key that was noted down: --public-key.")
-    return Signer(secret).public_key
+    keys = settings.secret_keys()
+    receipt = _read(file)
+    accepted = [Signer(key).public_key for key in keys.all()]
+    if receipt.public_key in accepted:
+        return receipt.public_key
+    kept = asyncio.run(_kept(settings))
+    known = any(
+        key.values.get(RECEIPTS) == receipt.public_key
+        and (key.retired_at is None or receipt.ended_at <= key.retired_at + ROLLOUT)
+        for key in kept
+    )
+    return receipt.public_key if known else accepted[0]
+
+
+async def _kept(settings: Settings) -> list[KeptKey]:
+    database = Database(settings.database())
+    try:
+        return await KeptKeys(database, Vault(settings.secret_keys())).all()
+    except (DatabaseError, SQLAlchemyError):
+        return []  # without a database there is the current key
+    finally:
+        await database.close()
 
 
 def verify(file: Path, public_key: str, console: Console) -> None:
     """Print what the receipt says. Raises CommandFailed when it cannot be read or is not what the key signed."""
-    try:
-        receipt = _receipt_in(file.read_bytes())
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from None
-    except ValidationError as error:
-        raise CommandFailed(f"{file} is no receipt: {error.error_count()} of its fields are wrong.") from None
+    receipt = _read(file)
     try:
         genuine = is_genuine(receipt, public_key)
     except ValueError:
@@ -45,6 +67,15 @@ def verify(file: Path, public_key: str, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _read(file: Path) -> ErasureReceipt | PersonErasureReceipt:
+    try:
+        return _receipt_in(file.read_bytes())
+    except OSError as error:
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise CommandFailed(f"{file} is no receipt: {error.error_count()} of its fields are wrong.") from None
 
 
 def _receipt_in(content: bytes) -> ErasureReceipt | PersonErasureReceipt:

@@ -1,7 +1,5 @@
 """Sessions of browsers in cookies, and the proof that a request with one was meant (CSRF)."""
 
-import hashlib
-import hmac
 import secrets
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -11,6 +9,7 @@ from sanic import Request
 from deployments.identity.contracts import Session
 from deployments.kit.contract import Contract
 from deployments.kit.errors import Forbidden, Unauthenticated
+from deployments.kit.secret_keys import RotatingKey
 from serve_app.edge.settings import EdgeSettings
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -45,7 +44,7 @@ class CookieSessions:
         self._scheme = url.scheme or "http"
         self._own = {f"{url.scheme}://{url.netloc}"} if url.netloc else set()
         self._trusted = settings.console_origins
-        self._key = settings.session_key.get_secret_value().encode() or secrets.token_bytes(32)
+        self._key = settings.session_key or RotatingKey.of(secrets.token_hex(32))
 
     @staticmethod
     def wanted(request: Request) -> bool:
@@ -104,11 +103,11 @@ class CookieSessions:
     def _require_meant(self, request: Request, token: str) -> None:
         self.require_same_origin(request)
         given = str(request.headers.getone("x-csrf-token", ""))
-        if not token or not hmac.compare_digest(given.encode("utf-8", "replace"), self._token(token).encode()):
+        if not token or not self._key.made(token.encode(), given):
             raise CsrfFailed
 
     def _token(self, access_token: str) -> str:
-        return hmac.new(self._key, access_token.encode(), hashlib.sha256).hexdigest()
+        return self._key.mac(access_token.encode())
 
     def _cookie(self, request: Request, name: str) -> str | None:
         found = [value for key, value in _pairs(request) if key == name]

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.identity.contracts import RateLimit, RouteClass
+from deployments.kit.secret_keys import RotatingKey
 
 MEBIBYTE = 1024 * 1024
 
@@ -47,8 +48,8 @@ class EdgeSettings(BaseModel):
         default_factory=dict, description="Rate limits where a tenant's settings say nothing."
     )
     tenant_isolation: bool = Field(default=True, description="Whether headers and host names select tenants.")
-    session_key: SecretStr = Field(
-        default=SecretStr(""), description="Binds CSRF tokens to cookie sessions; empty for one of this process."
+    session_key: RotatingKey | None = Field(
+        default=None, description="Binds CSRF tokens to cookie sessions; none for one of this process."
     )
     head_timeout_s: float = Field(default=15.0, gt=0, description="Time for the head of a request to arrive.")
     idle_timeout_s: float = Field(default=75.0, gt=0, description="How long a connection may be idle.")

@@ -76,7 +76,7 @@ async def stage(platform: OneProcess) -> Scene:
     ids |= await _files(owner, ids["form_id"], CANARY)
     ids["letter_id"] = await _dead_letter(platform, CANARY)
     await _make_export(platform, ids["export"])
-    links = Links(platform.settings.exports().signing_key.get_secret_value(), "export", "exp")
+    links = Links(platform.settings.exports().signing_key, "export", "exp")
     until = utc_now() + timedelta(days=1)
     ids["export_link"] = links.link("acme", ids["export"], until)
     report_links = platform.settings.reports().links()

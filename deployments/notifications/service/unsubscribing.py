@@ -7,24 +7,22 @@ from db.session import UnitOfWork
 from deployments.notifications.contracts import Subscription
 from deployments.notifications.errors import SubscriptionNotFound
 from deployments.notifications.service import suppressions
-from deployments.notifications.stationery import Stationery
 
 
-async def find(unit: UnitOfWork, stationery: Stationery, token: str) -> Subscription:
+async def find(unit: UnitOfWork, mail_id: str | None) -> Subscription:
     """What the link is about. Raises SubscriptionNotFound."""
-    mail = await _mail(unit, stationery, token)
+    mail = await _mail(unit, mail_id)
     return await _described(unit, mail, await suppressions.is_suppressed(unit, mail.recipient))
 
 
-async def unsubscribe(unit: UnitOfWork, stationery: Stationery, token: str) -> Subscription:
+async def unsubscribe(unit: UnitOfWork, mail_id: str | None) -> Subscription:
     """No more mail to the recipient, however often this is asked. Raises SubscriptionNotFound."""
-    mail = await _mail(unit, stationery, token)
+    mail = await _mail(unit, mail_id)
     await suppressions.add(unit, mail.recipient, "unsubscribe", mail.id, "anonymous")
     return await _described(unit, mail, True)
 
 
-async def _mail(unit: UnitOfWork, stationery: Stationery, token: str) -> Mail:
-    mail_id = stationery.mail_of(unit.tenant, token)
+async def _mail(unit: UnitOfWork, mail_id: str | None) -> Mail:
     mail = await MailRepository(unit.session, unit.tenant).find(mail_id) if mail_id is not None else None
     if mail is None:
         raise SubscriptionNotFound

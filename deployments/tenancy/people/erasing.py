@@ -28,8 +28,9 @@ from db.repositories.responses import ResponseRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.exports.contracts import FORGET
+from deployments.kit.vault import Vault
 from deployments.tenancy.people.copies import Copies
-from deployments.tenancy.people.orders import ERASE_PERSON, QUEUE, Sealing, to_receipt
+from deployments.tenancy.people.orders import ERASE_PERSON, QUEUE, to_receipt
 from deployments.tenancy.people.stream import EventStream
 from deployments.tenancy.people.subject import Subject
 from deployments.tenancy.receipts import Signer
@@ -63,7 +64,7 @@ class ErasePerson:
         database: Database,
         copies: Sequence[Copies],
         signer: Signer,
-        sealing: Sealing,
+        vault: Vault,
         stream: EventStream,
         *,
         read: int = _READ,
@@ -74,7 +75,7 @@ class ErasePerson:
         self._database = database
         self._copies = copies
         self._signer = signer
-        self._sealing = sealing
+        self._vault = vault
         self._stream = stream
         self._read, self._erased, self._told = read, erased, told
         self._pieces: Mapping[str, Step] = {
@@ -109,7 +110,7 @@ class ErasePerson:
     # Looking for the person.
 
     async def _find(self, job: JobRun, row: PersonErasure) -> bool:
-        subject = Subject.opened(self._sealing.vault, row.kind, row.sealed)  # type: ignore[arg-type]  # written by us
+        subject = Subject.opened(self._vault, row.kind, row.sealed)  # type: ignore[arg-type]  # written by us
         if subject.kind == "responses":
             await self._note_named(row, subject.values)
             return True
@@ -371,7 +372,7 @@ class ErasePerson:
         """What nobody but the person is called by."""
         if row.kind not in ("email", "phone"):
             return None
-        return Subject.opened(self._sealing.vault, row.kind, row.sealed).values[0]  # type: ignore[arg-type]
+        return Subject.opened(self._vault, row.kind, row.sealed).values[0]  # type: ignore[arg-type]
 
     def _traces(self, unit: UnitOfWork, row: PersonErasure) -> PersonTraceRepository:
         return PersonTraceRepository(unit.session, unit.tenant, row.id)
@@ -403,8 +404,8 @@ def _sum(places: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
 
 
 def job_kinds(
-    database: Database, copies: Sequence[Copies], signer: Signer, sealing: Sealing, stream: EventStream
+    database: Database, copies: Sequence[Copies], signer: Signer, vault: Vault, stream: EventStream
 ) -> tuple[JobKind, ...]:
     """The job. It must get done, so it is tried for days."""
-    erase = ErasePerson(database, copies, signer, sealing, stream)
+    erase = ErasePerson(database, copies, signer, vault, stream)
     return (JobKind(ERASE_PERSON, QUEUE, erase.run, max_attempts=5_000, soft_limit_s=3_300.0, hard_limit_s=3_600.0),)

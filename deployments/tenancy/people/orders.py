@@ -1,6 +1,7 @@
 """The rules of erasing a person: who may order it, what is answered, and what proves it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from db.models.people import PersonErasure as ErasureRow
@@ -28,16 +29,13 @@ FIRST_STEP: Final = "find"
 _SORT: Final = "-id"
 
 
+@dataclass(frozen=True, slots=True)
 class Sealing:
-    """What keeps a person from being told: the vault for the time of the search, and the digest that stays."""
+    """What keeps a person from being told: the vault for the time of the search, and the key of the digest that
+    stays."""
 
-    def __init__(self, secret: str) -> None:
-        self.vault = Vault(secret)
-        self._secret = secret
-
-    def digest(self, subject: Subject, tenant_id: str) -> str:
-        """What stands for the person from now on."""
-        return subject.digest(self._secret, tenant_id)
+    vault: Vault
+    digests: bytes = field(repr=False)
 
 
 async def start(unit: UnitOfWork, principal: Principal, command: ErasePerson, sealing: Sealing) -> PersonErasure:
@@ -50,7 +48,7 @@ async def start(unit: UnitOfWork, principal: Principal, command: ErasePerson, se
     forms = None if command.form_ids is None else sorted(set(command.form_ids))
     if forms is not None:
         await _require_forms(unit, command.form_ids or ())
-    digest = sealing.digest(subject, unit.tenant)
+    digest = subject.digest(sealing.digests, unit.tenant)
     repository = PersonErasureRepository(unit.session, unit.tenant)
     row = next(
         (each for each in await repository.under_way(digest, dry_run=command.dry_run) if each.form_ids == forms), None

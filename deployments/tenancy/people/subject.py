@@ -14,12 +14,11 @@ from deployments.kit.engine import Definition, stored_definition
 from deployments.kit.engine.fields.formats import normal_email, normal_phone
 from deployments.kit.errors import Invalid
 from deployments.kit.personal import personal_fields
-from deployments.kit.vault import Vault, derive_key
+from deployments.kit.vault import Vault
 from deployments.tenancy.people_contracts import ErasureSubject
 
 Kind: TypeAlias = Literal["email", "phone", "responses", "field"]
 
-_PURPOSE: Final = "erased-people"
 _LONGEST: Final = 320
 
 
@@ -59,11 +58,11 @@ class Subject:
         """The person, encrypted, for as long as somebody has to look for them."""
         return vault.seal(orjson.dumps(self.values).decode())
 
-    def digest(self, secret: str, tenant_id: str) -> str:
-        """What stands for the person: the same for the same person, and without the platform's secret nobody can
-        find out by trying who it is."""
+    def digest(self, key: bytes, tenant_id: str) -> str:
+        """What stands for the person: the same for the same person, and without the platform's key nobody can find
+        out by trying who it is."""
         text = orjson.dumps([tenant_id, self.kind, *self.values])
-        return hmac.new(derive_key(secret, _PURPOSE), text, hashlib.sha256).hexdigest()
+        return hmac.new(key, text, hashlib.sha256).hexdigest()
 
     def fields(self, documents: Sequence[Mapping[str, Any]]) -> frozenset[str]:
         """The fields of a form's versions whose answers may name the person."""

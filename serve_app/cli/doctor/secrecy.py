@@ -7,9 +7,14 @@ from typing import Final
 
 import zxcvbn
 
+from db.session import Database
+from db.types import utc_now
+from deployments.kit.secret_keys import parse_keys
 from serve_app.cli.database import administrator_file
+from serve_app.cli.doctor.database import UNREACHABLE
 from serve_app.cli.doctor.finding import Finding, doubtful, fine, wrong
 from serve_app.cli.doctor.installation import Installation
+from serve_app.cli.secret_keys import survey
 
 _CHARACTERS: Final = 10
 """Different ones that 32 random hexadecimal digits have at least, but for one in a hundred thousand."""
@@ -22,6 +27,7 @@ async def examine(installation: Installation) -> list[Finding]:
     settings = installation.settings
     return [
         *secret_key(installation),
+        *await old_secret_keys(installation),
         permissions(settings.data_dir),
         administrator(installation),
         administrator_password(installation),
@@ -34,9 +40,9 @@ def secret_key(installation: Installation) -> Iterator[Finding]:
     settings = installation.settings
     given = settings.secret_key.get_secret_value()
     cure = "Make one with `openssl rand -hex 32`; every process needs the same."
-    file = settings.data_dir / "secret.key"
-    kept = _read(file)
-    if not given and not installation.embedded:
+    file = settings.keys_file()
+    kept = _kept(file)
+    if not given and not installation.embedded and settings.secret_key_file is None:
         yield wrong(name, "FORMSTREAM_SECRET_KEY is not set, and every replica needs it.", cure)
     elif not given:
         yield fine(name, f"It is {'' if kept else 'going to be '}kept in {file}.")
@@ -44,7 +50,7 @@ def secret_key(installation: Installation) -> Iterator[Finding]:
         yield wrong(name, "FORMSTREAM_SECRET_KEY can be guessed.", cure)
     else:
         yield fine(name, "It is long, and looks random.")
-    if given and kept and given != kept:
+    if given and not set(kept) <= {given, *settings.old_keys()}:
         yield doubtful(
             "secret.key-changed",
             f"FORMSTREAM_SECRET_KEY is another key than the one in {file}; what was encrypted with that is lost.",
@@ -52,11 +58,44 @@ def secret_key(installation: Installation) -> Iterator[Finding]:
         )
 
 
-def _read(file: Path) -> str:
+async def old_secret_keys(installation: Installation) -> list[Finding]:
+    """Keys before the current one are accepted for as long as something needs them, and no longer."""
+    name = "secret.old-keys"
+    settings = installation.settings
     try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+        keys = settings.secret_keys().all() if settings.has_secret_key() else ()
+    except ValueError as error:
+        return [wrong(name, f"{error}.", "See docs/runbooks/key-rotation.md.")]
+    if len(keys) < 2:
+        return []
+    database = Database(settings.database())
+    try:
+        found = await survey(settings, database)
+    except UNREACHABLE:
+        return []  # which others tell
+    finally:
+        await database.close()
+    now = utc_now()
+    unneeded = [key.id for key in found.keys if not key.is_needed(now) and not key.is_next]
+    stale = [key.id for key in found.keys if not key.is_current and key.texts]
+    told = []
+    if unneeded:
+        says = f"Nothing needs the old secret key {', '.join(unneeded)}, and it is still accepted."
+        told.append(doubtful(name, says, "`formstream secrets remove` it."))
+    if stale:
+        says = f"Stored secrets are encrypted with the old secret key {', '.join(stale)}."
+        told.append(doubtful(name, says, "Run `formstream secrets reseal`."))
+    if found.lost:
+        says = f"{found.lost} stored secrets are opened by none of the secret keys."
+        told.append(wrong(name, says, "Name the key that encrypted them in FORMSTREAM_OLD_SECRET_KEYS."))
+    return told or [fine(name, "Older secret keys are accepted only as long as something needs them.")]
+
+
+def _kept(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(line.key for line in parse_keys(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return ()
 
 
 def permissions(data_dir: Path) -> Finding:

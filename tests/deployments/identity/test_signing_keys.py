@@ -26,9 +26,11 @@ from deployments.identity.signing_keys import (
     NoSigningKey,
     SigningKeyNotFound,
     SigningKeys,
+    derived_key_id,
 )
 from deployments.identity.tokens import AUDIENCE
 from deployments.kit.errors import Unauthenticated
+from deployments.kit.secret_keys import SecretKeys
 from deployments.kit.vault import Vault
 from tests.deployments.identity.conftest import ORIGIN, VAULT, RecordedEvents, login_of
 from tests.eventing.harness import rows
@@ -180,6 +182,43 @@ async def test_a_key_of_another_secret_is_passed_over(
     ring = KeyRing(settings, Vault("t" * 32))
     await ring.refresh(database)
     assert [key.algorithm for key in ring.all()] == ["HS256"]
+
+
+async def test_a_rotation_of_the_secret_key_logs_nobody_out(
+    identity: Identity, acme: SignedUp, database: Database, settings: IdentitySettings
+) -> None:
+    """O9: what the old one signs is accepted by who signs with the new one, and the other way about, as long as both
+    list both; by nobody else."""
+    old, new = "o" * 32, "n" * 32
+
+    async def of(current: str, *also: str) -> Identity:
+        keys = SecretKeys(current, also=also)
+        changed = settings.model_copy(update={"signing_key": keys.derived("access-tokens").digits()})
+        return Identity(database, changed, VAULT)
+
+    ahead, behind = await of(new, old), await of(old, new)
+    tokens = [(await each.log_in(ORIGIN, login_of("acme"))).access_token for each in (ahead, behind)]
+    assert len({header(token)["kid"] for token in tokens}) == 2
+    for token in tokens:
+        for each in (ahead, behind):
+            assert (await each.authenticate(token)).tenant_id == "acme"
+    after = await of(new)
+    assert (await after.authenticate(tokens[0])).tenant_id == "acme"
+    with pytest.raises(Unauthenticated):
+        await after.authenticate(tokens[1])
+
+
+async def test_a_derived_key_that_was_noted_is_forgotten_with_its_secret_key(
+    database: Database, settings: IdentitySettings
+) -> None:
+    """O9: and one that was revoked stays revoked while it is listed."""
+    both = settings.model_copy(update={"signing_key": SecretKeys("n" * 32, also=("o" * 32,)).derived("x").digits()})
+    keys = SigningKeys(database, both, VAULT)
+    current, old = (derived_key_id(key.decode()) for key in both.signing_key.all())
+    await keys.revoke(old)
+    assert {key.id: key.revoked_at is None for key in await keys.all()} == {old: False, current: True}
+    alone = settings.model_copy(update={"signing_key": SecretKeys("n" * 32).derived("x").digits()})
+    assert [key.id for key in await SigningKeys(database, alone, VAULT).all()] == [current]
 
 
 async def test_the_algorithm_of_the_settings_is_seen_to_once(keys: SigningKeys) -> None:

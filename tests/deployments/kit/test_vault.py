@@ -3,7 +3,8 @@
 import pytest
 from cryptography.fernet import InvalidToken
 
-from deployments.kit.vault import Vault, derive_key
+from deployments.kit.secret_keys import derive_key
+from deployments.kit.vault import Vault
 
 SECRET = "a secret key of the platform, 32+"
 

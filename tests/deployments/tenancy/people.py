@@ -18,13 +18,13 @@ from deployments.forms.contracts import UpdateForm
 from deployments.forms.deployment import Forms
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from deployments.kit.vault import Vault
 from deployments.responses.contracts import ListResponses, SubmitResponse
 from deployments.responses.deployment import Responses
 from deployments.responses.life_contracts import EditResponse, PutComment
 from deployments.tenancy.deployment import Tenancy
 from deployments.tenancy.people.copies import TenantExports
 from deployments.tenancy.people.erasing import ErasePerson as ErasePersonJob
-from deployments.tenancy.people.orders import Sealing
 from deployments.tenancy.people_contracts import ErasePerson, PersonErasure
 from deployments.tenancy.receipts import Signer
 from eventing.errors import ConnectFailed
@@ -114,7 +114,7 @@ class Scene:
     def job(self, **bounds: int) -> ErasePersonJob:
         few = {"read": 3, "erased": 2, "told": 3, **bounds}
         copies = (TenantExports(self.database, self.objects),)
-        return ErasePersonJob(self.database, copies, Signer(SECRET), Sealing(SECRET), self.stream, **few)
+        return ErasePersonJob(self.database, copies, Signer(SECRET), Vault(SECRET), self.stream, **few)
 
     async def run(self, erasure: PersonErasure, **bounds: int) -> PersonErasure:
         """Run its job until it ends."""

@@ -6,11 +6,13 @@ from typing import NoReturn
 import orjson
 import pyrage  # type: ignore[import-untyped]
 import pytest
+from pydantic import SecretStr
 
 from db.session import Database
 from deployments.kit.objects import ObjectStore, StoreUnavailable
 from serve_app.backup import manifest
 from serve_app.backup.configuration import SECRETS, SETTINGS
+from serve_app.backup.drilling import Drill, drill_backup
 from serve_app.backup.encryption import Wish
 from serve_app.backup.errors import BackupFailed, BackupUnusable, RestoreFailed, RestoreRefused
 from serve_app.backup.files import INDEX, OBJECTS
@@ -87,6 +89,27 @@ async def test_an_encrypted_backup_opens_with_its_key_only(
     await ours.close()
     await theirs.close()
     assert await objects_in(there) == await objects_in(sqlite_filled)
+
+
+async def test_a_backup_from_before_a_rotation_is_restored(
+    sqlite_filled: Settings, shelf: Path, there: Settings, tmp_path: Path
+) -> None:
+    """O9: with its keys where the place keeps keys itself, and where they are given only if they are listed."""
+    first, second = sqlite_filled.secret_key.get_secret_value(), "second secret key of this platform"
+    older = "a key that was before and is still listed"
+    made = await back_up(
+        sqlite_filled.model_copy(update={"old_secret_keys": SecretStr(older)}), shelf, wish=Wish(PASSPHRASE)
+    )
+    given = there.model_copy(update={"secret_key": SecretStr(second), "old_secret_keys": SecretStr(first)})
+    with pytest.raises(RestoreRefused, match="Name its keys among FORMSTREAM_OLD_SECRET_KEYS"):
+        await restore(given, made.folder, passphrase=PASSPHRASE)
+    kept = there.model_copy(update={"secret_key": SecretStr("")})
+    kept.data_dir.mkdir(parents=True, exist_ok=True)
+    kept.keys_file().write_text(f"{second}\n")
+    await restore(kept, made.folder, passphrase=PASSPHRASE)
+    assert kept.secret_keys().all() == (second, first, older)
+    tried = await drill_backup(given, made.folder, Drill(scratch=tmp_path / "scratch"), passphrase=PASSPHRASE)
+    assert tried.wrong == ()
 
 
 async def test_what_cannot_be_a_place_or_a_backup_of_this_version_is_refused(

@@ -16,7 +16,7 @@ from serve_app.backup.errors import BackupUnusable, RestoreRefused
 from serve_app.backup.restoring import MARK
 from serve_app.cli.backup import drill, make, restore
 from serve_app.cli.database import prepare
-from serve_app.cli.environment import secret_key
+from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.events import rebuild_stream
 from serve_app.cli.failure import CommandFailed
 from serve_app.settings import Settings
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     found = Settings(data_dir=tmp_path / "data")
     found.data_dir.mkdir()
     prepare(found)
-    secret_key(found)
+    ensure_secret_key(found)
     return found
 
 
@@ -55,7 +55,7 @@ def test_a_backup_is_made_tried_and_restored(
     there = Settings(data_dir=tmp_path / "there")
     restore(there, Path(made["folder"]), key, as_json=False)
     assert f"Restored {made['backup']}: {made['rows']} rows" in capsys.readouterr().out
-    assert secret_key(there) == secret_key(settings)
+    assert there.secret_keys().all() == settings.secret_keys().all()
     assert prepare(there) is None
     assert (there.data_dir / "restored-settings.env").read_text() == f"FORMSTREAM_DATA_DIR={settings.data_dir}\n"
 
