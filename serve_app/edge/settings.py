@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from deployments.identity.contracts import RateLimit, RouteClass
 from deployments.kit.secret_keys import RotatingKey
