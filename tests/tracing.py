@@ -38,8 +38,9 @@ def untraced() -> Generator[None, object, object]:
     """A hook of pytest around what is not traced."""
     if _TRACER is None:
         return (yield)
+    before = sys.gettrace()
     sys.settrace(None)
     try:
         return (yield)
     finally:
-        sys.settrace(_TRACER)
+        sys.settrace(before)
