@@ -22,6 +22,7 @@ from deployments.models import minilm
 from deployments.models.registry import Registry
 from eventing.server import EmbeddedServer
 from tests import statements
+from tests.certificates import Authority
 from tests.tracing import untraced
 
 # How long an example takes says nothing on a busy machine. Whether a change may be merged is not for chance to say:
@@ -208,3 +209,15 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     minilm.build(Registry(folder))
     return folder
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    """The certificate authority that we trust."""
+    return Authority(tmp_path / "ours")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Authority:
+    """A certificate authority that we do not know."""
+    return Authority(tmp_path / "theirs")
