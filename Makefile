@@ -40,7 +40,8 @@ run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes opti
 demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
 	@exec $(BIN)/formstream demo $(ARGS)
 
-test: lint types browser tools ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+test: browser tools $(DEV) ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+	@$(MAKE) --no-print-directory --jobs=2 lint types
 	$(call heading,Tests)
 	$(BIN)/coverage erase
 	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(LONG) $(SHORT) && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
