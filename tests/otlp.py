@@ -1,17 +1,16 @@
 """A collector on loopback that speaks OTLP over HTTP, and keeps the spans that it was sent."""
 
-import gzip
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from tests.http_server import answering
 
 
 @dataclass(frozen=True)
@@ -73,34 +72,16 @@ def _received(service: str, span: Any) -> Received:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """Collect on 127.0.0.1, in threads: exporters block theirs while they send."""
+    """Collect on 127.0.0.1."""
     collector = Collector()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            is_ours = self.path == "/v1/traces" and self.headers["content-type"] == "application/x-protobuf"
-            if is_ours:
-                collector.headers.append({name.lower(): value for name, value in self.headers.items()})
-                collector.bodies.append(body)
-                collector.take(body)
-            answer = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(200 if is_ours else 404)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def answer(path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        is_ours = path == "/v1/traces" and headers["content-type"] == "application/x-protobuf"
+        if is_ours:
+            collector.headers.append(headers)
+            collector.bodies.append(body)
+            collector.take(body)
+        return 200 if is_ours else 404, ExportTraceServiceResponse().SerializeToString()
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        collector.port = server.server_address[1]
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield collector
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(answer) as collector.port:
+        yield collector

@@ -21,16 +21,6 @@ from tests.db.tls_front import tls_front
 HOST = "127.0.0.1"
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "ours")
-
-
-@pytest.fixture
-def theirs(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "theirs")
-
-
 def at(port: int, database: str, **tls: object) -> DatabaseSettings:
     """Settings with a URL as an operator writes one."""
     query = "&".join(f"{name}={value}" for name, value in tls.items())

@@ -1,10 +1,11 @@
 """One running platform for the tests that do not break it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.e2e.platform import Platform
+from tests.tracing import untraced
 
 _TIMEOUT_S = 600
 
@@ -14,6 +15,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """What is tested runs in processes of its own; tracing who drives it would only slow that down."""
+    return (yield from untraced())
 
 
 @pytest.fixture(scope="package")

@@ -20,16 +20,6 @@ HOST = "127.0.0.1"
 MUTUAL = 'verify: true, ca_file: "{ca}"'
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "ours")
-
-
-@pytest.fixture
-def theirs(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "theirs")
-
-
 def settings(port: int, authority: Authority, **more: Any) -> EventingSettings:
     return EventingSettings(
         nats_url=f"tls://{USER}:{PASSWORD}@{HOST}:{port}",

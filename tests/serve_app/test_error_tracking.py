@@ -1,13 +1,10 @@
 """O3: defects are told in Sentry's protocol, by the real library over real HTTP, and nobody's words with them."""
 
-import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from serve_app.error_tracking import open_tracker
 from serve_app.settings import Settings
 from tests.architecture.rooms import ROOT
+from tests.http_server import answering
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -76,28 +74,13 @@ class Tracker:
 def tracker() -> Iterator[Tracker]:
     found = Tracker()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            found.paths.append(self.path)
-            found.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
-            self.send_response(200)
-            self.send_header("content-length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+    def answer(path: str, _headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        found.paths.append(path)
+        found.bodies.append(body)
+        return 200, b"{}"
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.port = server.server_address[1]
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(answer) as found.port:
+        yield found
 
 
 def test_a_defect_is_told_by_its_type_and_place_and_nobodys_words_are(tracker: Tracker, tmp_path: Path) -> None:

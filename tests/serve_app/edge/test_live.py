@@ -14,7 +14,7 @@ from deployments.kit.errors import Unauthenticated, Unavailable
 from deployments.kit.principal import Principal
 from serve_app.edge import live
 from serve_app.edge.live import CUT, HEARTBEAT, LiveEvents, TooManyListeners
-from tests.eventing.harness import eventually, is_true
+from tests.eventing.harness import DEADLINE_S, eventually, is_true
 
 OWNER = Principal("acme", "usr_1", "user", "owner", frozenset({"*"}))
 EVERYTHING = StreamEvents()
@@ -164,13 +164,22 @@ async def test_whenever_somebody_joins_they_hear_each_event_once_and_in_order(mo
     assert scene.hub.listeners == 0
 
 
-async def test_what_nobody_wants_is_not_read_and_who_joins_a_reader_at_work_gets_theirs() -> None:
+async def test_what_nobody_wants_is_not_read_and_who_joins_a_reader_at_work_gets_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """E6: a listener of other types that comes while a stretch is on its way misses nothing of it."""
     scene = Scene()
-    past, stretch = asyncio.Event(), asyncio.Event()
+    idle, past, stretch = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    woken = live._Feed._woken
+
+    async def waits(feed: live._Feed) -> None:
+        idle.set()
+        await woken(feed)
+
+    monkeypatch.setattr(live._Feed, "_woken", waits)
     async with scene.listening("evt_0", "form.updated") as even:
-        await eventually(lambda: is_true(lambda: scene.attached == 1))
-        await asyncio.sleep(2 * live._PAUSE_S)
+        await asyncio.wait_for(idle.wait(), DEADLINE_S)
+        assert scene.attached == 1
         scene.log.gates = [past]
         async with scene.listening("evt_0", "form.deleted") as odd:
             # Their past is read, and on its way; then something happens, which the reader has read before they join.

@@ -1,37 +1,24 @@
 """What the doctor says of NATS, each time with a real server that is configured so."""
 
-import json
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from eventing.server import find_binary
 from serve_app.cli.doctor import transport
 from serve_app.cli.doctor.finding import Finding, Severity
 from serve_app.cli.doctor.installation import Installation
 from serve_app.settings import Settings
+from tests.nats_server import configured
 from tests.serve_app.cli.doctor.looking import CLUSTER, installation, worst
 
 
 @contextmanager
 def server(folder: Path, configuration: str) -> Iterator[tuple[str, str]]:
     """The address of clients, without credentials, and the one of the monitoring."""
-    config = folder / "nats.conf"
-    config.write_text(f'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\nports_file_dir: "{folder}"\n{configuration}')
-    with subprocess.Popen([find_binary(), "-c", config], stderr=subprocess.DEVNULL) as process:
-        try:
-            ports = folder / f"nats-server_{process.pid}.ports"
-            while not (ports.exists() and ports.stat().st_size):
-                assert process.poll() is None
-                time.sleep(0.01)
-            named = json.loads(ports.read_text())
-            yield named["nats"][0].replace("nats://", ""), named["monitoring"][0]
-        finally:
-            process.terminate()
+    with configured(folder, configuration) as (port, monitoring):
+        yield f"127.0.0.1:{port}", f"http://127.0.0.1:{monitoring}"
 
 
 async def looked_at(data_dir: Path, url: str, monitor: str = "", replicas: int = 1) -> list[Finding]:
