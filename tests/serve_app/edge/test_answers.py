@@ -37,7 +37,8 @@ async def test_every_answer_names_its_request_and_the_version(client: httpx.Asyn
         assert re.fullmatch("[0-9a-f]{32}", response.headers["x-correlation-id"])
         assert response.headers["x-api-version"] == "1"
         assert response.headers["x-content-type-options"] == "nosniff"
-        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert response.headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("name", ["X-Correlation-ID", "X-Request-ID"])
