@@ -161,6 +161,17 @@ async def test_failed_and_slow_requests_are_logged_others_only_when_asked(fakes:
     assert (log["status"], log["method"], log["path"]) == (200, "GET", "/health")
 
 
+async def test_a_resume_token_is_in_no_line(fakes: Fakes) -> None:
+    """R1: whoever reads the log could go on with the answers of somebody else."""
+    token = "a-token-that-opens-a-response-of-somebody"
+    with capture_logs() as logs:
+        async with running(fakes, access_log=True) as client:
+            await client.get(f"/api/v1/public/responses/{token}")
+    [line] = [log for log in logs if log["event"] == "request"]
+    assert line["path"] == "/api/v1/public/responses/{resume_token}"
+    assert token not in str(logs)
+
+
 async def test_a_client_that_leaves_cancels_the_call(client: httpx.AsyncClient, fakes: Fakes) -> None:
     started, ended = asyncio.Event(), asyncio.Event()
 
