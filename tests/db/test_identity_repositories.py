@@ -133,6 +133,11 @@ async def test_the_holder_of_a_session_is_found_with_the_forms_that_were_granted
             unit.session.add(make_form("acme", form_id, deleted_at=deleted_at))
             await unit.session.flush()
             unit.session.add(make_grant("acme", form_id, "usr_1"))
+    # Somebody of the same id in another tenant.
+    async with two_tenants.write("other") as unit:
+        unit.session.add(make_form("other", "frm_3", deleted_at=None))
+        await unit.session.flush()
+        unit.session.add(make_grant("other", "frm_3", "usr_1"))
 
     async def holder(user_id: str, family_id: str) -> SessionHolder | None:
         ask = partial(session_holder, tenant_id="acme", user_id=user_id, family_id=family_id)
@@ -158,6 +163,18 @@ async def test_a_view_of_a_tenant_shows_nothing_of_another(two_tenants: Database
     ask = partial(session_holder, tenant_id="other", user_id="usr_1", family_id="fam_1")
     found = await two_tenants.view(ask, "acme")
     assert (found is None) is not two_tenants.is_sqlite
+
+
+async def test_a_person_is_known_in_their_own_tenant_only(two_tenants: Database) -> None:
+    """T5: the question itself says so, whatever the database enforces."""
+    async with two_tenants.write("acme") as unit:
+        await UserRepository(unit.session, "acme").add(make_user("acme", "usr_2", "b@example.com"))
+    own, foreign = [
+        await two_tenants.view(partial(session_holder, tenant_id=tenant, user_id="usr_2", family_id="fam_1"), tenant)
+        for tenant in ("acme", "other")
+    ]
+    assert own is not None
+    assert foreign is None
 
 
 async def test_a_key_is_found_with_its_creator_of_the_same_tenant(two_tenants: Database) -> None:

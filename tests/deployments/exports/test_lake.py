@@ -177,6 +177,25 @@ async def test_only_months_that_changed_are_written_again(scene: Scene) -> None:
     await scene.agrees()
 
 
+async def test_what_no_manifest_names_any_more_goes_after_a_day(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X3: the manifest before and its files stay for its readers; what is young may belong to an attempt under way."""
+
+    async def renewed(count: int) -> set[str]:
+        response_id = next(id_ for id_, row in scene.table().items() if row["_submitted_at"].day == 30)
+        await scene.responses.edit(scene.acme, response_id, EditResponse(answers={"count": count}), None)
+        await scene.renew()
+        return {file["path"] for file in scene.manifest()["files"]}
+
+    await scene.renew()
+    first = scene.files()
+    second = await renewed(1001)
+    third = await renewed(1002)
+    assert first | second | third == scene.files()
+    monkeypatch.setattr("deployments.exports.lake._KEPT", timedelta(seconds=-1))
+    assert third | await renewed(1003) == scene.files()
+    assert len(list(scene.folder.glob("manifests/*"))) == 2
+
+
 async def test_a_month_that_is_empty_now_has_no_file(scene: Scene) -> None:
     await scene.renew()
     for response_id, row in scene.table().items():

@@ -37,7 +37,8 @@ async def test_every_answer_names_its_request_and_the_version(client: httpx.Asyn
         assert re.fullmatch("[0-9a-f]{32}", response.headers["x-correlation-id"])
         assert response.headers["x-api-version"] == "1"
         assert response.headers["x-content-type-options"] == "nosniff"
-        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert response.headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("name", ["X-Correlation-ID", "X-Request-ID"])
@@ -158,6 +159,17 @@ async def test_failed_and_slow_requests_are_logged_others_only_when_asked(fakes:
     assert quiet == ["list_forms"]
     [log] = [log for log in logs if log["event"] == "request" and log["operation"] == "health"]
     assert (log["status"], log["method"], log["path"]) == (200, "GET", "/health")
+
+
+async def test_a_resume_token_is_in_no_line(fakes: Fakes) -> None:
+    """R1: whoever reads the log could go on with the answers of somebody else."""
+    token = "a-token-that-opens-a-response-of-somebody"
+    with capture_logs() as logs:
+        async with running(fakes, access_log=True) as client:
+            await client.get(f"/api/v1/public/responses/{token}")
+    [line] = [log for log in logs if log["event"] == "request"]
+    assert line["path"] == "/api/v1/public/responses/{resume_token}"
+    assert token not in str(logs)
 
 
 async def test_a_client_that_leaves_cancels_the_call(client: httpx.AsyncClient, fakes: Fakes) -> None:

@@ -39,6 +39,11 @@ async def test_x_tenant_id_narrows_and_never_widens(owner: httpx.AsyncClient, fa
     assert (await owner.get("/api/v1/me", headers={"x-tenant-id": "acme"})).status_code == 200
     for tenant in ("globex", "_platform", "", "../acme"):
         problem(await owner.get("/api/v1/me", headers={"x-tenant-id": tenant}), 404, "tenant.not_found")
+    # To be of the platform is not enough.
+    clerk = replace(fakes.identity.principals["root"], scopes=frozenset({"forms:read"}))
+    fakes.identity.principals["clerk"] = clerk
+    headers = {"authorization": "Bearer clerk", "x-tenant-id": "acme"}
+    problem(await owner.get("/api/v1/me", headers=headers), 404, "tenant.not_found")
 
 
 async def test_a_platform_administrator_chooses_the_tenant(client: httpx.AsyncClient) -> None:

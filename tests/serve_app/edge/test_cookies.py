@@ -89,6 +89,20 @@ async def test_what_is_not_proved_meant_is_403(
     assert not fakes.forms.commands
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"origin": "https://evil.example"}, {"origin": "null"}, {"origin": OWN, "sec-fetch-site": "cross-site"}],
+)
+async def test_no_page_of_another_site_logs_anybody_in(
+    browser: httpx.AsyncClient, sessions: Sessions, change: dict[str, str]
+) -> None:
+    """H3: whoever is logged in unawares would tell an account of somebody else's."""
+    answer = await browser.post("/api/v1/auth/login", json=LOGIN, headers={"x-session": "cookie"} | change)
+    problem(answer, 403, "csrf.failed")
+    assert "set-cookie" not in answer.headers
+    assert not sessions.commands
+
+
 async def test_the_authorization_header_wins_and_needs_no_token(browser: httpx.AsyncClient) -> None:
     cookie = {"cookie": "__Host-formstream_session=owner"}
     headers = cookie | {"authorization": "Bearer reader", "origin": "https://evil.example"}
@@ -103,7 +117,9 @@ async def test_refresh_and_logout_take_the_cookie(browser: httpx.AsyncClient, se
     assert "__Secure-formstream_refresh=second" in refreshed.headers.get_list("set-cookie")[1]
     ended = await browser.post("/api/v1/auth/logout", json={}, headers=headers)
     assert ended.status_code == 204
-    assert all("Max-Age=0" in cookie for cookie in ended.headers.get_list("set-cookie"))
+    access, refresh = ended.headers.get_list("set-cookie")
+    assert access == "__Host-formstream_session=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly; Secure"
+    assert refresh.startswith("__Secure-formstream_refresh=; Path=/api/v1/auth; Max-Age=0; ")
     assert [command.refresh_token for command in sessions.commands[1:]] == ["first", "first"]
 
 

@@ -97,6 +97,19 @@ async def test_a_login_that_names_nobody_s_tenant_is_404(fakes: Fakes) -> None:
         problem(answer, 404, "tenant.not_found")
 
 
+async def test_a_deleted_tenant_is_selected_by_nothing(fakes: Fakes) -> None:
+    """T3: neither its id nor its host name means anybody, whoever asks."""
+    fakes.identity.profiles["globex"] = TenantProfile(id="globex", status="deleted", hosts=["forms.globex.example"])
+    named = {"x-tenant-id": "globex"}
+    async with running(fakes) as client:
+        login = {"email": "a@b.io", "password": "x"}
+        problem(await client.post("/api/v1/auth/login", json=login, headers=named), 404, "tenant.not_found")
+        root = {"authorization": "Bearer root"}
+        problem(await client.get("/api/v1/me", headers=root | named), 404, "tenant.not_found")
+        host = {"host": "forms.globex.example"}
+        assert (await client.get("/api/v1/me", headers=root | host)).json()["tenant_id"] == "_platform"
+
+
 async def test_without_isolation_headers_select_nothing(fakes: Fakes) -> None:
     """T8: the credential still decides."""
     async with running(fakes, tenant_isolation=False, default_tenant="acme") as client:
