@@ -1,9 +1,9 @@
 """What models look at in each response of a form (A5): part of the form's settings."""
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from deployments.kit.contract import Contract
 
@@ -61,6 +61,14 @@ class EnrichmentPolicy(Contract):
     classify: Annotated[list[Classification], Field(max_length=10)] = Field(default_factory=list)
     extract: FieldChoice | None = Field(default=None, description="Find what is named: people, places, amounts.")
     embed: FieldChoice | None = Field(default=None, description="Keep directions, for the search by meaning.")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "EnrichmentPolicy | None":
+        """The policy in the stored settings of a form; None where they have none that is understood."""
+        try:
+            return cls.model_validate(settings["ai"]) if settings.get("ai") else None
+        except ValidationError:
+            return None
 
     def choices(self) -> Iterator[tuple[str, str, list[str]]]:
         """What is done under which name (that of a head, `entities`, `vector`), where it stands, and its fields."""

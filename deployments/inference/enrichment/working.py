@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import structlog
-from pydantic import ValidationError
 
 from db.repositories.enrichment import Enriched
 from db.repositories.outbox import EventLogRepository
@@ -108,7 +107,7 @@ class Enrich:
             tasks = tasks_of(unit)
             rows = await tasks.next_tasks(form_id, self._at_once)
             form = await tasks.form(form_id)
-            policy = _policy(form.settings) if form is not None else None
+            policy = EnrichmentPolicy.of(form.settings) if form is not None else None
             heads = await self._heads(unit, policy) if policy is not None else {}
         if not rows:
             return 0
@@ -187,13 +186,6 @@ class Enrich:
                 unit.announce(EVENTS_TOPIC)
         # Submissions on SQLite wait for their turn to write: let them have it.
         await asyncio.sleep(0)
-
-
-def _policy(settings: dict[str, Any]) -> EnrichmentPolicy | None:
-    try:
-        return EnrichmentPolicy.model_validate(settings["ai"]) if settings.get("ai") else None
-    except ValidationError:
-        return None
 
 
 def _fact(form_id: str, row: Read, found: Enriched) -> InferenceCompleted:

@@ -16,6 +16,8 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.events.contracts import Event as Told
 from deployments.events.showing import shown, view_of
+from deployments.forms.contracts import UpdateForm
+from deployments.forms.deployment import Forms
 from deployments.inference.contracts import InferenceApi
 from deployments.inference.enrichment.rescoring import RESCORE, Rescore
 from deployments.inference.enrichment_contracts import OrderEnrichment
@@ -183,6 +185,37 @@ async def test_again_tells_what_is_new_and_nothing_else(database: Database) -> N
     counts = {(each.name, each.model): each.answers for each in progress.versions}
     assert (counts["sentiment", "sentiment@1"], counts["sentiment", "sentiment@2"]) == (5, 2)
     assert (counts["vector", "words@1"], counts["vector", "words@2"]) == (3, 2)
+
+
+async def test_only_what_was_looked_at_counts_as_done(database: Database) -> None:
+    """A5: not what nobody has heard of yet, not an answer that was edited since, not what settings name since then."""
+    acme = await make_tenant(database)
+    form = await make_survey(database, acme)
+    responses, models = Responses(database), FakeModels()
+    one, _, _ = (
+        await submit(responses, "bad", story="fine"),
+        await submit(responses),
+        await submit(responses, " \n\u00a0"),
+    )
+
+    async def told() -> tuple[int, int, int, int]:
+        found = await door(database, models, responses).enrichment(acme, form.id)
+        return found.total, found.done, found.waiting, found.unseen
+
+    assert await told() == (3, 2, 0, 1), "of nothing there is nothing to say"
+    await mark(database)
+    assert await told() == (3, 0, 3, 0)
+    await work(database, models)
+    assert await told() == (3, 3, 0, 0)
+    await responses.edit(acme, one, EditResponse(answers={"story": "bad"}), None)
+    assert await told() == (3, 2, 0, 1)
+    await enrich(database, models)
+    assert await told() == (3, 3, 0, 0)
+    ai = {"embed": {"fields": ["comment"]}, "classify": [{"head": "spam", "fields": ["comment"]}]}
+    await Forms(database).update(acme, form.id, UpdateForm(settings={"ai": ai}))
+    assert await told() == (3, 2, 0, 1)
+    await enrich(database, models)
+    assert await told() == (3, 3, 0, 0)
 
 
 async def test_what_a_model_cannot_take_is_given_up_alone(sqlite_settings: DatabaseSettings) -> None:
