@@ -1,5 +1,6 @@
 """A7 with A5: models that a tenant brought look at the responses of a form, as its settings say."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from db.models.inference import EnrichmentTask, Verdict
 from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.forms.contracts import UpdateForm
@@ -27,6 +29,8 @@ from deployments.responses.deployment import Responses
 from tests.deployments.inference.scene import attempt_of
 from tests.deployments.inference.survey import FakeModels, door, enrich, make_survey, orders, submit
 from tests.deployments.models.brought import NAMES, TOPICS, files, names, zipped
+from tests.deployments.responses.lives import facts
+from tests.eventing.harness import rows
 from tests.factories import make_tenant
 
 
@@ -178,5 +182,41 @@ async def test_a_text_that_a_brought_model_cannot_take_is_given_up_alone(
         assert (progress.failed, progress.done) == (failed, AT_ONCE + 3 - failed)
         assert progress.errors == {f"The model for {topics} took too much time or memory.": failed}
         assert len(models.questions) == questions
+    await platform.models.close()
+    await database.close()
+
+
+class Killed(Models):
+    """Models of which the brought one dies (SIGKILL) each time that it has been asked a second time."""
+
+    questions = 0
+
+    async def apply(self, model: HeadRef, texts: Sequence[str]) -> Applied:
+        self.questions += 1
+        question = asyncio.create_task(super().apply(model, texts))
+        if self.questions == 2:
+            (running,) = self._require_brought()._running.values()
+            running._process.kill()
+        return await question
+
+
+async def test_a_brought_model_that_is_killed_in_mid_batch_labels_each_response_once(
+    sqlite_settings: DatabaseSettings, tmp_path: Path
+) -> None:
+    """A7, A5: its next process goes on; one verdict and one event each."""
+    database = Database(sqlite_settings)
+    acme = await make_tenant(database)
+    platform = Platform(database, tmp_path)
+    topics = await platform.taken(acme, zipped(files()))
+    await make_survey(database, acme, ai={"classify": [{"model_id": topics, "fields": ["comment"]}]})
+    responses = Responses(database)
+    made = [await submit(responses, f"late {number}") for number in range(2 * AT_ONCE)]
+    models = Killed(ModelsSettings(folder=tmp_path / "models"), platform.objects)
+    await enrich(database, models)
+    assert models.questions == 2 + AT_ONCE
+    assert sorted(row.response_id for row in await rows(database, Verdict) if row.label == "complaint") == sorted(made)
+    assert sorted(event.entity_id for event in await facts(database, "inference.completed")) == sorted(made)
+    assert await rows(database, EnrichmentTask) == []
+    await models.close()
     await platform.models.close()
     await database.close()

@@ -207,7 +207,7 @@ async def test_only_what_was_looked_at_counts_as_done(database: Database) -> Non
     assert await told() == (3, 0, 3, 0)
     await work(database, models)
     assert await told() == (3, 3, 0, 0)
-    await responses.edit(acme, one, EditResponse(answers={"story": "bad"}), None)
+    await responses.edit(acme, one, EditResponse(answers={"score": 3}), None)
     assert await told() == (3, 2, 0, 1)
     await enrich(database, models)
     assert await told() == (3, 3, 0, 0)
@@ -265,21 +265,28 @@ async def test_a_model_that_is_missing_keeps_no_other_from_speaking(sqlite_setti
 
 
 async def test_models_that_are_away_are_waited_for(sqlite_settings: DatabaseSettings) -> None:
-    """A6: nothing is given up because nobody could answer."""
+    """A6: nothing is given up because nobody could answer, or no more after the first batch; nor is anything told
+    twice."""
     database = Database(sqlite_settings)
     acme = await make_tenant(database)
     await make_survey(database, acme)
-    await submit(Responses(database), "fine")
-
-    async def away(texts: Any) -> None:
-        raise Unavailable(retry_after=7)
-
+    made = [await submit(Responses(database), f"fine {number}", story="bad") for number in range(12)]
     await mark(database)
-    with pytest.raises(Retry) as again:
-        await work(database, FakeModels(before=away))
-    assert again.value.after_s == 7
+    for answers, done in ((0, 0), (1, 0), (3, 5)):
+        models = FakeModels()
+
+        async def away(texts: Any, models: FakeModels = models, answers: int = answers) -> None:
+            if models.asked > answers:
+                raise Unavailable(retry_after=7)
+
+        models.before = away
+        with pytest.raises(Retry) as again:
+            await work(database, models, at_once=5)
+        assert again.value.after_s == 7
+        assert len(await rows(database, EnrichmentTask)) == 12 - done
     await work(database, FakeModels())
     assert await rows(database, EnrichmentTask) == []
+    assert sorted(event.entity_id for event in await facts(database, "inference.completed")) == sorted(made)
     await database.close()
 
 
