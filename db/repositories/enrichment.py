@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,6 +16,9 @@ from db.repositories.answer_sql import sql_of
 from db.repositories.responses import COMPLETE, ResponseRepository
 from db.repositories.upsert import upsert
 from db.types import new_id
+
+# Who judges looks past all that counts as blank, and finds nothing in what is left empty.
+_BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +306,38 @@ class EnrichmentRepository:
         )
         waiting, failed = (await self._session.execute(tasks)).one()
         return await self._session.scalar(total) or 0, waiting - failed, failed
+
+    async def unseen(self, form_id: str, judged: Sequence[tuple[str, str]], embedded: Sequence[str]) -> int:
+        """How many complete responses nobody is to look at although something was not said of the revision that they
+        are at: of a text in one of the fields that are `judged` under a name, or `embedded`."""
+        if not judged and not embedded:
+            return 0
+        mine = col(Response.tenant_id) == self._tenant_id, col(Response.form_id) == form_id
+        has_task = select(literal(1)).where(
+            col(EnrichmentTask.tenant_id) == self._tenant_id, col(EnrichmentTask.response_id) == col(Response.id)
+        )
+        statement = select(func.count()).where(
+            *mine,
+            col(Response.deleted_at).is_(None),
+            col(Response.status) == COMPLETE,
+            ~has_task.exists(),
+            or_(
+                *(self._is_unsaid(Verdict, field, col(Verdict.name) == name) for field, name in judged),
+                *(self._is_unsaid(AnswerVector, field) for field in embedded),
+            ),
+        )
+        return await self._session.scalar(statement) or 0
+
+    def _is_unsaid(self, table: Any, field: str, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        said = select(literal(1)).where(
+            table.tenant_id == self._tenant_id,
+            table.response_id == col(Response.id),
+            table.field == field,
+            table.revision == col(Response.revision),
+            *conditions,
+        )
+        text = func.trim(self._sql.text(col(Response.answers), (field,)), _BLANKS)
+        return and_(func.coalesce(text, "") != "", ~said.exists())
 
     async def failures(self, form_id: str) -> dict[str, int]:
         """Why responses were given up, and how many."""

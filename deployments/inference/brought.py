@@ -14,8 +14,9 @@ from deployments.inference.brought_contracts import (
     RegisteredModel,
     RegisterModel,
 )
-from deployments.inference.errors import ModelNotFound, ModelNotReady, TooManyModels
+from deployments.inference.errors import ModelNotFound, ModelNotReady, ModelOfOtherKind, TooManyModels
 from deployments.kit.audit import audit
+from deployments.kit.enrichment import BroughtKind
 from deployments.kit.errors import NotFound
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
@@ -83,13 +84,22 @@ def ready(row: table.RegisteredModel) -> HeadRef:
     return _ref(row)
 
 
-def told(row: table.RegisteredModel, applied: Applied) -> AppliedModel:
-    """What a model said, for whoever asked."""
-    if row.kind == "token":
+async def served(unit: UnitOfWork, model_id: str, kind: BroughtKind) -> HeadRef:
+    """Where a model of this kind is. Raises ModelNotFound, ModelNotReady, ModelOfOtherKind."""
+    row = await find(unit, model_id)
+    model = ready(row)
+    if row.kind != kind:
+        raise ModelOfOtherKind(f"it labels {'parts of texts' if row.kind == 'token' else 'whole texts'}")
+    return model
+
+
+def told(model: HeadRef, kind: str | None, applied: Applied) -> AppliedModel:
+    """What a model of this kind said, for whoever asked."""
+    if kind == "token":
         results = [AppliedText(entities=list(tags)) for tags in applied.tags]
     else:
         results = [_judged(applied.labels, scores) for scores in applied.scores]
-    return AppliedModel(model=f"{row.id}@{row.sha256[:12]}", results=results)
+    return AppliedModel(model=f"{model.name}@{model.sha256[:12]}", results=results)
 
 
 def to_model(row: table.RegisteredModel) -> RegisteredModel:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deployments.kit.contract import Contract
-from deployments.models.contracts import BroughtKind, Tag
+from deployments.kit.enrichment import BroughtKind
+from deployments.models.contracts import Tag
 
 MAX_MODELS = 20
 MAX_APPLIED = 64

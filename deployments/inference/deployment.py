@@ -96,7 +96,8 @@ class Inference(Generating):
         async with self._database.read(principal.tenant_id) as unit:
             require_feature(await settings_of(unit), "ai")
             row = await brought.find(unit, model_id)
-        return brought.told(row, await self._models.apply(brought.ready(row), command.texts))
+        model = brought.ready(row)
+        return brought.told(model, row.kind, await self._models.apply(model, command.texts))
 
     async def spam(self, principal: Principal, command: SpamTexts) -> SpamVerdicts:
         await self._require(principal, "ai:use")

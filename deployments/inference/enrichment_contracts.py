@@ -24,9 +24,13 @@ class Enrichment(Contract):
     """How far models are with the responses of a form."""
 
     total: int = Field(description="Complete responses.")
-    done: int = Field(description="Those that nothing is to be done about.")
-    waiting: int
+    done: int = Field(description="Those of which everything is said that the settings name.")
+    waiting: int = Field(description="Those that are going to be looked at.")
     failed: int = Field(description="Given up until they are ordered again.")
+    unseen: int = Field(
+        description="Those of which not everything is said that the settings name: they came a moment ago, or before "
+        "the settings named it, and are looked at when they are ordered."
+    )
     errors: dict[str, int] = Field(description="Why, and how many of them.")
     versions: list[JudgedBy]
 

@@ -25,6 +25,12 @@ class ModelNotReady(Conflict):
     code, title = "model.not_ready", "The model does not serve"
 
 
+class ModelOfOtherKind(Conflict):
+    """The model labels texts where parts of them are wanted, or the other way round."""
+
+    code, title = "model.kind", "The model labels something else"
+
+
 class TooManyModels(Conflict):
     code, title = "model.too_many", "The tenant has as many models as it may"
 

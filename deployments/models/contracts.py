@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from deployments.kit.contract import Contract
+from deployments.kit.enrichment import BroughtKind
 
 
 class Embeddings(Contract):
@@ -92,9 +93,6 @@ class Generated(Contract):
 
     model: str
     text: str
-
-
-BroughtKind = Literal["sequence", "token"]
 
 
 class BroughtCard(Contract):

@@ -77,6 +77,51 @@ async def test_a_model_is_brought_asked_and_forgotten(platform: OneProcess, tmp_
     assert (actions.count("model.registered"), actions.count("model.deleted")) == (3, 3)
 
 
+async def test_brought_models_look_at_responses(platform: OneProcess) -> None:
+    """A7, A5: from the archive to what is said of a response; one that is deleted is named where it is missing."""
+    client = await platform.sign_up()
+    topics = (await _brought(client, zipped(files())))["id"]
+    people = (await _brought(client, zipped(files(names(), NAMES)), "people"))["id"]
+    ai = {
+        "classify": [{"model_id": topics, "name": "topic", "fields": ["comment"]}],
+        "extract": {"model_id": people, "fields": ["comment"]},
+    }
+    element = {"id": "comment", "type": "long_text", "title": "Comment"}
+    form = {"title": "Feedback", "definition": {"pages": [{"id": "p1", "elements": [element]}]}}
+    crossed = {
+        "classify": [{"model_id": people, "fields": ["comment"]}],
+        "extract": ai["extract"] | {"model_id": topics},
+    }
+    refused = await client.post("/api/v1/forms", json=form | {"slug": "crossed", "settings": {"ai": crossed}})
+    assert [(each["pointer"], each["code"]) for each in refused.json()["errors"]] == [
+        ("/settings/ai/classify/0/model_id", "settings.model_kind"),
+        ("/settings/ai/extract/model_id", "settings.model_kind"),
+    ]
+    made = await client.post("/api/v1/forms", json=form | {"slug": "feedback", "settings": {"ai": ai}})
+    address = f"/api/v1/forms/{made.json()['id']}"
+    await client.post(f"{address}/publish")
+
+    async def submitted(comment: str, state: str) -> dict[str, Any]:
+        """What is said of a response with this comment, once the progress counts one more in this state."""
+        before = (await client.get(f"{address}/enrichment")).json()[state]
+        response = (await client.post(f"{address}/responses", json={"answers": {"comment": comment}})).json()["id"]
+
+        async def is_counted() -> bool:
+            return bool((await client.get(f"{address}/enrichment")).json()[state] == before + 1)
+
+        await eventually(is_counted, deadline_s=30)
+        said: dict[str, Any] = (await client.get(f"/api/v1/responses/{response}")).json()["inference"]["comment"]
+        return said
+
+    said = await submitted("late refund Ada", "done")
+    assert (said["topic"]["label"], said["topic"]["model"].partition("@")[0]) == ("complaint", topics)
+    assert [each["text"] for each in said["entities"]["entities"]] == ["Ada"]
+    assert (await client.delete(f"/api/v1/ai/models/{topics}")).status_code == 204
+    assert (await submitted("great thanks Ada", "failed")).keys() == {"entities"}
+    errors = (await client.get(f"{address}/enrichment")).json()["errors"]
+    assert errors == {"The model for topic: There is no such model.": 1}
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("acme/models/*") if path.is_file()]
 

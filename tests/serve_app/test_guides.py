@@ -12,9 +12,11 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
 from db.settings import DatabaseSettings
+from deployments.kit.enrichment import EnrichmentPolicy
 from eventing.jobs import JobPolicy
 from serve_app.subscriptions import check_job_policy
 from tests.architecture.rooms import ROOT
+from tests.deployments.models.brought import files, zipped
 from tests.eventing.harness import eventually
 from tests.serve_app.one_process import OneProcess, one_process, settings_for
 
@@ -44,7 +46,7 @@ def _request(command: str, variables: dict[str, str]) -> dict[str, Any]:
         command = re.sub(rf"\${name}\b", value, command)
     program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "curl"
-    request: dict[str, Any] = {"method": None, "headers": {}, "content": None}
+    request: dict[str, Any] = {"method": None, "headers": {}, "content": None, "files": {}}
     options = iter(words)
     for word in options:
         if word == "-X":
@@ -54,9 +56,13 @@ def _request(command: str, variables: dict[str, str]) -> dict[str, Any]:
             request["headers"][name] = value
         elif word == "-d":
             request["content"] = next(options)
+        elif word == "-F":
+            name, _, value = next(options).partition("=")
+            is_file = value.startswith("@")
+            request["files"][name] = (value[1:], zipped(files())) if is_file else (None, value)
         elif not word.startswith("-"):
             request["url"] = word
-    request["method"] = request["method"] or ("GET" if request["content"] is None else "POST")
+    request["method"] = request["method"] or ("POST" if request["content"] is not None or request["files"] else "GET")
     return request
 
 
@@ -231,11 +237,18 @@ async def test_every_command_about_ai_works(
 async def test_every_command_about_models_works(
     sqlite_settings: DatabaseSettings, tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A1."""
+    """A1, A7."""
     settings = settings_for(tmp_path, sqlite_settings, models_dir=models_folder)
-    async with one_process(settings, monkeypatch, works=False) as platform:
+    async with one_process(settings, monkeypatch) as platform:
         answers = await _all_work(platform, GUIDE.with_name("ai-models.md"))
-    assert answers == [("GET", 200), ("POST", 200)]
+    assert answers == [("GET", 200), ("POST", 200), ("POST", 202), ("GET", 200), ("POST", 200), ("POST", 201)]
+
+
+def test_the_settings_in_the_guide_about_ai_are_valid() -> None:
+    """A5: all of it at once."""
+    (settings,) = re.findall(r"```json\n(.*?)```", GUIDE.with_name("ai.md").read_text(), re.DOTALL)
+    policy = EnrichmentPolicy.model_validate_json(settings)
+    assert [name for name, _, _ in policy.choices()] == ["sentiment", "topic", "entities", "vector"]
 
 
 def test_the_policy_of_jobs_in_the_guide_fits_the_jobs(tmp_path: Path) -> None:
@@ -288,6 +301,8 @@ async def _all_work(platform: OneProcess, guide: Path, section: str = "") -> lis
             await eventually(partial(_is_published, owner, variables["event"]))
         if "/release" in command and guide.name == "ai-builtin.md":
             await eventually(partial(_is_apart, owner, variables["response"]))
+        if "/apply" in command:
+            await eventually(partial(_is_ready, owner, variables["model"]), deadline_s=30)
         if "/search" in command:
             await eventually(partial(_is_enriched, owner, variables["form"]))
         answer = await platform.client().request(**_request(command, variables))
@@ -304,6 +319,10 @@ async def _has_ended(owner: httpx.AsyncClient, job: str) -> bool:
     return (await owner.get(f"/api/v1/jobs/{job}")).json()["state"] == "succeeded"
 
 
+async def _is_ready(owner: httpx.AsyncClient, model: str) -> bool:
+    return bool((await owner.get(f"/api/v1/ai/models/{model}")).json()["state"] == "ready")
+
+
 async def _is_apart(owner: httpx.AsyncClient, response: str) -> bool:
     found = (await owner.get(f"/api/v1/responses/{response}")).json()
     return found["suspicion"] == ["ai"] and found["spam_score"] >= 0.9
@@ -316,4 +335,4 @@ async def _is_published(owner: httpx.AsyncClient, event: str) -> bool:
 
 async def _is_enriched(owner: httpx.AsyncClient, form: str) -> bool:
     told = (await owner.get(f"/api/v1/forms/{form}/enrichment")).json()
-    return told["waiting"] == 0 and sum(each["answers"] for each in told["versions"]) == told["total"]
+    return bool(told["done"] == told["total"])

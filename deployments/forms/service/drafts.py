@@ -10,6 +10,7 @@ from db.models.forms import Form
 from db.repositories.forms import FormRepository
 from db.session import UnitOfWork
 from db.types import new_id, utc_now
+from deployments.forms.brought_models import require_models
 from deployments.forms.contracts import CreateForm, UpdateForm
 from deployments.forms.errors import (
     FormNotFound,
@@ -166,9 +167,11 @@ def settings_from(values: Mapping[str, Any]) -> FormSettings:
 
 
 async def require_ai(unit: UnitOfWork, settings: FormSettings) -> None:
-    """Raise FeatureDisabled when models are to look at responses and the tenant has none."""
+    """Raise FeatureDisabled when models are to look at responses and the tenant has none, InvalidSettings when one of
+    its own is not there or cannot do it."""
     if settings.ai is not None:
         require_feature(await settings_of(unit), "ai")
+        await require_models(unit, settings.ai)
 
 
 def require_fit(settings: FormSettings, document: Mapping[str, Any]) -> None:

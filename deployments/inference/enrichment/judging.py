@@ -1,30 +1,28 @@
 """Asks the models about many responses of a form at once, and makes rows of what they say."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from db.repositories.answer_values import Kind as EntryKind
 from db.repositories.answer_values import series_of
 from db.repositories.enrichment import Enriched
 from db.types import utc_now
+from deployments.inference.enrichment.asking import Read, Said, Speakers, asked
 from deployments.inference.search.vectors import packed
-from deployments.kit.enrichment import ENTITIES, VECTOR, EnrichmentPolicy
+from deployments.kit.enrichment import EnrichmentPolicy
 from deployments.kit.errors import Unavailable
 from deployments.kit.vectors import unpacked
-from deployments.models.contracts import Embeddings, Frame, HeadRef, ModelsApi
+from deployments.models.contracts import Embeddings, ModelsApi
 
 AT_ONCE: Final = 256
 """Texts of one question to a model."""
 LONGEST: Final = 20_000
 """Characters of an answer that are looked at: models read some hundred words."""
 
-_MISSING: Final = "model.missing"
-
-Heads = Mapping[str, HeadRef]
-"""The head of each name that a form's settings give."""
-
-Read = Any
-"""A response as `EnrichmentRepository.next_tasks` reads it."""
+# Waiting would not help: something has to be done first.
+_SILENT: Final = frozenset({"model.missing", "head.damaged", "head.outdated"})
+_NOTHING: Final[dict[str, Any]] = {"label": None, "confidence": None, "types": None, "entities": None}
 
 
 def number_of(response_id: str, field: str) -> int:
@@ -36,17 +34,16 @@ async def judge(
     models: ModelsApi,
     form_id: str,
     policy: EnrichmentPolicy,
-    heads: Heads,
+    speakers: Speakers,
+    problems: Mapping[str, str],
     rows: Sequence[Read],
-) -> tuple[list[Enriched], str | None]:
-    """What is said of each of the responses; and which model is missing, when one is: the others speak all the same.
-    Raises what the models raise."""
-    missing: str | None = None
-    said: list[dict[str, dict[str, Any]]] = [{} for _ in rows]
-    vectors: list[list[dict[str, Any]]] = [[] for _ in rows]
+) -> list[tuple[Enriched, str | None]]:
+    """What is said of each of the responses; and why a model says nothing of it, when one does not: the others speak
+    all the same. `problems` are those of names that nobody speaks under. Raises what the models raise."""
+    notes = _Notes(form_id, rows)
     for name, _, fields in policy.choices():
-        if name not in heads and name not in (VECTOR, ENTITIES):
-            missing = f"There is no classifier for {name}."
+        if name in problems:
+            notes.fault(problems[name])
             continue
         for field in fields:
             there = [(place, text) for place, row in enumerate(rows) if (text := _text(row.answers, field))]
@@ -54,110 +51,94 @@ async def judge(
                 some = there[start : start + AT_ONCE]
                 places, texts = [place for place, _ in some], [text for _, text in some]
                 try:
-                    answer = await _asked(models, name, heads, rows, places, texts)
+                    answer = await asked(models, name, speakers.get(name), rows, places, texts)
                 except Unavailable as error:
-                    if error.code != _MISSING:
+                    if error.code not in _SILENT:
                         raise
-                    missing = error.detail
+                    notes.fault(error.detail)
                     break
-                if isinstance(answer, Embeddings):
-                    bodies = packed(unpacked(answer.vectors, answer.dimensions))
-                    for place, body in zip(places, bodies, strict=True):
-                        vectors[place].append(
-                            {
-                                "response_id": rows[place].response_id,
-                                "field": field,
-                                "form_id": form_id,
-                                "number": number_of(rows[place].response_id, field),
-                                "revision": rows[place].revision,
-                                "model": answer.model,
-                                "vector": body,
-                            }
-                        )
-                else:
-                    for place, verdict in zip(places, answer, strict=True):
-                        said[place].setdefault(field, {})[name] = verdict
-    now = utc_now()
-    found = [
-        Enriched(
-            response_id=row.response_id,
-            mark=row.mark,
-            inference={
-                field: {name: {**_NOTHING, **verdict, "revision": row.revision} for name, verdict in verdicts.items()}
-                for field, verdicts in said[place].items()
-            },
-            verdicts=tuple(
-                {
-                    "response_id": row.response_id,
-                    "field": field,
-                    "name": name,
-                    "revision": row.revision,
-                    "model": verdict["model"],
-                    "form_id": form_id,
-                    "label": verdict.get("label"),
-                    "score": verdict.get("confidence"),
-                    "result": {key: value for key, value in verdict.items() if key in ("entities", "scores")},
-                    "made_at": now,
-                }
-                for field, verdicts in said[place].items()
-                for name, verdict in verdicts.items()
-            ),
-            vectors=tuple(vectors[place]),
-        )
-        for place, row in enumerate(rows)
-    ]
-    return found, missing
+                notes.add(field, name, places, answer)
+    return notes.enriched()
 
 
-async def _asked(
-    models: ModelsApi, name: str, heads: Heads, rows: Sequence[Read], places: Sequence[int], texts: Sequence[str]
-) -> Embeddings | list[dict[str, Any]]:
-    """What the model of this name answers to the texts, which are those of the rows at `places`."""
-    if name == VECTOR:
-        return await models.embed(texts)
-    if name == ENTITIES:
-        return await _entities(models, rows, places, texts)
-    return await _labels(models, heads[name], texts)
+class _Notes:
+    """What was said so far of each of some responses of a form."""
 
+    def __init__(self, form_id: str, rows: Sequence[Read]) -> None:
+        self._form_id = form_id
+        self._rows = rows
+        self._said: list[dict[str, dict[str, Any]]] = [{} for _ in rows]
+        self._vectors: list[list[dict[str, Any]]] = [[] for _ in rows]
+        self._faults: list[str | None] = [None] * len(rows)
 
-_NOTHING: Final[dict[str, Any]] = {"label": None, "confidence": None, "types": None, "entities": None}
+    def fault(self, sentence: str) -> None:
+        """A model says nothing of any of them."""
+        self._faults = [sentence] * len(self._rows)
 
+    def add(self, field: str, name: str, places: Sequence[int], answer: Embeddings | Sequence[Said]) -> None:
+        """What was said under a name of the answers to a field of the responses at `places`."""
+        if isinstance(answer, Embeddings):
+            bodies = packed(unpacked(answer.vectors, answer.dimensions))
+            for place, body in zip(places, bodies, strict=True):
+                self._vectors[place].append(self._vector(self._rows[place], field, answer.model, body))
+            return
+        for place, verdict in zip(places, answer, strict=True):
+            if verdict is None:
+                self._faults[place] = f"The model for {name} took too much time or memory."
+            else:
+                self._said[place].setdefault(field, {})[name] = verdict
 
-async def _labels(models: ModelsApi, head: HeadRef, texts: Sequence[str]) -> list[dict[str, Any]]:
-    judged = await models.classify(head, texts)
-    found = []
-    for scores in judged.scores:
-        best = max(range(len(scores)), key=scores.__getitem__)
-        found.append(
-            {
-                "model": judged.model,
-                "label": judged.labels[best] if scores[best] >= judged.threshold else None,
-                "confidence": round(float(scores[best]), 4),
-            }
-        )
-    return found
+    def enriched(self) -> list[tuple[Enriched, str | None]]:
+        """All of it as it is written, with why something is not there."""
+        now = utc_now()
+        return [
+            (
+                Enriched(
+                    response_id=row.response_id,
+                    mark=row.mark,
+                    inference={
+                        field: {
+                            name: {**_NOTHING, **verdict, "revision": row.revision}
+                            for name, verdict in verdicts.items()
+                        }
+                        for field, verdicts in self._said[place].items()
+                    },
+                    verdicts=tuple(
+                        self._verdict(row, field, name, verdict, now)
+                        for field, verdicts in self._said[place].items()
+                        for name, verdict in verdicts.items()
+                    ),
+                    vectors=tuple(self._vectors[place]),
+                ),
+                self._faults[place],
+            )
+            for place, row in enumerate(self._rows)
+        ]
 
+    def _verdict(self, row: Read, field: str, name: str, verdict: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        return {
+            "response_id": row.response_id,
+            "field": field,
+            "name": name,
+            "revision": row.revision,
+            "model": verdict["model"],
+            "form_id": self._form_id,
+            "label": verdict.get("label"),
+            "score": verdict.get("confidence"),
+            "result": {key: value for key, value in verdict.items() if key in ("entities", "scores")},
+            "made_at": now,
+        }
 
-async def _entities(
-    models: ModelsApi, rows: Sequence[Read], places: Sequence[int], texts: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Read together where they were written in one language on one day: "tomorrow" means the same then."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, place in enumerate(places):
-        row = rows[place]
-        language = row.meta.get("language")
-        moment = row.submitted_at.replace(hour=0, minute=0, second=0, microsecond=0)
-        groups.setdefault((moment, (language,) if isinstance(language, str) else ()), []).append(index)
-    found: list[dict[str, Any]] = [{} for _ in texts]
-    for (moment, languages), indexes in groups.items():
-        named = await models.extract([texts[index] for index in indexes], Frame(moment=moment, languages=languages))
-        for index, entities in zip(indexes, named.entities, strict=True):
-            found[index] = {
-                "model": named.model,
-                "entities": [entity.model_dump(mode="json") for entity in entities],
-                "types": sorted({entity.type for entity in entities}) or None,
-            }
-    return found
+    def _vector(self, row: Read, field: str, model: str, body: bytes) -> dict[str, Any]:
+        return {
+            "response_id": row.response_id,
+            "field": field,
+            "form_id": self._form_id,
+            "number": number_of(row.response_id, field),
+            "revision": row.revision,
+            "model": model,
+            "vector": body,
+        }
 
 
 def _text(answers: Mapping[str, Any], field: str) -> str:

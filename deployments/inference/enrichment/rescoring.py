@@ -7,6 +7,7 @@ from db.session import Database, UnitOfWork
 from deployments.inference.enrichment.marking import QUEUE, tasks_of, wake
 from deployments.inference.enrichment_contracts import Enrichment, JudgedBy, OrderEnrichment
 from deployments.inference.errors import FormNotFound, NothingConfigured
+from deployments.kit.enrichment import VECTOR, EnrichmentPolicy
 from deployments.kit.principal import Principal
 from deployments.responses.contracts import ListResponses, ResponsesApi
 from eventing.jobs import Done, JobKind, JobRun, JobSpec, enqueue
@@ -25,12 +26,19 @@ async def progress(unit: UnitOfWork, form_id: str) -> Enrichment:
     """How far models are. Raises FormNotFound."""
     await require_form(unit, form_id)
     tasks = tasks_of(unit)
+    form = await tasks.form(form_id)
+    policy = EnrichmentPolicy.of(form.settings) if form is not None else None
+    wanted = [(field, name) for name, _, fields in policy.choices() for field in fields] if policy is not None else []
+    judged = [each for each in wanted if each[1] != VECTOR]
+    embedded = [field for field, name in wanted if name == VECTOR]
     total, waiting, failed = await tasks.counts(form_id)
+    unseen = await tasks.unseen(form_id, judged, embedded)
     return Enrichment(
         total=total,
-        done=max(0, total - waiting - failed),
+        done=max(0, total - waiting - failed - unseen),
         waiting=waiting,
         failed=failed,
+        unseen=unseen,
         errors=await tasks.failures(form_id) if failed else {},
         versions=[
             JudgedBy(field=each.field, name=each.name, model=each.model, answers=each.count)

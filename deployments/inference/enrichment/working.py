@@ -2,23 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import structlog
-from pydantic import ValidationError
 
 from db.repositories.enrichment import Enriched
 from db.repositories.outbox import EventLogRepository
 from db.repositories.responses import COMPLETE
 from db.session import Database, UnitOfWork
 from db.types import utc_now
+from deployments.inference.brought import served
 from deployments.inference.classifiers.service import classifiers_of, head_of
-from deployments.inference.enrichment.judging import Read, judge
+from deployments.inference.enrichment.asking import Read, Speaker, Speakers
+from deployments.inference.enrichment.judging import judge
 from deployments.inference.enrichment.marking import ENRICH, QUEUE, begin_turn, tasks_of
 from deployments.inference.errors import ClassifierUntrained
 from deployments.kit.enrichment import VECTOR, EnrichmentPolicy
-from deployments.kit.errors import Unavailable
+from deployments.kit.errors import DomainError, Unavailable
 from deployments.kit.features import is_enabled, settings_of
 from deployments.models.contracts import HeadRef, ModelsApi
 from eventing.events.envelope import Origin
@@ -29,6 +31,8 @@ from eventing.outbox import EVENTS_TOPIC, make_event, row_of
 _ACTOR: Final = "system:inference"
 _SHIFT_S: Final = 20.0
 _READ: Final = 256
+# Where a model was brought, which may take seconds for a few texts.
+_READ_SLOW: Final = 32
 _SOON_S: Final = 15.0
 _DELAYS: Final = (15.0, 60.0, 300.0, 900.0)
 
@@ -106,10 +110,11 @@ class Enrich:
         """Do some tasks of a form; how many, 0 when there are none."""
         async with self._database.read(tenant_id) as unit:
             tasks = tasks_of(unit)
-            rows = await tasks.next_tasks(form_id, self._at_once)
             form = await tasks.form(form_id)
-            policy = _policy(form.settings) if form is not None else None
-            heads = await self._heads(unit, policy) if policy is not None else {}
+            policy = EnrichmentPolicy.of(form.settings) if form is not None else None
+            is_slow = policy is not None and any(policy.brought())
+            rows = await tasks.next_tasks(form_id, min(self._at_once, _READ_SLOW) if is_slow else self._at_once)
+            speakers, problems = await self._speakers(unit, policy) if policy is not None else ({}, {})
         if not rows:
             return 0
         # What went to the trash while it was marked is nobody's any more.
@@ -120,29 +125,42 @@ class Enrich:
             rows = [row for row in rows if row not in gone]
         if policy is None or not rows:
             return len(gone)
-        for enriched, missing in await self._judged(tenant_id, form_id, policy, heads, rows):
-            await self._write(tenant_id, form_id, policy, rows, enriched, missing)
+        for fault, enriched in self._pieces(await self._judged(tenant_id, form_id, policy, speakers, problems, rows)):
+            await self._write(tenant_id, form_id, policy, rows, enriched, fault)
         return len(rows)
 
-    async def _heads(self, unit: UnitOfWork, policy: EnrichmentPolicy) -> dict[str, HeadRef]:
-        """The heads that there are, by the names of their verdicts."""
-        heads: dict[str, HeadRef] = {}
+    async def _speakers(self, unit: UnitOfWork, policy: EnrichmentPolicy) -> tuple[dict[str, Speaker], dict[str, str]]:
+        """Who speaks under the names of verdicts, and why nobody does under the others."""
+        speakers: dict[str, Speaker] = {}
+        problems: dict[str, str] = {}
         for each in policy.classify:
             if each.head is not None:
-                heads[each.called] = HeadRef(name=each.head)
-                continue
-            found = await self._find_head(unit, each.classifier_id or "")
-            if found is not None:
-                heads[each.called] = found
-        return heads
+                speakers[each.called] = Speaker(HeadRef(name=each.head))
+            elif each.classifier_id is not None:
+                found = await self._find_head(unit, each.classifier_id)
+                if found is not None:
+                    speakers[each.called] = Speaker(found)
+                else:
+                    problems[each.called] = f"There is no classifier for {each.called}."
+        for choice in policy.brought():
+            try:
+                speakers[choice.name] = Speaker(await served(unit, choice.model_id, choice.kind), choice.kind)
+            except DomainError as error:
+                problems[choice.name] = f"The model for {choice.name}: {error.detail}."
+        return speakers, problems
 
     async def _judged(
-        self, tenant_id: str, form_id: str, policy: EnrichmentPolicy, heads: dict[str, HeadRef], rows: Sequence[Read]
-    ) -> list[tuple[list[Enriched], str | None]]:
-        """What the models say, in pieces to be written, and which is missing. A response that they cannot take is given
-        up alone."""
+        self,
+        tenant_id: str,
+        form_id: str,
+        policy: EnrichmentPolicy,
+        speakers: Speakers,
+        problems: Mapping[str, str],
+        rows: Sequence[Read],
+    ) -> list[tuple[Enriched, str | None]]:
+        """What the models say, and why one says nothing. A response that they cannot take is given up alone."""
         try:
-            found, missing = await judge(self._models, form_id, policy, heads, rows)
+            return await judge(self._models, form_id, policy, speakers, problems, rows)
         except Unavailable as error:
             raise Retry("The models are not available.", error.retry_after or _SOON_S) from error
         except Exception as error:  # noqa: BLE001 - what a model raises has no common type
@@ -151,9 +169,20 @@ class Enrich:
                 await self._fail(tenant_id, rows, "A model failed on this response.")
                 return []
             half = len(rows) // 2
-            parts = [await self._judged(tenant_id, form_id, policy, heads, part) for part in (rows[:half], rows[half:])]
-            return [piece for part in parts for piece in part]
-        return [(found[start : start + self._piece], missing) for start in range(0, len(found), self._piece)]
+            parts = [
+                await self._judged(tenant_id, form_id, policy, speakers, problems, part)
+                for part in (rows[:half], rows[half:])
+            ]
+            return [each for part in parts for each in part]
+
+    def _pieces(self, found: Sequence[tuple[Enriched, str | None]]) -> Iterator[tuple[str | None, list[Enriched]]]:
+        """What is written together: it has one fault, or none."""
+        by_fault: dict[str | None, list[Enriched]] = defaultdict(list)
+        for enriched, fault in found:
+            by_fault[fault].append(enriched)
+        for fault, mine in by_fault.items():
+            for start in range(0, len(mine), self._piece):
+                yield fault, mine[start : start + self._piece]
 
     async def _fail(self, tenant_id: str, rows: Sequence[Read], error: str) -> None:
         async with self._database.write(tenant_id) as unit:
@@ -166,7 +195,7 @@ class Enrich:
         policy: EnrichmentPolicy,
         rows: Sequence[Read],
         found: Sequence[Enriched],
-        missing: str | None,
+        fault: str | None,
     ) -> None:
         read = {row.response_id: row for row in rows}
         kinds = [(field, name) for name, _, fields in policy.choices() if name != VECTOR for field in fields]
@@ -174,7 +203,7 @@ class Enrich:
             tasks = tasks_of(unit)
             await tasks.know(form_id, kinds)
             revisions = {each.response_id: read[each.response_id].revision for each in found}
-            written = await tasks.write(form_id, revisions, found, missing)
+            written = await tasks.write(form_id, revisions, found, fault)
             events = [
                 make_event(
                     _fact(form_id, read[each.response_id], each), tenant_id=tenant_id, actor=_ACTOR, origin=Origin()
@@ -187,13 +216,6 @@ class Enrich:
                 unit.announce(EVENTS_TOPIC)
         # Submissions on SQLite wait for their turn to write: let them have it.
         await asyncio.sleep(0)
-
-
-def _policy(settings: dict[str, Any]) -> EnrichmentPolicy | None:
-    try:
-        return EnrichmentPolicy.model_validate(settings["ai"]) if settings.get("ai") else None
-    except ValidationError:
-        return None
 
 
 def _fact(form_id: str, row: Read, found: Enriched) -> InferenceCompleted:

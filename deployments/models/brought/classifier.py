@@ -10,10 +10,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from deployments.kit.enrichment import BroughtKind
 from deployments.models.brought.archive import CONFIG, GRAPH, TOKENIZER
 from deployments.models.brought.errors import Refused
 from deployments.models.brought.inspection import OUTPUT
-from deployments.models.contracts import BroughtKind, Tag
+from deployments.models.contracts import Tag
 
 MAX_TOKENS: Final = 512
 _MOST_LABELS: Final = 1_000

@@ -14,7 +14,7 @@ from deployments.kit.objects import ObjectStore
 from deployments.models.brought.errors import Refused
 from deployments.models.brought.process import BroughtModel
 from deployments.models.contracts import Applied, Examined, HeadRef
-from deployments.models.errors import ModelDamaged, ModelFailed, ModelMissing
+from deployments.models.errors import HeadDamaged, ModelFailed, ModelMissing
 
 _KEPT: Final = 3
 
@@ -30,7 +30,7 @@ class BroughtModels:
         self._turn = asyncio.Lock()
 
     async def examine(self, ref: HeadRef) -> Examined:
-        """Whether the archive can be taken. Raises ModelMissing, ModelDamaged."""
+        """Whether the archive can be taken. Raises ModelMissing, HeadDamaged."""
         try:
             async with self._fetched(ref) as archive:
                 model = await BroughtModel.start(archive)
@@ -41,7 +41,7 @@ class BroughtModels:
 
     async def apply(self, ref: HeadRef, texts: Sequence[str]) -> Applied:
         """What the model says of texts. Raises ModelFailed when it does not answer in time, ModelMissing,
-        ModelDamaged."""
+        HeadDamaged."""
         try:
             model = await self._started(ref)
             return await model.apply(texts)
@@ -98,5 +98,5 @@ class BroughtModels:
                 raise ModelMissing(f"the file of {ref.name} is gone") from error
             file.flush()
             if digest.hexdigest() != ref.sha256:
-                raise ModelDamaged(ref.name, ref.key, "the checksum is not the registered one")
+                raise HeadDamaged(f"the file of {ref.name} is not the one that was brought")
             yield Path(file.name)

@@ -16,6 +16,8 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deployments.events.contracts import Event as Told
 from deployments.events.showing import shown, view_of
+from deployments.forms.contracts import UpdateForm
+from deployments.forms.deployment import Forms
 from deployments.inference.contracts import InferenceApi
 from deployments.inference.enrichment.rescoring import RESCORE, Rescore
 from deployments.inference.enrichment_contracts import OrderEnrichment
@@ -185,6 +187,37 @@ async def test_again_tells_what_is_new_and_nothing_else(database: Database) -> N
     assert (counts["vector", "words@1"], counts["vector", "words@2"]) == (3, 2)
 
 
+async def test_only_what_was_looked_at_counts_as_done(database: Database) -> None:
+    """A5: not what nobody has heard of yet, not an answer that was edited since, not what settings name since then."""
+    acme = await make_tenant(database)
+    form = await make_survey(database, acme)
+    responses, models = Responses(database), FakeModels()
+    one, _, _ = (
+        await submit(responses, "bad", story="fine"),
+        await submit(responses),
+        await submit(responses, " \n\u00a0"),
+    )
+
+    async def told() -> tuple[int, int, int, int]:
+        found = await door(database, models, responses).enrichment(acme, form.id)
+        return found.total, found.done, found.waiting, found.unseen
+
+    assert await told() == (3, 2, 0, 1), "of nothing there is nothing to say"
+    await mark(database)
+    assert await told() == (3, 0, 3, 0)
+    await work(database, models)
+    assert await told() == (3, 3, 0, 0)
+    await responses.edit(acme, one, EditResponse(answers={"score": 3}), None)
+    assert await told() == (3, 2, 0, 1)
+    await enrich(database, models)
+    assert await told() == (3, 3, 0, 0)
+    ai = {"embed": {"fields": ["comment"]}, "classify": [{"head": "spam", "fields": ["comment"]}]}
+    await Forms(database).update(acme, form.id, UpdateForm(settings={"ai": ai}))
+    assert await told() == (3, 2, 0, 1)
+    await enrich(database, models)
+    assert await told() == (3, 3, 0, 0)
+
+
 async def test_what_a_model_cannot_take_is_given_up_alone(sqlite_settings: DatabaseSettings) -> None:
     """A6: one response does not keep the others from being done, and is done when it is ordered again."""
     database = Database(sqlite_settings)
@@ -232,21 +265,28 @@ async def test_a_model_that_is_missing_keeps_no_other_from_speaking(sqlite_setti
 
 
 async def test_models_that_are_away_are_waited_for(sqlite_settings: DatabaseSettings) -> None:
-    """A6: nothing is given up because nobody could answer."""
+    """A6: nothing is given up because nobody could answer, or no more after the first batch; nor is anything told
+    twice."""
     database = Database(sqlite_settings)
     acme = await make_tenant(database)
     await make_survey(database, acme)
-    await submit(Responses(database), "fine")
-
-    async def away(texts: Any) -> None:
-        raise Unavailable(retry_after=7)
-
+    made = [await submit(Responses(database), f"fine {number}", story="bad") for number in range(12)]
     await mark(database)
-    with pytest.raises(Retry) as again:
-        await work(database, FakeModels(before=away))
-    assert again.value.after_s == 7
+    for answers, done in ((0, 0), (1, 0), (3, 5)):
+        models = FakeModels()
+
+        async def away(texts: Any, models: FakeModels = models, answers: int = answers) -> None:
+            if models.asked > answers:
+                raise Unavailable(retry_after=7)
+
+        models.before = away
+        with pytest.raises(Retry) as again:
+            await work(database, models, at_once=5)
+        assert again.value.after_s == 7
+        assert len(await rows(database, EnrichmentTask)) == 12 - done
     await work(database, FakeModels())
     assert await rows(database, EnrichmentTask) == []
+    assert sorted(event.entity_id for event in await facts(database, "inference.completed")) == sorted(made)
     await database.close()
 
 

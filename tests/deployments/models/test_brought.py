@@ -20,7 +20,7 @@ from deployments.models.brought.inspection import inspect
 from deployments.models.brought.kept import BroughtModels
 from deployments.models.brought.process import BroughtModel
 from deployments.models.contracts import HeadRef
-from deployments.models.errors import ModelDamaged, ModelFailed, ModelMissing
+from deployments.models.errors import HeadDamaged, ModelFailed, ModelMissing
 from tests.deployments.models import brought
 from tests.deployments.models.brought import NAMES, files, graph, names, tarred, topics, zipped
 
@@ -173,7 +173,7 @@ async def test_a_good_model_serves_from_its_own_process(tmp_path: Path) -> None:
     assert [brought.TOPICS[int(np.argmax(row))] for row in applied.scores] == ["complaint", "praise"]
     (running,) = models._running.values()
     assert not [name for name in _environment(running) if name.startswith("FORMSTREAM")]
-    with pytest.raises(ModelDamaged):
+    with pytest.raises(HeadDamaged):
         await models.apply(ref.model_copy(update={"sha256": "00" * 32}), ["x"])
     with pytest.raises(ModelMissing):
         await models.apply(ref.model_copy(update={"key": "acme/models/2"}), ["x"])
