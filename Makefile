@@ -57,7 +57,7 @@ explore: $(DEV) ## Property tests with examples that nobody has seen; what fails
 	FORMSTREAM_EXPLORE=1 $(BIN)/python -m pytest -m hypothesis -n $(PROCESSES) --dist worksteal $(ARGS)
 
 test-deploy: $(DEV) $(TOOLS) ## The production placement with processes, on a network of its own; needs root or sudo
-	CADDY=$(TOOLS_VENV)/bin/caddy tests/deploy/apart.sh $(BIN)/python -m pytest tests/deploy $(ARGS)
+	CADDY=$(abspath $(TOOLS_VENV))/bin/caddy tests/deploy/apart.sh $(BIN)/python -m pytest tests/deploy $(ARGS)
 
 lint: $(DEV) ## Style, import contracts, Serve configurations
 	$(call heading,Style)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class Installation:
         """Everything, in the order of docker-compose.yml; returns when the proxy leads to a ready platform."""
         self.authority_file = self._authority.file
         self._data_dir.mkdir(mode=0o700)
-        self._bucket = self._stack.enter_context(fresh_bucket())
+        # Its store takes any key: one that is found nowhere else.
+        self._bucket = replace(self._stack.enter_context(fresh_bucket()), secret_key=secrets.token_hex(24))
         self.secrets["FORMSTREAM_OBJECT_STORE_SECRET_KEY"] = self._bucket.secret_key
         for name, value in self.secrets.items():
             (SECRETS / name).write_text(f"{value}\n")

@@ -1,10 +1,12 @@
 """What guides tell readers to type works, from its first line to its last, in that order."""
 
+import asyncio
 import json
 import re
 import shlex
 from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ import pytest
 from db.settings import DatabaseSettings
 from deployments.kit.enrichment import EnrichmentPolicy
 from eventing.jobs import JobPolicy
+from serve_app.cli.database import prepare
 from serve_app.subscriptions import check_job_policy
 from tests.architecture.rooms import ROOT
 from tests.deployments.models.brought import files, zipped
@@ -23,6 +26,7 @@ from tests.serve_app.one_process import OneProcess, one_process, settings_for
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 CAPTURED = re.compile(r"(\w+)=\$\((curl .*) \| jq -r \.([\w.\[\]]+)\)", re.DOTALL)
 GUIDE = ROOT / "docs" / "guides" / "forms.md"
+RUNBOOKS = ROOT / "docs" / "runbooks"
 JOBS = ROOT / "docs" / "guides" / "jobs.md"
 
 
@@ -32,7 +36,7 @@ def _commands(page: Path, after: str = "") -> list[tuple[str | None, str | None,
     _, heading, text = page.read_text().partition(after) if after else ("", "", page.read_text())
     assert heading == after
     for block in BLOCK.findall(text):
-        for command in re.split(r"\n(?=curl |\w+=\$\()", block.strip()):
+        for command in re.split(r"\n(?=curl |\w+=\$\()", dedent(block).strip()):
             if captured := CAPTURED.fullmatch(command):
                 found.append((captured[1], captured[3], captured[2]))
             else:
@@ -256,6 +260,28 @@ def test_the_policy_of_jobs_in_the_guide_fits_the_jobs(tmp_path: Path) -> None:
     (policy,) = re.findall(r"```json\n(.*?)```", JOBS.read_text(), re.DOTALL)
     settings = settings_for(tmp_path, DatabaseSettings(url="sqlite:///nowhere"))
     check_job_policy(settings.model_copy(update={"job_policy": JobPolicy.model_validate_json(policy)}))
+
+
+async def test_the_commands_of_an_administrator_work(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T1, T7, O: a tenant is removed, as far as that goes in one minute; the first password is changed."""
+    first = "quiet-harbour-7-lantern"
+    settings = settings_for(tmp_path, sqlite_settings, admin_email="admin@example.com", admin_password=first)
+    await asyncio.to_thread(prepare, settings)
+    removal = [each for each in _commands(RUNBOOKS / "tenant-removal.md") if not re.search("receipt|download", each[2])]
+    changed = [each for each in _commands(GUIDE.with_name("operations.md"), "## 5.") if "$api" in each[2]]
+    variables = {"api": "/api/v1", "password": first}
+    statuses = []
+    async with one_process(settings, monkeypatch, works=False) as platform:
+        await platform.sign_up("acme")
+        for name, member, command in [*removal, *changed]:
+            request = _request(command.replace("the one that was printed", first).partition("\ndocker ")[0], variables)
+            answer = await platform.client().request(**request)
+            statuses.append(answer.status_code)
+            if name is not None:
+                variables[name] = _member(answer.json(), str(member))
+    assert statuses == [200, 200, 202, 200, 200, 202, 200, 204]
 
 
 async def test_every_command_about_sql_works(
