@@ -129,8 +129,10 @@ async def _patiently(connection: AsyncConnection, action: str, revision: str, pa
         try:
             current = await connection.run_sync(revision_of)
             await connection.rollback()
-            if current is not None and revision == "head" and is_ahead(current):
-                return
+            if current is not None and not knows(current):
+                if revision == "head" and is_ahead(current):
+                    return
+                raise DatabaseError(f"this version of Formstream knows no revision {current}, which the database has")
             await connection.run_sync(_apply, action, revision)
             await connection.commit()
         except DBAPIError as error:

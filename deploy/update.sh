@@ -23,6 +23,11 @@ docker compose exec -T caddy grep -q FORMSTREAM_UPSTREAMS /etc/caddy/Caddyfile |
 name=$(docker inspect --format '{{.Config.Image}}' "$running")
 before=$(docker inspect --format '{{.Image}}' "$running")
 
+reload() {
+    docker compose exec -T --env "FORMSTREAM_UPSTREAMS=$1" caddy \
+        caddy reload --config /etc/caddy/Caddyfile --adapter caddyfile
+}
+
 # So many of a hundred requests go to the next one; Caddy finishes those that it has begun as they were.
 lead_to_next() {
     upstreams='' part=0
@@ -30,8 +35,8 @@ lead_to_next() {
         if [ "$part" -lt $(($1 / 5)) ]; then upstreams="$upstreams $next:8000"; else upstreams="$upstreams app:8000"; fi
         part=$((part + 1))
     done
-    docker compose exec -T --env "FORMSTREAM_UPSTREAMS=${upstreams# }" caddy \
-        caddy reload --config /etc/caddy/Caddyfile --adapter caddyfile
+    # Caddy replaces the address that it is told at, too, sometimes before it has answered.
+    reload "${upstreams# }" || reload "${upstreams# }"
     sleep "$pause"
 }
 

@@ -23,6 +23,7 @@ case "$*" in
     "compose up --detach --no-deps app") echo "app-of-$(cat "$STATE/tag")" >"$STATE/app" ;;
     *.State.Health.Status*)
         case " $SICK " in *" ${*##* } "*) echo unhealthy ;; *) echo healthy ;; esac ;;
+    *"caddy reload"*) [ "$(grep -c "caddy reload" "$LOG")" -ne "$RELOAD_FAILS_AT" ] ;;
     "exec "*) [ "$(grep -c "^exec " "$LOG")" -ne "$FAILS_AT" ] ;;
 esac
 """
@@ -49,6 +50,7 @@ class Host:
             "OLD_CADDYFILE": "0",
             "SICK": "nobody",
             "FAILS_AT": "99",
+            "RELOAD_FAILS_AT": "99",
             "FORMSTREAM_DEPLOY_SECONDS": "2",
             "FORMSTREAM_DEPLOY_PAUSE": "1",
         }
@@ -116,6 +118,18 @@ def test_what_cannot_be_taken_back_is_left_answering(host: Host) -> None:
     assert host.update(SICK="app-of-new app-of-old") == 1
     assert host.shares[-1] == 20
     assert "rm --force formstream-next" not in host.log
+
+
+def test_a_proxy_that_does_not_answer_is_told_again(host: Host) -> None:
+    """It replaces the address that it is told at, too."""
+    assert host.update(RELOAD_FAILS_AT="2") == 0
+    assert host.shares == [1, 5, 5, 10, 20, 20, 0]
+
+
+def test_what_is_in_flight_outlives_a_change_of_weights() -> None:
+    """Caddy breaks off what is passed on with flush_interval -1 when it is told something new."""
+    directives = [line.split()[0] for line in (ROOT / "deploy" / "Caddyfile").read_text().splitlines() if line.split()]
+    assert "flush_interval" not in directives
 
 
 def test_an_older_proxy_is_not_trusted_with_it(host: Host) -> None:

@@ -1,5 +1,8 @@
 """O5: one lineage of migrations, on both dialects, forth and back."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -7,6 +10,7 @@ from sqlalchemy import text
 
 from db import migrate
 from db.engine import owner_engine
+from db.errors import DatabaseError
 from db.models import SQLModel
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -29,6 +33,14 @@ async def test_down_to_nothing_and_up_again(database_settings: DatabaseSettings)
     assert await migrate.current_revision(database_settings) is None
     await migrate.upgrade(database_settings)
     assert await migrate.current_revision(database_settings) == migrate.head_revision()
+
+
+async def test_a_database_of_nobodys_is_left_alone(sqlite_settings: DatabaseSettings) -> None:
+    with closing(sqlite3.connect(sqlite_settings.url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(DatabaseError, match="knows no revision 0000, which the database has"):
+        await migrate.upgrade(sqlite_settings)
+    assert await migrate.current_revision(sqlite_settings) == "0000"
 
 
 async def test_every_table_is_protected_by_forced_row_level_security(

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.errors import DatabaseError
-from db.migrate import current_revision, head_revision, knows
+from db.migrate import current_revision, head_revision, is_ahead, knows
 from db.server_facts import ServerFacts, server_facts
 from db.settings import DatabaseSettings
 from db.types import utc_now
@@ -165,10 +165,16 @@ def schema(revision: str | None) -> Finding:
         return wrong(
             name, f"At revision {revision or 'none'}, and this code needs {head}.", "Run `formstream migrate`."
         )
+    if is_ahead(revision):
+        return doubtful(
+            name,
+            f"At revision {revision}, of a newer version; this one, which knows {head}, works with it.",
+            f"Install that version again, or take its migrations back with it: `formstream migrate --to {head}`.",
+        )
     return wrong(
         name,
-        f"At revision {revision}, which this code does not know: a newer version was here.",
-        "Install that version again, or restore the backup from before it.",
+        f"At revision {revision}, which no version made.",
+        "Restore the backup from before it.",
     )
 
 

@@ -121,7 +121,14 @@ class TestSchema:
         yield
         asyncio.run(_set_revision(postgres_database, head_revision()))
 
-    @pytest.mark.parametrize(("at", "cure"), [("0001", "formstream migrate"), ("9999", "that version again")])
+    @pytest.mark.parametrize(
+        ("at", "severity", "cure"),
+        [
+            ("0001", Severity.ERROR, "formstream migrate"),
+            ("0000", Severity.ERROR, "Restore the backup"),
+            ("9999", Severity.WARNING, "that version again"),
+        ],
+    )
     async def test_code_and_tables_that_do_not_fit(
         self,
         tmp_path: Path,
@@ -129,13 +136,14 @@ class TestSchema:
         postgres_database: str,
         revision: None,
         at: str,
+        severity: Severity,
         cure: str,
     ) -> None:
         await _set_revision(postgres_database, at)
         found = worst(
             await database.examine(installation(tmp_path, database_url=postgres_settings.url)), "database.schema"
         )
-        assert (found.severity, cure in found.cure) == (Severity.ERROR, True)
+        assert (found.severity, cure in found.cure) == (severity, True)
 
 
 async def _set_revision(uri: str, revision: str) -> None:
