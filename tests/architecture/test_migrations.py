@@ -1,4 +1,4 @@
-"""What a migration may do to a database that is in use, by a version that knows nothing of it (decision 0048)."""
+"""What a migration may do to a database that is in use, by a version that knows nothing of it (decision 0047)."""
 
 import re
 from collections.abc import Iterator, Sequence
