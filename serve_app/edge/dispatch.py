@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from db.sharing import Sharing
 from deployments.kit.calls import PROTOCOL, Call, Done, Outcome
 from deployments.kit.errors import DeadlineExceeded, DomainError, TooManyRequests, Unavailable
+from deployments.kit.sharing import Sharing
 
 log = structlog.get_logger(__name__)
 
