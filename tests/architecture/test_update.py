@@ -1,5 +1,5 @@
 """O7: on one host a version is replaced without refusing a request. Docker's part is played by a script; Caddy has its
-own in tests/e2e/test_upgrade.py."""
+own in tests/e2e/test_front_door.py."""
 
 import os
 import re
