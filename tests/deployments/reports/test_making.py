@@ -34,6 +34,7 @@ from deployments.jobs.errors import ScheduleNameTaken
 from deployments.jobs.settings import JobsSettings
 from deployments.kit.egress import Egress
 from deployments.kit.errors import Forbidden
+from deployments.kit.features import FeatureDisabled
 from deployments.kit.made_files import KeyMismatch
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
@@ -259,6 +260,10 @@ async def test_a_report_is_for_those_who_may_have_it(scene: Scene) -> None:
     assert [each.id for each in (await scene.reports.list_reports(granted, None, None, 10)).data] == [harmless]
     with pytest.raises(FormNotFound):
         await scene.reports.order(scene.acme, OrderReport(form_id="frm_none"), None)
+    async with scene.database.write("acme") as unit:
+        await unit.session.execute(update(Tenant).values(settings={"features": {"reports": False}}))
+    with pytest.raises(FeatureDisabled):
+        await scene.order()
 
 
 async def test_a_link_opens_it_until_it_is_over(scene: Scene) -> None:

@@ -23,6 +23,7 @@ from deployments.responses.errors import (
     IdempotencyMismatch,
     InvalidAnswers,
 )
+from deployments.responses.published import PublishedForms
 from eventing.events.envelope import Event, Origin
 from eventing.events.responses import ResponseSubmitted
 from tests.factories import ANSWERS, make_form, make_tenant
@@ -180,6 +181,19 @@ class TestWhoMayAnswer:
         for slug in ("early", "late"):
             with pytest.raises(FormClosed):
                 await Responses(database).submit(visitor(), command(slug=slug))
+
+    async def test_a_window_begins_with_its_first_moment_and_is_over_at_its_last(self, database: Database) -> None:
+        """F7: forms whose windows meet take no answer twice and leave no gap."""
+        principal = await make_tenant(database)
+        opens, closes, tick = datetime(2030, 5, 1, tzinfo=UTC), datetime(2030, 6, 1, tzinfo=UTC), timedelta.resolution
+        window = {"opens_at": opens.isoformat(), "closes_at": closes.isoformat()}
+        form = await make_form(database, principal, **window)
+        found = await PublishedForms(database).renewed(principal.tenant_id, form.id)
+        for moment in (opens, closes - tick):
+            found.require_open(moment)
+        for moment in (opens - tick, closes):
+            with pytest.raises(FormClosed):
+                found.require_open(moment)
 
     async def test_a_suspended_tenant_takes_no_answers(self, database: Database) -> None:
         """T1, T2."""
