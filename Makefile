@@ -121,7 +121,7 @@ sbom: $(TOOLS) ## The bill of materials of what is locked (CycloneDX), in dist/s
 client: $(DEV) $(TOOLS) ## Make the typed Python client of the API document, in clients/python
 	$(BIN)/python -m clients.generate
 
-bench: $(DEV) ## Durable submissions, reads, latencies, start time and memory; ARGS="--out file" keeps them as JSON
+bench: $(DEV) ## Every benchmark, kept in dist/benchmarks.json; ARGS="--quick" takes minutes, "--only rows" does one
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-compare: $(DEV) ## The same for another commit and for this tree, in turns; BASE=commit, fails when something got slower
