@@ -131,8 +131,10 @@ bench-compare: $(DEV) ## The same for another commit and for this tree, in turns
 bench-ai: $(DEV) ## Accuracy and speed of the models; ARGS="--data folder" names where the data sets are
 	$(BIN)/python -m benchmarks.ai $(ARGS)
 
-loadtest: $(LOAD) ## Load a running platform the way users would
-	$(LOAD_VENV)/bin/python -m loadtests $(ARGS)
+SCENARIO ?= PublicSubmit
+
+loadtest: $(LOAD) ## Load a running platform the way users would; USERS="100 1000" writes reports, else Locust's page
+	$(LOAD_VENV)/bin/python -m $(if $(USERS),loadtests.run $(SCENARIO) --users $(USERS),loadtests) $(ARGS)
 
 lock: ## Pin requirements/*.in anew, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
