@@ -130,7 +130,7 @@ sbom: $(TOOLS) ## The bill of materials of what is locked (CycloneDX), in dist/s
 client: $(DEV) $(TOOLS) ## Make the typed Python client of the API document, in clients/python
 	$(BIN)/python -m clients.generate
 
-bench: $(DEV) ## Durable submissions, reads, latencies, start time and memory; ARGS="--out file" keeps them as JSON
+bench: $(DEV) ## Every benchmark, kept in dist/benchmarks.json; ARGS="--quick" takes minutes, "--only rows" does one
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-compare: $(DEV) ## The same for another commit and for this tree, in turns; BASE=commit, fails when something got slower
@@ -140,8 +140,10 @@ bench-compare: $(DEV) ## The same for another commit and for this tree, in turns
 bench-ai: $(DEV) ## Accuracy and speed of the models; ARGS="--data folder" names where the data sets are
 	$(BIN)/python -m benchmarks.ai $(ARGS)
 
-loadtest: $(LOAD) ## Load a running platform the way users would
-	$(LOAD_VENV)/bin/python -m loadtests $(ARGS)
+SCENARIO ?= PublicSubmit
+
+loadtest: $(LOAD) ## Load a running platform the way users would; USERS="100 1000" writes reports, else Locust's page
+	$(LOAD_VENV)/bin/python -m $(if $(USERS),loadtests.run $(SCENARIO) --users $(USERS),loadtests) $(ARGS)
 
 lock: ## Pin requirements/*.in anew, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }

@@ -1,6 +1,7 @@
 """Whether a change made it slower: this tree and another commit, measured in turns on the same machine.
 
-`python -m benchmarks.compare BASE [--rounds 3] [--database sqlite|postgresql] [--seconds 6] [--connections 1 64 256]`
+`python -m benchmarks.compare BASE [--rounds 3] [--database sqlite|postgresql] [--seconds 6] [--connections 1 64 256]
+[--out FILE]`
 
 The commands of this tree measure both, in the order base, change, change, base, …, so what the machine does meanwhile
 meets both. A figure has changed when its ranges over the rounds do not touch and their medians are 5 % apart; the exit
@@ -16,11 +17,11 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.figures import Figure, load
+from benchmarks.figures import Figure, load, save
 from benchmarks.machine import describe
 
 _HERE = Path(__file__).parents[1]
@@ -36,6 +37,11 @@ class Change:
     figure: Figure
     base: Sequence[float]
     change: Sequence[float]
+
+    @property
+    def median(self) -> Figure:
+        """The figure as this tree has it in the middle of its rounds."""
+        return replace(self.figure, value=statistics.median(self.change))
 
     @property
     def ratio(self) -> float:
@@ -99,6 +105,7 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64, 256])
+    parser.add_argument("--out", type=Path, help="where to keep the rounds of both and what has changed as JSON")
     arguments = parser.parse_args()
     options = ["--database", arguments.database, "--seconds", str(arguments.seconds)]
     options += ["--connections", *map(str, arguments.connections)]
@@ -117,6 +124,9 @@ def main() -> int:
             f"| {each.figure.name}, {each.figure.unit} | {each.figure.under} | {_range(each.base)} |"
             f" {_range(each.change)} | {each.ratio:.2f} | {each.verdict} |"
         )
+    if arguments.out:
+        kept = [{"base": each.base, "change": each.change, "verdict": each.verdict} for each in changes]
+        save(arguments.out, [each.median for each in changes], base=arguments.base, rounds=kept)
     return int(any(each.verdict == "worse" for each in changes))
 
 

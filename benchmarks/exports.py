@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.databases import analyze, scratch
 from benchmarks.machine import describe
-from benchmarks.queries import SURVEY, _analyze, _fill, _settings
+from benchmarks.queries import SURVEY, _fill
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -99,7 +100,7 @@ async def _filled(settings: DatabaseSettings, rows: int) -> tuple[Principal, str
         made = await make_form(database, principal, definition=SURVEY)
         began = time.perf_counter()
         await _fill(database, principal, made.id, rows)
-        await _analyze(settings)
+        await analyze(settings)
         print(f"filled in {time.perf_counter() - began:.0f} s")
         return principal, made.id
     finally:
@@ -129,7 +130,7 @@ def main() -> None:
     for database in arguments.databases:
         for rows in arguments.rows:
             print(f"\n{database}, {rows:,} responses of one form:")
-            with _settings(database) as settings:
+            with scratch(database) as settings:
                 _measure(settings, rows, arguments.formats)
 
 

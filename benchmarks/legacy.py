@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
+from benchmarks.databases import scratch
 from benchmarks.legacy_dump import FORMATS, write_dump
 from benchmarks.machine import describe
-from benchmarks.queries import _settings
 from db.migrate import upgrade
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -70,7 +70,7 @@ def main() -> None:
         write_dump(dump, arguments.documents, form=arguments.format)
         for database in arguments.databases:
             print(f"\n{database}, {arguments.documents:,} documents:")
-            with _settings(database) as settings:
+            with scratch(database) as settings:
                 asyncio.run(_measure(settings, Path(folder) / database, dump, arguments.documents))
 
 

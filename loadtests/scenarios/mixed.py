@@ -1,8 +1,6 @@
 """An ordinary day: for everyone who works with the responses, nine people answer."""
 
-from locust import between
-
-from loadtests.common.user import FormUser
+from loadtests.common.user import FormUser, thinking
 from loadtests.scenarios.dashboard import look_at_form, look_at_work, look_through_responses
 from loadtests.scenarios.public_submit import answer_form
 
@@ -10,5 +8,5 @@ from loadtests.scenarios.public_submit import answer_form
 class Mixed(FormUser):
     """A visitor most of the time, somebody of the tenant now and then."""
 
-    wait_time = between(1, 3)
+    wait_time = thinking(10, 30)
     tasks = {answer_form: 90, look_through_responses: 6, look_at_form: 3, look_at_work: 1}  # noqa: RUF012

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deployments.kit.engine import compile_form, parse_definition
-from loadtests.common import survey
+from loadtests.common import survey, table
+from loadtests.run import summary
 from loadtests.settings import Administrator, administrator
 from tests.architecture.rooms import ROOT, sources, tree_of
 
@@ -45,6 +46,16 @@ def test_the_locustfile_only_names_scenarios() -> None:
 
     assert {node.module for node in imports} == {f"loadtests.scenarios.{name}" for name in scenarios}
     assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in tree.body)
+
+
+def test_the_page_of_a_run_says_for_each_number_of_users_how_it_was() -> None:
+    row = dict(zip(table.COLUMNS, ("submit", 7, 0, 3.2, 9, 30, 50), strict=True))
+
+    page = summary("PublicSubmit", {100: (0, [row]), 1000: (1, [])})
+
+    assert "## 100 users: good enough" in page
+    assert "| submit | 7 | 0 | 3.2 | 9 | 30 | 50 |" in page
+    assert "## 1,000 users: NOT good enough" in page
 
 
 class TestAdministrator:

@@ -1,0 +1,69 @@
+"""What the processes of a platform take: time of a processor, and memory."""
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import psutil
+
+from tests.e2e.platform import Platform
+
+Times: TypeAlias = Mapping[tuple[int, str], float]
+
+_QUIET = 0.3
+_QUIET_S = 600.0
+_LOOK_S = 1.0
+
+
+def processor_times(platform: Platform) -> Times:
+    """Seconds of processor time that each process has had, by its number and name."""
+    times = {}
+    for process in _processes(platform):
+        with contextlib.suppress(psutil.Error):
+            used = process.cpu_times()
+            times[process.pid, _name(process)] = used.user + used.system
+    return times
+
+
+def costs(before: Times, after: Times, number: int) -> dict[str, float]:
+    """Milliseconds that each process has spent on one of so many, the dearest first; those of all as `all`."""
+    spent: defaultdict[str, float] = defaultdict(float)
+    for (pid, name), seconds in after.items():
+        spent[name] += (seconds - before.get((pid, name), 0.0)) * 1000 / number
+    dearest = sorted(spent.items(), key=lambda item: -item[1])
+    return {name: cost for name, cost in dearest if cost >= 0.01} | {"all": sum(spent.values())}
+
+
+def until_quiet(platform: Platform) -> None:
+    """Return once the platform has nothing left to do: it takes less than a third of a processor. Raises
+    AssertionError when it does not come to rest."""
+    deadline = time.monotonic() + _QUIET_S
+    while time.monotonic() < deadline:
+        before, began = processor_times(platform), time.monotonic()
+        time.sleep(_LOOK_S)
+        spent = sum(processor_times(platform).values()) - sum(before.values())
+        if spent / (time.monotonic() - began) < _QUIET:
+            return
+    raise AssertionError(f"the platform is not at rest after {_QUIET_S:g} s")
+
+
+def memory(platform: Platform) -> dict[str, tuple[float, float]]:
+    """MiB of each process by name: with its part of what it shares, and resident."""
+    found: defaultdict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    for process in _processes(platform):
+        with contextlib.suppress(psutil.Error):
+            info, name = process.memory_full_info(), _name(process)
+            found[name] = (found[name][0] + info.pss / 2**20, found[name][1] + info.rss / 2**20)
+    return dict(found)
+
+
+def _processes(platform: Platform) -> Iterator[psutil.Process]:
+    yield psutil.Process(platform.pid)
+    yield from platform.processes()
+
+
+def _name(process: psutil.Process) -> str:
+    command = process.cmdline()
+    return (command[0] if command and command[0].startswith("ray::") else process.name()).split(".")[0][:60]
