@@ -106,6 +106,22 @@ async def test_what_is_switched_off_is_refused(edge: OneProcess, acme: httpx.Asy
     await eventually(partial(reaches, on), deadline_s=5.0)
 
 
+async def test_what_takes_much_is_refused_before_it_begins(acme: httpx.AsyncClient, configure: Configure) -> None:
+    """T1: statements, reports and drafts are not even tried, and the refused statement is in no audit trail."""
+    form = (await acme.post("/api/v1/forms", json={"slug": "party", "title": "Party", "definition": PARTY})).json()
+    calls = {
+        "analytics_sql": ("/api/v2/analytics/sql", {"sql": "SELECT 1"}),
+        "reports": ("/api/v1/reports", {"form_id": form["id"]}),
+        "ai_generation": ("/api/v1/forms/generate", {"prompt": "A party"}),
+        "ai": ("/api/v1/ai/generate", {"task": "summary", "texts": ["Well."]}),
+    }
+    assert (await configure(features=dict.fromkeys(calls, False))).status_code == 200
+    for name, (path, body) in calls.items():
+        answer = await acme.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "feature.disabled"), (name, answer.text)
+    assert "SELECT 1" not in (await acme.get("/api/v1/audit")).text
+
+
 async def test_webhooks_that_are_switched_off_deliver_nothing(database: Database) -> None:
     """T1: new events become no deliveries, and those that wait are abandoned."""
     await make_tenant(database, "acme", features={"webhooks": False})
