@@ -67,6 +67,11 @@ class OwnPlatform(Platform):
         self.database = DatabaseSettings(url=url)
         self.postgresql = server_folder(folder)
 
+    @property
+    def nats_url(self) -> str:
+        """Of its own server, with credentials: the command that starts the platform hands it to what it starts."""
+        return self.find("raylet").environ()["FORMSTREAM_NATS_URL"]
+
 
 @contextmanager
 def running(database: str) -> Iterator[OwnPlatform]:
