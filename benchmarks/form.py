@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from benchmarks.databases import database_url
+from benchmarks.databases import database_url, server_folder
 from benchmarks.wrk import Load, post
 from db.settings import DatabaseSettings
 from tests.e2e.platform import Platform
@@ -62,9 +62,15 @@ ANSWERS: dict[str, Any] = {
 class OwnPlatform(Platform):
     """A platform with a database that is its own and can be looked into."""
 
-    def __init__(self, data_dir: Path, url: str) -> None:
-        super().__init__(data_dir, FORMSTREAM_DATABASE_URL=url)
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder / "data", FORMSTREAM_DATABASE_URL=url)
         self.database = DatabaseSettings(url=url)
+        self.postgresql = server_folder(folder)
+
+    @property
+    def nats_url(self) -> str:
+        """Of its own server, with credentials: the command that starts the platform hands it to what it starts."""
+        return self.find("raylet").environ()["FORMSTREAM_NATS_URL"]
 
 
 @contextmanager
@@ -74,7 +80,7 @@ def running(database: str) -> Iterator[OwnPlatform]:
         tempfile.TemporaryDirectory(prefix="formstream-", ignore_cleanup_errors=True) as folder,
         database_url(database, Path(folder)) as url,
     ):
-        platform = OwnPlatform(Path(folder) / "data", url).start()
+        platform = OwnPlatform(Path(folder), url).start()
         try:
             yield platform
         finally:

@@ -28,7 +28,7 @@ _PIECE = 10_000
 _AT_ONCE = 2_000
 _APART = timedelta(milliseconds=100)
 
-# For every consumer that has the event which is copied.
+# For every consumer that has entered the event which is copied: not every consumer needs an inbox.
 _HEARD = text("""
 INSERT INTO processed_event (tenant_id, consumer, event_id, generation, processed_at)
 SELECT event.tenant_id, done.consumer, event.id, '', done.processed_at

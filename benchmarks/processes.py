@@ -1,4 +1,4 @@
-"""What the processes of a platform take: time of a processor, and memory."""
+"""What the processes of a platform take, those of its PostgreSQL included: time of a processor, and memory."""
 
 import contextlib
 import time
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import psutil
 
-from tests.e2e.platform import Platform
+from benchmarks.form import OwnPlatform
 
 Times: TypeAlias = Mapping[tuple[int, str], float]
 
@@ -17,7 +17,7 @@ _QUIET_S = 600.0
 _LOOK_S = 1.0
 
 
-def processor_times(platform: Platform) -> Times:
+def processor_times(platform: OwnPlatform) -> Times:
     """Seconds of processor time that each process has had, by its number and name."""
     times = {}
     for process in _processes(platform):
@@ -36,7 +36,7 @@ def costs(before: Times, after: Times, number: int) -> dict[str, float]:
     return {name: cost for name, cost in dearest if cost >= 0.01} | {"all": sum(spent.values())}
 
 
-def until_quiet(platform: Platform) -> None:
+def until_quiet(platform: OwnPlatform) -> None:
     """Return once the platform has nothing left to do: it takes less than a third of a processor. Raises
     AssertionError when it does not come to rest."""
     deadline = time.monotonic() + _QUIET_S
@@ -49,7 +49,7 @@ def until_quiet(platform: Platform) -> None:
     raise AssertionError(f"the platform is not at rest after {_QUIET_S:g} s")
 
 
-def memory(platform: Platform) -> dict[str, tuple[float, float]]:
+def memory(platform: OwnPlatform) -> dict[str, tuple[float, float]]:
     """MiB of each process by name: with its part of what it shares, and resident."""
     found: defaultdict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for process in _processes(platform):
@@ -59,9 +59,13 @@ def memory(platform: Platform) -> dict[str, tuple[float, float]]:
     return dict(found)
 
 
-def _processes(platform: Platform) -> Iterator[psutil.Process]:
+def _processes(platform: OwnPlatform) -> Iterator[psutil.Process]:
     yield psutil.Process(platform.pid)
     yield from platform.processes()
+    # The server is nobody's child; its processes work in the folder of their data.
+    for process in psutil.process_iter(["name", "cwd"]):
+        if process.info["name"] == "postgres" and process.info["cwd"] == str(platform.postgresql):
+            yield process
 
 
 def _name(process: psutil.Process) -> str:

@@ -22,7 +22,7 @@ from serve_app.cli.commands.dlq import dlq
 from serve_app.cli.commands.legacy import legacy
 from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
 from serve_app.cli.commands.secret_keys import secret_keys
-from serve_app.cli.failure import CommandFailed
+from serve_app.cli.failure import SPEAKER, CommandFailed
 
 _AFTER_THE_PLATFORM: Final = 10
 
@@ -593,4 +593,4 @@ def main() -> None:
 
 def _complain(*sentences: str) -> None:
     for sentence in filter(None, sentences):
-        sys.stderr.write(f"formstream: {sentence}\n")
+        sys.stderr.write(f"{SPEAKER}{sentence}\n")

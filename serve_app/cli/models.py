@@ -1,16 +1,22 @@
 """The AI models of this installation: built, shown, compared with their checksums."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
 from rich.console import Console
 from rich.table import Table
 
 from deployments.models import minilm
 from deployments.models.errors import ModelDamaged, SourceMissing
 from deployments.models.registry import Registry
-from serve_app.cli.failure import CommandFailed
+from serve_app.cli.failure import SPEAKER, CommandFailed
 from serve_app.cli.steps import Steps
 from serve_app.settings import Settings
 
-_OFF = "embedding, classification, search by meaning"
+_OFF: Final = "embedding, classification, search by meaning"
 
 
 def prepare(settings: Settings, steps: Steps) -> str | None:
@@ -21,7 +27,7 @@ def prepare(settings: Settings, steps: Steps) -> str | None:
     if minilm.is_available():
         if not minilm.is_built(registry):
             with steps.step("Build the AI models"):
-                _build(registry)
+                _build_apart(settings.models().folder)
     elif not registry.has(minilm.NAME):
         missing = f"Without the AI models ({minilm.DISTRIBUTION} is not installed): {_OFF} are off."
     with steps.step("Check the AI models"):
@@ -70,6 +76,16 @@ def _build(registry: Registry) -> None:
         ) from None
     except OSError as error:
         raise CommandFailed(f"The models cannot be written: {error}.") from None
+
+
+def _build_apart(folder: Path) -> None:
+    """`formstream models build` in a process of its own: the 270 MiB that building takes would stay with one
+    that goes on."""
+    command = [sys.executable, "-m", "serve_app", "models", "build"]
+    environment = {**os.environ, "FORMSTREAM_MODELS_DIR": str(folder)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise CommandFailed(*(line.removeprefix(SPEAKER) for line in done.stderr.splitlines()))
 
 
 def _verify(registry: Registry) -> int:

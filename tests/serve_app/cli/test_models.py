@@ -36,6 +36,16 @@ def test_what_is_built_is_shown_verified_and_not_built_again(models_folder: Path
     assert "Build the AI models" not in _said(console)
 
 
+def test_the_start_builds_in_a_process_of_its_own_and_says_why_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory that building takes must not stay with the process that runs the platform."""
+    (tmp_path / "file").touch()
+    monkeypatch.delattr(minilm, "build")
+    with pytest.raises(CommandFailed, match=r"^The models cannot be written: .*Not a directory"):
+        models.prepare(Settings(models_dir=tmp_path / "file"), Steps(_console()))
+
+
 def test_a_damaged_file_stops_the_start_with_its_name(models_folder: Path, tmp_path: Path) -> None:
     """A1: one flipped bit."""
     version = Registry(models_folder).newest(minilm.NAME).version
