@@ -53,8 +53,8 @@ test-faults: $(DEV) ## What is killed, cut off and starved, and the simulation w
 	FORMSTREAM_SIMULATION_RUNS=$(RUNS) $(BIN)/python -m pytest --timeout 3600 tests/simulation
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_faults.py tests/e2e/test_heads.py
 
-test-upgrade: $(DEV) ## The proxy of one host, told other shares while people send; takes Caddy out of its Debian package
-	@CADDY="$(call tool,caddy,caddy)" && PATH="$$(dirname "$$CADDY"):$$PATH" $(BIN)/python -m pytest tests/e2e/test_front_door.py
+test-upgrade: $(DEV) $(TOOLS) ## A newer version takes over under load, with its migration, and gives back
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(BIN)/python -m pytest tests/e2e/test_front_door.py tests/e2e/test_upgrade.py
 
 explore: $(DEV) ## Property tests with examples that nobody has seen; what fails prints how to repeat it
 	FORMSTREAM_EXPLORE=1 $(BIN)/python -m pytest -m hypothesis -n $(PROCESSES) --dist worksteal $(ARGS)

@@ -33,28 +33,35 @@ _BIN = Path(sys.executable).parent
 # Some twenty processes start at once, on as few processors as there are.
 _READY_S = 300.0
 _STOP_S = 20.0
+_LEAVE_S = 60.0
 
 
 class Cluster(Platform):
     """A Ray head of its own with the applications of a Serve configuration; every process of it is found by its
-    data folder, so that nothing else on the machine is ever touched."""
+    data folder, so that nothing else on the machine is ever touched. `source` is the folder that its code is in; one
+    that stands `beside` another has the other's database, NATS, objects and secret."""
 
-    def __init__(self, data_dir: Path, postgres_server: str) -> None:
+    def __init__(
+        self, data_dir: Path, postgres_server: str, *, source: Path = ROOT, beside: "Cluster | None" = None
+    ) -> None:
         self._postgres_server = postgres_server
-        self._database = f"cluster_{secrets.token_hex(6)}"
+        self._beside = beside
+        self._source = source
+        self._database = beside._database if beside else f"cluster_{secrets.token_hex(6)}"
         # Ray puts sockets some 65 characters below its folder, and the kernel takes paths of 107.
         self._ray_dir = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))
-        self._nats = EmbeddedServer(data_dir.parent / "nats")
+        self._nats = beside._nats if beside else EmbeddedServer(data_dir.parent / "nats")
         self._dashboard_port = free_port()
-        self.config = ROOT / "serve_config.yaml"
+        self.config = beside.config if beside else ROOT / "serve_config.yaml"
         self.migrated = ""
         super().__init__(data_dir)
 
     def start(self) -> Self:
         """Start everything an operator starts, as README and docs/operations.md say, and wait until it is ready."""
         self.data_dir.mkdir()
-        asyncio.run(self._create_database())
-        self._nats.start()
+        if self._beside is None:
+            asyncio.run(self._create_database())
+            self._nats.start()
         self._environment = self._variables()
         self.migrated = self.run("formstream", "migrate")
         self.run(
@@ -63,6 +70,8 @@ class Cluster(Platform):
             *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"),
             f"--dashboard-agent-listen-port={free_port()}",
             f"--ray-client-server-port={free_port()}",
+            # Any free ones: two clusters of one machine would else give their workers the same.
+            *("--min-worker-port=0", "--max-worker-port=0"),
         )
         self.deploy(self.config)
         self.wait_ready()
@@ -128,12 +137,21 @@ class Cluster(Platform):
         """The role of every replica by its pid."""
         return {process.pid: role for process, role in self._replicas()}
 
+    def beside(self, data_dir: Path, source: Path = ROOT) -> "Cluster":
+        """Another one with the same data, to be started."""
+        return Cluster(data_dir, self._postgres_server, source=source, beside=self)
+
+    def leave(self, timeout_s: float = _LEAVE_S) -> int:
+        """Let the replicas finish what they do and end; how many did not."""
+        replicas = [process for process, _ in self._replicas()]
+        if replicas:
+            self.run("serve", "shutdown", "--yes", "--address", self.dashboard)
+        return len(psutil.wait_procs(replicas, timeout_s)[1])
+
     def stop(self, timeout_s: float = _STOP_S) -> int:
         """End it all, the replicas first and politely; how many processes had to be killed."""
         try:
-            if replicas := [process for process, _ in self._replicas()]:
-                self.run("serve", "shutdown", "--yes", "--address", self.dashboard)
-                psutil.wait_procs(replicas, timeout_s)
+            self.leave(timeout_s)
         finally:
             left = list(self.processes())
             for process in left:
@@ -142,8 +160,9 @@ class Cluster(Platform):
             for process in late:
                 process.kill()
             psutil.wait_procs(late, timeout_s)
-            self._nats.stop()
-            asyncio.run(self._drop_database())
+            if self._beside is None:
+                self._nats.stop()
+                asyncio.run(self._drop_database())
             shutil.rmtree(self._ray_dir, ignore_errors=True)
         return len(late)
 
@@ -166,7 +185,14 @@ class Cluster(Platform):
         return httpx.get(url, headers=headers, timeout=10, trust_env=False, verify=TRUSTS_NOBODY)
 
     def _variables(self) -> dict[str, str]:
-        head, _, query = self._postgres_server.partition("?")
+        own = {
+            "PYTHONPATH": str(self._source),
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "FORMSTREAM_DATA_DIR": str(self.data_dir),
+            "FORMSTREAM_PORT": str(self.port),
+        }
+        if self._beside is not None:
+            return self._beside._environment | own
         # Measured by coverage, each of some forty processes would take twice as long to start, and Ray kills them
         # before they could save it.
         not_theirs = ("COVERAGE_", "FORMSTREAM_", "RAY_")
@@ -174,17 +200,27 @@ class Cluster(Platform):
         return {
             **inherited,
             **RAY_ENVIRONMENT,
-            "PYTHONPATH": str(ROOT),
+            **own,
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(32),
-            "FORMSTREAM_DATA_DIR": str(self.data_dir),
-            "FORMSTREAM_PORT": str(self.port),
-            "FORMSTREAM_DATABASE_URL": sqlalchemy_url(f"{head.rpartition('/')[0]}/{self._database}?{query}"),
+            "FORMSTREAM_DATABASE_URL": sqlalchemy_url(self._uri),
             "FORMSTREAM_NATS_URL": self._nats.url,
             "FORMSTREAM_OBJECT_STORE_URL": f"file://{self.data_dir / 'objects'}",
             "FORMSTREAM_SECRET_KEY": secrets.token_urlsafe(48),
             "FORMSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
         }
+
+    async def fetch_value(self, query: str, *arguments: object) -> Any:
+        """What a query answers, asked as PostgreSQL's superuser."""
+        connection = await asyncpg.connect(self._uri)
+        try:
+            return await connection.fetchval(query, *arguments, timeout=60)
+        finally:
+            await connection.close()
+
+    @property
+    def _uri(self) -> str:
+        head, _, query = self._postgres_server.partition("?")
+        return f"{head.rpartition('/')[0]}/{self._database}?{query}"
 
     async def _create_database(self) -> None:
         connection = await asyncpg.connect(self._postgres_server)

@@ -29,7 +29,7 @@ class FrontDoor(Platform):
     def open(self, first: int) -> None:
         """Lead to the port `first`. Raises AssertionError when nobody answers."""
         caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
-        self._file.write_text(f"{{\n\tadmin {self._admin}\n}}\n{caddyfile}")
+        self._file.write_text(caddyfile.replace("\n{\n", f"\n{{\n\tadmin {self._admin}\n", 1))
         with (self.data_dir / "caddy.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [self._program, "run", "--config", str(self._file), "--adapter", "caddyfile"],
@@ -86,7 +86,7 @@ async def open_to(first: int, data_dir: Path) -> AsyncIterator[FrontDoor]:
 
 
 def program() -> Path:
-    """Where Caddy is; `make test-upgrade` takes it out of its Debian package."""
+    """Where Caddy is; `make test-upgrade` has it among its tools."""
     found = shutil.which("caddy")
     assert found, "Caddy is not installed"
     return Path(found)

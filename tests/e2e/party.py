@@ -48,19 +48,27 @@ class Party:
     async def effects(self) -> list[EmailMessage]:
         """See that what was acknowledged is stored once, counted once, mailed once and delivered under one id; the
         mails, oldest first."""
-        people = {f"person {number}": response_id for number, response_id in self.acknowledged.items()}
-        stored = await self._stored()
-        assert len(stored) == len(people)
-        assert {row["answers"]["name"]: row["id"] for row in stored} == people
-
+        await self.stored()
+        people = self._people()
         async with asyncio.timeout(_EFFECTS_S):
             while len(self._mails()) - self._others < len(people):
                 await asyncio.sleep(0.25)
-        await self._receiver.wait_for(len(people), _EFFECTS_S)
-
         mails = [_parsed(path) for path in self._mails()[self._others :]]
         assert collections.Counter(map(_person, mails)) == collections.Counter(people.keys())
 
+        await self.delivered()
+        await self.counted()
+        return mails
+
+    async def stored(self) -> None:
+        """See that what was acknowledged is stored once."""
+        stored = await self._stored()
+        assert len(stored) == len(self.acknowledged)
+        assert {row["answers"]["name"]: row["id"] for row in stored} == self._people()
+
+    async def delivered(self) -> int:
+        """See that what was acknowledged is delivered under one id, signed; how many deliveries that took."""
+        await self._receiver.wait_for(len(self.acknowledged), _EFFECTS_S)
         verifier = standardwebhooks.Webhook(self._secret)
         delivered = {}
         for event_id, deliveries in self._receiver.deliveries.items():
@@ -68,12 +76,12 @@ class Party:
             event = verifier.verify(body, deliveries[-1][0])
             assert event["id"] == event_id
             delivered[event_id] = event["data"]["response_id"]
-        assert sorted(delivered.values()) == sorted(people.values())
-        await self._counted(len(people))
-        return mails
+        assert sorted(delivered.values()) == sorted(self.acknowledged.values())
+        return sum(map(len, self._receiver.deliveries.values()))
 
-    async def _counted(self, people: int) -> None:
+    async def counted(self) -> None:
         """See that the live figures count each person, and each of their answers, once."""
+        people = len(self.acknowledged)
         async with asyncio.timeout(_EFFECTS_S):
             while (figures := await self._figures())["submissions"] < people:
                 await asyncio.sleep(0.25)
@@ -83,6 +91,9 @@ class Party:
         chosen = {option["value"]: option["count"] for option in found["side"]["options"]}
         assert {name: count for name, count in chosen.items() if count} == dict.fromkeys(ANSWERS["side"], people)
         assert found["score"]["numbers"]["sum"] == people * ANSWERS["score"]
+
+    def _people(self) -> dict[str, str]:
+        return {f"person {number}": response_id for number, response_id in self.acknowledged.items()}
 
     async def _figures(self) -> dict[str, Any]:
         answer = await self.owner.get(f"{self.form.replace('/v1/', '/v2/analytics/')}/metrics")
