@@ -6,6 +6,7 @@ chosen was chosen on the rest.
 
 import csv
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from deployments.models.heads.training import learn
 
 SEEDS = range(5)
 FEW = 10
+CHOSEN_BY = 1_500
+"""Text messages that say how texts about something else are found; they are not counted."""
 PAGE = Path("docs/ai/banking77.md")
 
 Places = NDArray[np.int64]
@@ -41,11 +44,13 @@ class Split(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one head is worth on what was held out."""
+    """What one head is worth on what was held out, and how many texts about something else it labels."""
 
     accuracy: float
     plain: float
     report: HeadReport
+    hotels: float
+    messages: float
 
 
 def held_out(texts: Sequence[str]) -> NDArray[np.bool_]:
@@ -65,11 +70,24 @@ def run(data: Path) -> None:
     described = embedded([label.replace("_", " ") for label in labels])
     test = held_out(texts)
     taught, asked = everything.part(np.flatnonzero(~test)), everything.part(np.flatnonzero(test))
-    few = [_figures(labels, taught.part(_few(taught.places, seed)), asked, described) for seed in SEEDS]
+    others = _elsewhere(data / "text")
+    few = [_figures(labels, taught.part(_few(taught.places, seed)), asked, described, others) for seed in SEEDS]
     print(_row(f"{FEW} of each intent", few))
-    full = _figures(labels, taught, asked, described)
+    full = _figures(labels, taught, asked, described, others)
     print(_row("all", [full]))
-    _write(labels, len(taught.texts), few, full)
+    _write(labels, len(taught.texts), few, full, [len(some) for some, _ in others])
+
+
+def _elsewhere(data: Path) -> list[tuple[list[str], Vectors]]:
+    """Texts about something else: to hotels (NLU++), and text messages without those by which anything was chosen."""
+    hotels = [
+        row["text"]
+        for path in sorted((data / "nlupp" / "hotels").glob("*.json"))
+        for row in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    lines = (data / "sms_spam_train.tsv").read_text(encoding="utf-8").splitlines()
+    messages = [line.split("\t", 1)[1] for line in lines[1 + CHOSEN_BY :]]
+    return [(texts, embedded(texts)) for texts in (hotels, messages)]
 
 
 def _few(places: Places, seed: int) -> list[int]:
@@ -77,7 +95,13 @@ def _few(places: Places, seed: int) -> list[int]:
     return [int(n) for place in np.unique(places) for n in random.permutation(np.flatnonzero(places == place))[:FEW]]
 
 
-def _figures(labels: Sequence[str], taught: Split, asked: Split, described: Vectors) -> Figures:
+def _figures(
+    labels: Sequence[str],
+    taught: Split,
+    asked: Split,
+    described: Vectors,
+    others: Sequence[tuple[list[str], Vectors]],
+) -> Figures:
     lesson = Lesson(
         name="banking77",
         version="1",
@@ -86,11 +110,16 @@ def _figures(labels: Sequence[str], taught: Split, asked: Split, described: Vect
         places=tuple(taught.places.tolist()),
     )
     learned = learn(lesson, taught.vectors, described, encoder().model)
-    chances = Head(learned.file).score([text[:2_000] for text in asked.texts], asked.vectors)
+    head = Head(learned.file)
+    chances = head.score([text[:2_000] for text in asked.texts], asked.vectors)
+    labelled = [
+        float((head.score([text[:2_000] for text in texts], vectors).max(axis=1) >= learned.threshold).mean())
+        for texts, vectors in others
+    ]
     counts = np.bincount(taught.places, minlength=len(labels)).tolist()
     told = evaluation.report(labels, counts, chances, asked.places, learned.threshold, learned.report.folds)
     plain = LogisticRegression(C=10, max_iter=300).fit(taught.vectors, taught.places)
-    return Figures(told.accuracy or 0.0, float(plain.score(asked.vectors, asked.places)), told)
+    return Figures(told.accuracy or 0.0, float(plain.score(asked.vectors, asked.places)), told, *labelled)
 
 
 def _row(name: str, found: Sequence[Figures]) -> str:
@@ -100,13 +129,14 @@ def _row(name: str, found: Sequence[Figures]) -> str:
     ece = np.mean([each.report.ece for each in found])
     answered = np.mean([each.report.answered for each in found]) * 100
     right = np.mean([each.report.right_when_answered for each in found]) * 100
+    hotels, messages = (np.mean([getattr(each, kind) for each in found]) * 100 for kind in ("hotels", "messages"))
     return (
         f"| {name} | {report.examples} | **{mine.mean():.1f} %**{spread} | {plain.mean():.1f} % | {ece:.3f} | "
-        f"{answered:.0f} % | {right:.1f} % |"
+        f"{answered:.0f} % | {right:.1f} % | {hotels:.1f} % | {messages:.1f} % |"
     )
 
 
-def _write(labels: Sequence[str], taught: int, few: Sequence[Figures], full: Figures) -> None:
+def _write(labels: Sequence[str], taught: int, few: Sequence[Figures], full: Figures, others: Sequence[int]) -> None:
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     for name, title, found in (("few", f"{FEW} of each intent", few[0]), ("full", "all", full)):
         drawing = reliability(found.report.reliability, f"Banking77, {title}")
@@ -124,13 +154,17 @@ Vectors are those of `{encoder().model}`, as it is served. With {FEW} examples o
 figures are means of {len(SEEDS)} draws, with standard deviation and range.
 `python -m benchmarks.ai --data <folder> banking` makes this page.
 
-| Examples | in all | Accuracy | Logistic regression | ECE | Answered | Right of these |
-|---|---|---|---|---|---|---|
+| Examples | in all | Accuracy | Logistic regression | ECE | Answered | Right of these | Of hotels | Of messages |
+|---|---|---|---|---|---|---|---|---|
 {_row(f"{FEW} of each intent", few)}
 {_row("all", [full])}
 
 "Logistic regression" is the plain one on the same vectors. "Answered" is the share of texts that the classifier does
-not abstain from, with the precision that it aims at by default, 0.9.
+not abstain from, with the precision that it aims at by default, 0.9. "Of hotels" and "of messages" are the shares that
+it labels of texts which are about none of the intents, and should be none: {others[0]} requests to hotels (NLU++,
+PolyAI, CC BY 4.0) and {others[1]} text messages (UCI SMS Spam Collection, CC BY 4.0). By those to hotels and
+{CHOSEN_BY} other messages it was chosen how such texts are told, with examples of the training part:
+[decision 0052](../decisions/0052-texts-about-something-else.md).
 
 ## Is it as sure as it is right?
 

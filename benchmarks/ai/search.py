@@ -18,8 +18,7 @@ import numpy as np
 from benchmarks.ai.texts import banking_texts
 from benchmarks.machine import describe
 from deployments.inference.search.index import VectorIndex
-from deployments.inference.search.vectors import Bytes, small
-from deployments.kit.vectors import Vectors
+from deployments.kit.vectors import Bytes, Vectors, small
 from deployments.models import minilm
 from deployments.models.encoder import Encoder
 from deployments.models.registry import Registry

@@ -10,7 +10,7 @@ import onnxruntime  # noqa: F401
 import orjson
 from usearch.index import Index
 
-from deployments.inference.search.vectors import Bytes
+from deployments.kit.vectors import Bytes
 
 EXACT_BELOW: Final = 20_000
 """So many are compared one by one."""

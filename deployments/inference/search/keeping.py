@@ -17,8 +17,9 @@ from db.session import Database
 from deployments.inference.enrichment.judging import number_of
 from deployments.inference.errors import IndexBehind
 from deployments.inference.search.index import EXACT_BELOW, Near, VectorIndex
-from deployments.inference.search.vectors import Bytes, rows_of
+from deployments.inference.search.vectors import rows_of
 from deployments.kit.objects import SEARCH, ObjectStore, object_key
+from deployments.kit.vectors import Bytes
 
 _PAGE: Final = 2_000
 _PATIENT_S: Final = 2.0

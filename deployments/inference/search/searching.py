@@ -16,11 +16,11 @@ from deployments.inference.enrichment_contracts import (
 )
 from deployments.inference.errors import FormNotFound
 from deployments.inference.search.keeping import Indexes
-from deployments.inference.search.vectors import Bytes, rows_of, small
+from deployments.inference.search.vectors import rows_of
 from deployments.kit.engine import stored_definition
 from deployments.kit.personal import personal_fields
 from deployments.kit.principal import Principal
-from deployments.kit.vectors import unpacked
+from deployments.kit.vectors import Bytes, small, unpacked
 from deployments.models.contracts import ModelsApi
 from deployments.responses.contracts import ListResponses, Response, ResponsesApi, Selection
 

@@ -1,20 +1,10 @@
-"""Vectors in small: a signed byte for each dimension. Only the direction is kept, and that is all that is compared."""
+"""Vectors in small, as the database has them."""
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deployments.kit.vectors import Vectors
-
-Bytes: TypeAlias = NDArray[np.int8]
-
-
-def small(vectors: Vectors) -> Bytes:
-    """int8 [rows, dimensions], each row as long as fits: cosines differ by less than 0.01 from the true ones."""
-    longest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
-    found: Bytes = np.rint(vectors * (127.0 / longest)).astype(np.int8)
-    return found
+from deployments.kit.vectors import Bytes, Vectors, small
 
 
 def packed(vectors: Vectors) -> list[bytes]:

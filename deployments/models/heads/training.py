@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from deployments.kit.vectors import Vectors
 from deployments.models.contracts import HeadReport, LabelReport, Learned, Lesson
 from deployments.models.heads import evaluation, wording
+from deployments.models.heads.familiarity import TRUST, Familiarity
 from deployments.models.heads.head import SCORES, TEXTS, VECTORS, HeadCard
 from deployments.models.heads.kernel import WIDTH, KernelPart, Numbers, Places
 from deployments.models.heads.wording import COUNTS, Vocabulary, model_of
@@ -43,6 +44,7 @@ def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) ->
     features = vocabulary.features(lesson.texts) if vocabulary else None
     counts = [Counter(lesson.places)[place] for place in range(labels)]
     trial = _trial(vectors, places, described, features)
+    familiarity = None
     if trial is None:
         share, sharpness = 0.0, _USUAL_SHARPNESS
         threshold = evaluation.floor(sharpness, labels, _UNMEASURED_MARGIN)
@@ -50,13 +52,14 @@ def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) ->
         told = HeadReport(examples=len(places), labels=each)
     else:
         share, sharpness = trial.share, trial.sharpness
-        chances = evaluation.probabilities(trial.scores, sharpness)
+        familiarity, trust = Familiarity.of(vectors, described)
+        chances = evaluation.probabilities(trial.scores * trust[trial.judged, None], sharpness)
         least = evaluation.floor(sharpness, labels, _MEASURED_MARGIN)
         threshold = evaluation.fit_threshold(chances, trial.truth, lesson.precision, least)
         told = evaluation.report(lesson.labels, counts, chances, trial.truth, threshold, trial.folds)
     kernel = KernelPart.fit(vectors, places, described)
     words = wording.fit(features, places, labels) * np.float32(share) if share else None
-    graph = _graph(kernel, vocabulary if words is not None else None, words, sharpness)
+    graph = _graph(kernel, vocabulary if words is not None else None, words, sharpness, familiarity)
     card = HeadCard(
         name=lesson.name, version=lesson.version, labels=lesson.labels, encoder=encoder, threshold=threshold
     )
@@ -64,10 +67,10 @@ def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) ->
 
 
 class _Trial:
-    """Scores of examples by heads that did not see them, and what follows from these."""
+    """Scores of the `judged` examples by heads that did not see them, and what follows from these."""
 
-    def __init__(self, near: Numbers, worded: Numbers | None, truth: Places, folds: int) -> None:
-        self.truth, self.folds = truth, folds
+    def __init__(self, near: Numbers, worded: Numbers | None, judged: Places, truth: Places, folds: int) -> None:
+        self.judged, self.truth, self.folds = judged, truth, folds
         tries = []
         for share in _SHARES_OF_WORDING if worded is not None else (0.0,):
             scores = near if worded is None else near + np.float32(share) * worded
@@ -97,7 +100,7 @@ def _trial(vectors: Vectors, places: Places, described: Vectors, features: Any) 
         near[unseen] = KernelPart.fit(vectors[taught], places[taught], described).scores(vectors[asked])
         if worded is not None:
             worded[unseen] = features[asked] @ wording.fit(features[taught], places[taught], labels)
-    return _Trial(near, worded, places[judged], folds)
+    return _Trial(near, worded, judged, places[judged], folds)
 
 
 def _turns(places: Places, folds: int) -> Places:
@@ -113,7 +116,11 @@ def _turns(places: Places, folds: int) -> Places:
 
 
 def _graph(
-    kernel: KernelPart, vocabulary: Vocabulary | None, words: Numbers | None, sharpness: float
+    kernel: KernelPart,
+    vocabulary: Vocabulary | None,
+    words: Numbers | None,
+    sharpness: float,
+    familiarity: Familiarity | None,
 ) -> onnx.ModelProto:
     constants = {
         "centre": kernel.space.centre,
@@ -149,6 +156,10 @@ def _graph(
             helper.make_node("MatMul", ["features", "word_weights"], ["worded"]),
             helper.make_node("Add", ["near", "worded"], ["together"]),
         ]
+    if familiarity is not None:
+        constants |= familiarity.constants()
+        heights = nodes[-1].output[0]
+        nodes += [*familiarity.nodes(), helper.make_node("Mul", [heights, TRUST], ["trusted"])]
     nodes.append(helper.make_node("Softmax", [nodes[-1].output[0]], [SCORES], axis=1))
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     output = helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["texts", kernel.weights.shape[1]])

@@ -17,10 +17,11 @@ from deployments.inference.enrichment_contracts import SearchResponses
 from deployments.inference.errors import FormNotFound
 from deployments.inference.search.index import VectorIndex
 from deployments.inference.search.keeping import Indexes, search_file
-from deployments.inference.search.vectors import rows_of, small
+from deployments.inference.search.vectors import rows_of
 from deployments.kit.errors import Invalid, NotFound
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
+from deployments.kit.vectors import small
 from deployments.responses.deployment import Responses
 from deployments.responses.life_contracts import EditResponse
 from deployments.tenancy.people.copies import SearchIndexes

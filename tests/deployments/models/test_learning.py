@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.kit.vectors import Vectors
+from deployments.kit.vectors import Vectors, small
 from deployments.models.contracts import Learned, Lesson
 from deployments.models.encoder import Encoder
 from deployments.models.heads import evaluation
 from deployments.models.heads.cutting import cut
+from deployments.models.heads.familiarity import MOST, UNUSUAL, Familiarity
 from deployments.models.heads.head import Head
 from deployments.models.heads.judging import judged
 from deployments.models.heads.kernel import KernelPart
@@ -107,7 +108,37 @@ class TestRealText:
         texts = ["The weather in Lisbon is lovely", "asdf qwer", "Mozart wrote forty-one symphonies"]
         found = judged(Head(learned.file), texts, encoder.embed(texts), encoder.model)
         known = judged(Head(learned.file), ["Where is my card?"], encoder.embed(["Where is my card?"]), encoder.model)
-        assert max(max(scores) for scores in found.scores) < max(known.scores[0])
+        assert max(max(scores) for scores in found.scores) < learned.threshold <= max(known.scores[0])
+        # What is likely is told of nothing it has not seen, and the order of the labels stays.
+        assert max(max(scores) for scores in found.scores) < 0.35
+
+
+class TestFamiliarity:
+    def test_only_an_unusual_share_of_what_was_not_seen_is_not_familiar(self, encoder: Encoder) -> None:
+        """The floor is what the examples say of each other, each as if it had not been seen itself."""
+        vectors = encoder.embed([text for text, _ in read()])
+        described = encoder.embed(sorted({label.replace("_", " ") for _, label in read()}))
+        fitted, trust = Familiarity.of(vectors[::2], described)
+        assert 0 < (trust < 1).mean() < 2 * UNUSUAL
+        directions = small(np.vstack([vectors[::2], described])).astype(np.float32)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        assert (trust == 1).tolist() == [
+            max(np.delete(directions @ vector, number)) >= fitted.least for number, vector in enumerate(vectors[::2])
+        ]
+        assert ((vectors[1::2] @ directions.T).max(axis=1) < fitted.least).mean() < 4 * UNUSUAL
+
+    def test_examples_that_are_alike_ask_for_no_more_than_others(self) -> None:
+        vectors, _, centres = clouds(20, spread=0.001)
+        assert Familiarity.of(vectors, centres)[0].least == MOST
+
+    def test_what_points_elsewhere_has_no_label(self) -> None:
+        vectors, places, centres = clouds(30, spread=0.15)
+        learned = learn(lesson(places), vectors, centres, ENCODER)
+        scores = Head(learned.file).score(["a"] * 6, np.vstack([centres, -centres]))
+        assert scores[:3].argmax(axis=1).tolist() == [0, 1, 2]
+        assert (scores[:3].max(axis=1) >= learned.threshold).all()
+        assert (scores[3:].max(axis=1) < learned.threshold).all()
+        assert scores[3:].max() < 0.4
 
 
 class TestLearning:
