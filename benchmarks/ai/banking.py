@@ -164,7 +164,7 @@ not abstain from, with the precision that it aims at by default, 0.9. "Of hotels
 it labels of texts which are about none of the intents, and should be none: {others[0]} requests to hotels (NLU++,
 PolyAI, CC BY 4.0) and {others[1]} text messages (UCI SMS Spam Collection, CC BY 4.0). By those to hotels and
 {CHOSEN_BY} other messages it was chosen how such texts are told, with examples of the training part:
-[decision 0052](../decisions/0052-texts-about-something-else.md).
+[decision 0048](../decisions/0048-texts-about-something-else.md).
 
 ## Is it as sure as it is right?
 
