@@ -15,6 +15,7 @@ Times: TypeAlias = Mapping[tuple[int, str], float]
 _QUIET = 0.3
 _QUIET_S = 600.0
 _LOOK_S = 1.0
+_IN_A_ROW = 3
 
 
 def processor_times(platform: OwnPlatform) -> Times:
@@ -37,14 +38,17 @@ def costs(before: Times, after: Times, number: int) -> dict[str, float]:
 
 
 def until_quiet(platform: OwnPlatform) -> None:
-    """Return once the platform has nothing left to do: it takes less than a third of a processor. Raises
-    AssertionError when it does not come to rest."""
-    deadline = time.monotonic() + _QUIET_S
+    """Return once the platform has nothing left to do: it takes less than a third of a processor for some seconds.
+
+    Raises AssertionError when it does not come to rest.
+    """
+    deadline, quiet = time.monotonic() + _QUIET_S, 0
     while time.monotonic() < deadline:
         before, began = processor_times(platform), time.monotonic()
         time.sleep(_LOOK_S)
         spent = sum(processor_times(platform).values()) - sum(before.values())
-        if spent / (time.monotonic() - began) < _QUIET:
+        quiet = quiet + 1 if spent / (time.monotonic() - began) < _QUIET else 0
+        if quiet == _IN_A_ROW:
             return
     raise AssertionError(f"the platform is not at rest after {_QUIET_S:g} s")
 

@@ -3,7 +3,7 @@
 `python -m benchmarks.rows [--database sqlite|postgresql] [--rows 1000 10000 100000 1000000] [--seconds 8]
 [--connections 1 64] [--out FILE]`
 
-Between two sizes the platform is stopped and the form filled in bulk; what is measured goes the whole way.
+Each size has a form of its own, filled in bulk while the platform is stopped; what is measured goes the whole way.
 """
 
 import argparse
@@ -22,16 +22,17 @@ async def measure(database: str, given: argparse.Namespace) -> list[Figure]:
     """Measure one database and print a table."""
     figures: list[Figure] = []
     with running(database) as platform:
-        form = await Form.of(platform, "bench")
-        await balance(form)
         for rows in sorted(given.rows):
+            # A form of its own for each: what is submitted to one would be more than the next has to begin with.
+            form = await Form.of(platform, f"rows{rows}")
+            await balance(form)
             platform.stop()
             began = time.monotonic()
             await grow(form, rows)
             print(f"\n{database}: {rows:,} responses stored, filled in {time.monotonic() - began:.0f} s", flush=True)
             platform.start()
             figures += await _measured(platform, form, given, f"database={database} rows={rows}")
-        await form.client.aclose()
+            await form.client.aclose()
     return figures
 
 

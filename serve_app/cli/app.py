@@ -18,6 +18,7 @@ from rich.text import Text
 from db.errors import DatabaseError
 from deployments.kit.errors import DomainError
 from eventing.errors import EventingError
+from serve_app.cli.commands.capacity import capacity
 from serve_app.cli.commands.dlq import dlq
 from serve_app.cli.commands.legacy import legacy
 from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
@@ -501,6 +502,9 @@ def analytics_verify(tenant: OfTenant = None, form: OfForm = None, data_dir: Dat
 
     override(FORMSTREAM_DATA_DIR=data_dir)
     verify(load_settings(), tenant, form, Console(soft_wrap=True))
+
+
+app.command()(capacity)
 
 
 @app.command()
