@@ -29,7 +29,7 @@ from eventing.leadership import LEASE_S, Leadership
 from eventing.pace import Pace
 from eventing.rebuild import StreamMemory
 from eventing.settings import EventingSettings
-from eventing.streams import EVENTS
+from eventing.streams import EVENTS, make_room
 from eventing.subjects import NUDGE_PUBLISHED, event_subject
 
 RELAY: Final = "relay"
@@ -304,6 +304,7 @@ class Relay:
             self._observed_at = now
             await self._memory.recognise(self._stream)
             await self._memory.observe(self._stream)
+            await make_room(self._client, self._settings)
 
     async def _publish_chain(self, chain: Sequence[Unpublished], delivery: "_Delivery") -> None:
         """Publish the events of one entity one after the other; a failure holds the later ones back."""

@@ -39,6 +39,7 @@ _NO_STREAM = 10059  # JSStreamNotFoundErr
 _NAME_IN_USE = 10058  # JSStreamNameExistErr: the stream exists with another configuration
 # JSStorageResourcesExceededErr, also of a stream that exists: the server looks for room for another one first.
 _NO_ROOM = 10047
+_FULL: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,28 @@ async def is_consumed(client: NatsClient, number: int, timeout_s: float) -> bool
         or (each.ack_floor is not None and each.ack_floor.stream_seq >= number)
         for each in consumers
     )
+
+
+async def make_room(client: NatsClient, settings: EventingSettings) -> int:
+    """Remove what every consumer has acknowledged once three quarters of EVENTS are full; how many messages. Nothing is
+    lost: the database has them, and a replay reads them there. A stream that is full takes no event any more.
+
+    Raises as `purge_tenant` does, and nats.errors.Error.
+    """
+    stream = client.jetstream(timeout=settings.publish_timeout_s)
+    state = (await stream.stream_info(EVENTS)).state
+    if state.bytes < _FULL * settings.max_bytes:
+        return 0
+    floors = [_floor(each, state.last_seq) for each in await stream.consumers_info(EVENTS)]
+    # The one that a consumer acknowledged last stays: it tells until when that one has had everything.
+    return await _purge(client, {"seq": min(floors)}, settings.publish_timeout_s) if floors and min(floors) > 1 else 0
+
+
+def _floor(consumer: ConsumerInfo, last_seq: int) -> int:
+    """The message up to which a consumer has acknowledged everything that it gets."""
+    if not consumer.num_pending and not consumer.num_ack_pending:
+        return last_seq
+    return 0 if consumer.ack_floor is None else consumer.ack_floor.stream_seq or 0
 
 
 async def forget_events(client: NatsClient, tenant_id: str, types: Sequence[str], number: int, timeout_s: float) -> int:

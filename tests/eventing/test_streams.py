@@ -24,6 +24,7 @@ from eventing.streams import (
     forget_events,
     is_consumed,
     last_message,
+    make_room,
     purge_tenant,
 )
 from eventing.subjects import event_filter, event_subject
@@ -307,3 +308,40 @@ class TestPurge:
             await close(client)
         with pytest.raises(ConnectFailed):
             await purge_tenant(client, "acme", 1.0)
+
+
+class TestRoom:
+    async def test_a_stream_that_fills_gives_up_what_everybody_had(
+        self, js: JetStreamContext, settings: EventingSettings
+    ) -> None:
+        """E7: else it would refuse events for as long as it keeps the old ones."""
+        small = settings.model_copy(update={"max_bytes": 1024**2})
+        await ensure_stream(js, small)
+        for name in ("quick", "slow"):
+            await ensure_consumer(js, ConsumerSpec(name))
+        quick = await js.pull_subscribe_bind("quick", EVENTS)
+        slow = await js.pull_subscribe_bind("slow", EVENTS)
+        for _ in range(60):
+            await js.publish(event_subject("acme", "form.deleted"), b"x" * 10_000)
+        assert await make_room(js._nc, small) == 0, "less than three quarters are full"
+        for _ in range(25):
+            await js.publish(event_subject("acme", "form.deleted"), b"x" * 10_000)
+        assert await make_room(js._nc, small) == 0, "nobody has acknowledged anything"
+        await acknowledge(quick, 85)
+        await acknowledge(slow, 50)
+        assert await make_room(js._nc, small) == 49
+        assert (await js.stream_info(EVENTS)).state.first_seq == 50
+        assert len(await slow.fetch(85, timeout=5)) == 35
+
+    async def test_an_idle_consumer_holds_nothing(self, js: JetStreamContext, settings: EventingSettings) -> None:
+        small = settings.model_copy(update={"max_bytes": 1024**2})
+        await ensure_stream(js, small)
+        await ensure_consumer(js, ConsumerSpec("others", (event_filter("user.updated"),)))
+        for _ in range(85):
+            await js.publish(event_subject("acme", "form.deleted"), b"x" * 10_000)
+        assert await make_room(js._nc, small) == 84
+
+
+async def acknowledge(subscription: JetStreamContext.PullSubscription, number: int) -> None:
+    for message in await subscription.fetch(number, timeout=5):
+        await message.ack_sync(timeout=5)

@@ -134,7 +134,8 @@ class SimulatedJetStream:
         return await self.stream_info("")
 
     async def stream_info(self, name: str) -> Any:
-        state = SimpleNamespace(first_seq=1 if self.stream.messages else 0, last_seq=len(self.stream.messages))
+        number = len(self.stream.messages)
+        state = SimpleNamespace(first_seq=1 if number else 0, last_seq=number, bytes=0)
         return SimpleNamespace(created=self.stream.created_at(), state=state)
 
     async def consumers_info(self, name: str) -> list[Any]:

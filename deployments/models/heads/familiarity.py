@@ -1,7 +1,7 @@
 """Whether a text is about anything that a head has seen: how near its nearest example is.
 
 The plain cosine of the vectors as they come tells that best; the space that tells labels apart puts every text near to
-some label. The numbers are explained in docs/decisions/0052.
+some label. The numbers are explained in docs/decisions/0048.
 """
 
 from dataclasses import dataclass
