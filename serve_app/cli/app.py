@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,7 +19,10 @@ from deployments.kit.errors import DomainError
 from eventing.errors import EventingError
 from serve_app.cli.commands.capacity import capacity
 from serve_app.cli.commands.dlq import dlq
+from serve_app.cli.commands.keys import keys
 from serve_app.cli.commands.legacy import legacy
+from serve_app.cli.commands.maintenance import maintenance
+from serve_app.cli.commands.models import models
 from serve_app.cli.commands.options import AsJson, DataDir, Since, Tenant, Until, override
 from serve_app.cli.commands.secret_keys import secret_keys
 from serve_app.cli.failure import SPEAKER, CommandFailed
@@ -34,14 +36,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Algorithm(StrEnum):
-    """How tokens can be signed (RFC 7518 §3.1, RFC 8037 §3.1)."""
-
-    HS256 = "HS256"
-    ES256 = "ES256"
-    EdDSA = "EdDSA"
 
 
 @app.command()
@@ -207,117 +201,10 @@ def verify_audit(
     verify(load_settings().database(), tenant, expect, Console())
 
 
-keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(secret_keys, name="secrets")
-
-
-@keys.command("list")
-def keys_list(data_dir: DataDir = None) -> None:
-    """Show every key there was."""
-    from serve_app.cli.keys import show
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    show(load_settings(), Console(highlight=False))
-
-
-@keys.command("rotate")
-def keys_rotate(
-    algorithm: Annotated[Algorithm | None, typer.Option(help="Else FORMSTREAM_SIGNING_ALGORITHM.")] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Sign with a new key from now on. Nobody is logged out: what older keys signed is accepted while it lives."""
-    from serve_app.cli.keys import rotate
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    rotate(load_settings(), algorithm.value if algorithm else None, Console(highlight=False))
-
-
-@keys.command("revoke")
-def keys_revoke(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Id of the key, as `list` shows it.")],
-    data_dir: DataDir = None,
-) -> None:
-    """Refuse every token that a key signed, within seconds: for a key that somebody may have got hold of."""
-    from serve_app.cli.keys import revoke
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    revoke(load_settings(), key, Console(highlight=False))
-
-
-maintenance = typer.Typer(help="Refuse writes for a while; reads go on.", no_args_is_help=True)
 app.add_typer(maintenance, name="maintenance")
-
-
-@maintenance.command("on")
-def maintenance_on(
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="A sentence that callers are told.")] = "",
-    minutes: Annotated[int | None, typer.Option(min=1, help="How long it takes, as callers are told.")] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Answer whatever would change something with 503 and Retry-After, within a second and without a restart."""
-    from serve_app.cli.maintenance import begin
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    begin(load_settings().database(), reason, minutes, Console(soft_wrap=True))
-
-
-@maintenance.command("off")
-def maintenance_off(data_dir: DataDir = None) -> None:
-    """Take writes again."""
-    from serve_app.cli.maintenance import end
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    end(load_settings().database(), Console(soft_wrap=True))
-
-
-@maintenance.command("status")
-def maintenance_status(data_dir: DataDir = None) -> None:
-    """Say whether writes are refused, and since when."""
-    from serve_app.cli.maintenance import show
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    show(load_settings().database(), Console(soft_wrap=True))
-
-
-models = typer.Typer(help="The AI models of this installation.", no_args_is_help=True)
 app.add_typer(models, name="models")
-
-
-@models.command("build")
-def models_build(data_dir: DataDir = None) -> None:
-    """Build the models whose weights are installed; what is built already stays."""
-    from serve_app.cli.models import build
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    build(load_settings(), Console(highlight=False))
-
-
-@models.command("list")
-def models_list(data_dir: DataDir = None) -> None:
-    """Show every version that is installed."""
-    from serve_app.cli.models import show
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    show(load_settings(), Console(highlight=False))
-
-
-@models.command("verify")
-def models_verify(data_dir: DataDir = None) -> None:
-    """Compare every file with its checksum."""
-    from serve_app.cli.models import verify
-    from serve_app.cli.preflight import load_settings
-
-    override(FORMSTREAM_DATA_DIR=data_dir)
-    verify(load_settings(), Console(highlight=False))
 
 
 @app.command("verify-receipt")
