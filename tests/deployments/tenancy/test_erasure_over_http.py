@@ -118,7 +118,7 @@ async def test_from_the_first_form_to_the_receipt(
 
     file = tmp_path / "receipt.json"
     file.write_text(shown.text)
-    key = receipts.platform_key(platform.settings)
+    key = receipts.platform_key(platform.settings, file)
     receipts.verify(file, key, Console(quiet=True))
     file.write_text(shown.text.replace('"objects":1', '"objects":0'))
     with pytest.raises(CommandFailed, match="was not signed"):

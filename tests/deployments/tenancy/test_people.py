@@ -123,7 +123,7 @@ class TestEverywhere:
         await scene.erase({"email": ADA})
         changes = await scene.responses.list_changes(scene.owner, ids["contacts"], start.next_cursor, 100)
         assert {change.id for change in changes.data} == {ids["guest"], ids["named"], ids["partial"]}
-        assert b"ada" not in changes.model_dump_json().lower().encode()
+        assert all(change.response is None for change in changes.data)
 
 
 class TestWhom:

@@ -123,7 +123,7 @@ async def test_from_the_first_answer_to_the_receipt(
     assert (shown.json()["places"]["file"], shown.json()["places"]["stream_message"]) == (1, 4)
     file = tmp_path / "receipt.json"
     file.write_text(shown.text)
-    key = receipts.platform_key(platform.settings)
+    key = receipts.platform_key(platform.settings, file)
     receipts.verify(file, key, Console(quiet=True))
     file.write_text(shown.text.replace('"file":1', '"file":2'))
     with pytest.raises(CommandFailed, match="was not signed"):
