@@ -150,6 +150,7 @@ async def test_listening_ends_with_the_right_to_listen(platform: OneProcess) -> 
     refused = await guest.get("/api/v1/events/stream", params={"seconds": 0.1})
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert (await owner.put(grant, json={"role": "analyst"})).status_code in (200, 201, 204)
+    await eventually(lambda: _may_listen(guest))
 
     # Streams start with what is published from now on, which what happened above may still be.
     only = {"types": "response.submitted"}
@@ -214,6 +215,10 @@ async def test_a_tenant_has_so_many_listeners_and_no_more(platform: OneProcess) 
     # Whoever leaves without a word makes room, too.
     await eventually(lambda: is_true(lambda: edge.live.listeners == 0))
     assert edge.live._feeds == {}
+
+
+async def _may_listen(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/api/v1/events/stream", params={"seconds": 0.1})).status_code == 200
 
 
 async def _listen_for(client: httpx.AsyncClient, seconds: float) -> None:
