@@ -27,8 +27,7 @@ async def balance(form: Form) -> None:
     Raises AssertionError when a response that was answered is not stored, more are stored than were sent, a response
     has no event or more than one, or a consumer does not acknowledge all that it gets.
     """
-    database = Database(form.platform.database)
-    try:
+    async with Database(form.platform.database) as database:
         async with database.read(form.tenant) as unit:
             stored, told = await _number(unit, form, _STORED), await _number(unit, form, _TOLD)
         if not form.answered <= stored <= form.answered + form.unanswered:
@@ -38,8 +37,6 @@ async def balance(form: Form) -> None:
         if told != stored:
             raise AssertionError(f"{stored} responses have {told} events")
         await _heard(database, form)
-    finally:
-        await database.close()
     print(
         f"books: {form.answered:,} answered with 201, {stored:,} stored, {told:,} events, acknowledged by "
         "every consumer that gets them",

@@ -94,8 +94,7 @@ def _export(settings: DatabaseSettings, principal: Principal, form_id: str, form
 
 async def _filled(settings: DatabaseSettings, rows: int) -> tuple[Principal, str]:
     await upgrade(settings)
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         principal = await make_tenant(database)
         made = await make_form(database, principal, definition=SURVEY)
         began = time.perf_counter()
@@ -103,8 +102,6 @@ async def _filled(settings: DatabaseSettings, rows: int) -> tuple[Principal, str
         await analyze(settings)
         print(f"filled in {time.perf_counter() - began:.0f} s")
         return principal, made.id
-    finally:
-        await database.close()
 
 
 def _measure(settings: DatabaseSettings, rows: int, formats: list[ExportFormat]) -> None:

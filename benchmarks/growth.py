@@ -45,16 +45,13 @@ _SEQUENCE = text("UPDATE event_counter SET last = last + :more WHERE tenant_id =
 async def grow(form: Form, rows: int) -> None:
     """Bring the form to so many responses with all that belongs to them. The platform has to be stopped, and everything
     that was submitted heard of."""
-    database = Database(form.platform.database)
-    try:
+    async with Database(form.platform.database) as database:
         there, response, event = await _latest(database, form)
         for start, number in _pieces(rows - there):
             await _add(database, form, response, event, start, number)
         async with database.write(form.tenant) as unit:
             await unit.session.execute(_HEARD, {"tenant": form.tenant, "form": form.id, "like": event["id"]})
         await _digest(database, form)
-    finally:
-        await database.close()
     form.answered += max(0, rows - there)
     await analyze(form.platform.database)
 

@@ -42,8 +42,7 @@ async def _timed(name: str, work: Callable[[], Awaitable[Any]], documents: int) 
 
 async def _measure(settings: DatabaseSettings, folder: Path, dump: Path, documents: int) -> None:
     await upgrade(settings)
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         files = CarriedFiles(ObjectStore((folder / "objects").as_uri()), FilesSettings(signing_key=SecretStr("k" * 32)))
         legacy = Legacy(database, Intake(identity, forms, CarriedResponses(database), files))
         order = Order(dump, "acme", create_tenant="Acme", raise_quotas=True)
@@ -54,8 +53,6 @@ async def _measure(settings: DatabaseSettings, folder: Path, dump: Path, documen
         await _timed("rollback", lambda: legacy.roll_back(imported.run_id), documents)
         made = {name: counts["made"] for name, counts in imported.report.outcomes.items()}
         print(f"made: {made}; verified: {verified.is_right}")
-    finally:
-        await database.close()
 
 
 def main() -> None:

@@ -127,12 +127,9 @@ async def _recount(database: Database, rows: int) -> None:
 
 async def _measure(settings: DatabaseSettings, nats_url: str, arguments: argparse.Namespace) -> None:
     await upgrade(settings)
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         await _live(database, nats_url, arguments.seconds, arguments.rate)
         await _recount(database, arguments.rows)
-    finally:
-        await database.close()
 
 
 def main() -> None:

@@ -142,11 +142,8 @@ async def _jobs(database: Database, waiting: int, rounds: int) -> None:
 async def _database(folder: Path, name: str, server: str | None) -> AsyncIterator[Database]:
     settings = DatabaseSettings(url=server or f"sqlite:///{folder}/{name}.db")
     await upgrade(settings)
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         yield database
-    finally:
-        await database.close()
 
 
 async def _measure(folder: Path, waiting: int, rounds: int, server: str | None) -> None:

@@ -115,8 +115,7 @@ async def _fill(database: Database, principal: Principal, form_id: str, rows: in
 
 async def _measure(settings: DatabaseSettings, rows: int, rounds: int) -> None:
     await upgrade(settings)
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         principal = await make_tenant(database)
         form = await make_form(database, principal, definition=SURVEY)
         began = time.perf_counter()
@@ -134,8 +133,6 @@ async def _measure(settings: DatabaseSettings, rows: int, rounds: int) -> None:
         responses = Responses(database)
         await _queries(responses, principal, form.id, rows, rounds)
         await _walk(responses, principal, form.id, rows - TAIL)
-    finally:
-        await database.close()
 
 
 async def _lag(database: Database, principal: Principal, form_id: str, rows: int) -> None:

@@ -213,11 +213,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="formstream-bench-") as folder:
         settings = DatabaseSettings(url=f"sqlite:///{folder}/bench.db")
         await upgrade(settings)
-        database = Database(settings)
-        try:
+        async with Database(settings) as database:
             await _measure(database, Path(folder), arguments.rows, arguments.tail, arguments.rounds)
-        finally:
-            await database.close()
 
 
 def main() -> None:

@@ -120,9 +120,8 @@ class _Looking:
 
     async def look(self, place: Settings, progress: Progress) -> None:
         """Everything, tenant by tenant."""
-        database = Database(place.database())
         store = ObjectStore(place.object_store(), **place.object_store_options())
-        try:
+        async with Database(place.database()) as database:
             # Of the platform's own there is an audit trail, and no row.
             tenants = sorted({*self._manifest.audit, *[each async for each in _tenants(database)]})
             with progress.step("Verify the audit trails"):
@@ -131,8 +130,6 @@ class _Looking:
                 await self._each("responses", tenants, lambda tenant: self._responses(database, tenant))
             with progress.step("Look at files"):
                 await self._each("files", tenants, lambda tenant: self._files(database, store, tenant))
-        finally:
-            await database.close()
 
     async def _each(
         self, name: str, tenants: list[str], look: Callable[[str], Awaitable[tuple[int, list[str]]]]

@@ -280,11 +280,8 @@ async def _remember(settings: Settings, made: Backup) -> None:
         write_private(settings.data_dir / LAST, json.dumps(note, indent=2) + "\n")
     figures = {"last_success": _seconds(made.manifest.taken_at), "bytes": float(made.manifest.size)}
     seen = Seen(BACKUP, healthy=True, detail=made.manifest.id, figures=figures, checked_at=now)
-    database = Database(settings.database())
-    try:
+    async with Database(settings.database()) as database:
         await database.transact(partial(component_state.note, parts=[seen]))
-    finally:
-        await database.close()
 
 
 def _seconds(moment: datetime) -> float:

@@ -1,8 +1,7 @@
 """Live figures from outside the API: counted anew, or compared with a recount, whether the platform runs or not."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from rich.console import Console
 
@@ -10,6 +9,7 @@ from db.repositories.metrics import MetricDirectory
 from db.session import Database
 from deployments.analytics.metrics.recounting import Recounting
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.work import on_database
 from serve_app.settings import Settings
 
 _FORMS = 100
@@ -35,7 +35,7 @@ def rebuild(settings: Settings, tenant_id: str | None, form_id: str | None, cons
             raise CommandFailed(f"The tenant {tenant_id} has no form {form_id}.")
         console.print(f"Forms counted anew: {counted}.", highlight=False)
 
-    _on_database(settings, run)
+    on_database(settings.database(), run)
 
 
 def verify(settings: Settings, tenant_id: str | None, form_id: str | None, console: Console) -> None:
@@ -52,7 +52,7 @@ def verify(settings: Settings, tenant_id: str | None, form_id: str | None, conso
         if wrong:
             raise CommandFailed(f"The figures differ from a recount: {', '.join(wrong)}.")
 
-    _on_database(settings, run)
+    on_database(settings.database(), run)
 
 
 async def _chosen(database: Database, tenant_id: str | None, form_id: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -70,14 +70,3 @@ async def _chosen(database: Database, tenant_id: str | None, form_id: str | None
         if len(forms) < _FORMS:
             return
         after = forms[-1]
-
-
-def _on_database(settings: Settings, use: Callable[[Database], Awaitable[None]]) -> None:
-    async def run() -> None:
-        database = Database(settings.database())
-        try:
-            await use(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())

@@ -68,8 +68,7 @@ def administrator_file(settings: Settings) -> Path:
 
 
 async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
-    database = Database(settings.database())
-    try:
+    async with Database(settings.database()) as database:
         password = settings.admin_password.get_secret_value()
         generated = await ensure_administrator(database, settings.admin_email or None, password or None)
         if settings.signing_algorithm != "HS256":
@@ -79,8 +78,6 @@ async def _administrator(settings: Settings) -> GeneratedAdministrator | None:
         async with database.write(PLATFORM_TENANT) as unit:
             await ensure_standing(unit, {each.kind: each for each in SCHEDULABLE})
         return generated
-    finally:
-        await database.close()
 
 
 def _check_file(name: str | None) -> None:

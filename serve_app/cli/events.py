@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -23,6 +22,7 @@ from eventing.rebuild import rebuild
 from eventing.streams import EVENTS
 from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.work import on_database
 from serve_app.consumers import CONSUMERS
 from serve_app.contexts import build_contexts
 from serve_app.settings import Settings
@@ -32,14 +32,13 @@ _PAGE: Final = 100
 _ASK_S: Final = 0.5
 _ENDED: Final = ("succeeded", "failed", "cancelled")
 
-Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def list_letters(settings: Settings, tenant_id: str, filters: dict[str, Any], limit: int, *, as_json: bool) -> None:
     """Print the newest dead letters of a tenant."""
     query = _valid(FindDeadLetters, filters)
-    letters = _on_database(settings, lambda database: _letters(settings, database, tenant_id, query, limit))
+    letters = on_database(settings.database(), lambda database: _letters(settings, database, tenant_id, query, limit))
     if as_json:
         _print_json([letter.model_dump(mode="json") for letter in letters])
         return
@@ -57,7 +56,7 @@ def show_letter(settings: Settings, tenant_id: str, letter_id: str, *, as_json: 
         letter = await _events(settings, database).get_dead_letter(_principal(tenant_id), letter_id)
         return letter.model_dump(mode="json")
 
-    shown = _on_database(settings, get)
+    shown = on_database(settings.database(), get)
     _print_json(shown, indent=None if as_json else 2)
 
 
@@ -86,7 +85,7 @@ def act(
             await one(principal, letter_id)
         return {"done": ids}
 
-    done = _on_database(settings, run)
+    done = on_database(settings.database(), run)
     if as_json:
         _print_json(done)
     elif "job_id" in done:
@@ -111,7 +110,7 @@ def replay(settings: Settings, tenant_id: str, order: dict[str, Any], *, wait: b
                 sys.stderr.write(f"\r{job.progress.done} of {job.progress.total}")
         return job
 
-    job = _on_database(settings, run)
+    job = on_database(settings.database(), run)
     if as_json:
         _print_json(job.model_dump(mode="json"))
     elif job.state in ("failed", "cancelled"):
@@ -137,7 +136,7 @@ def rebuild_stream(settings: Settings, *, everything: bool, as_json: bool, resto
             return await rebuild(database, since=None, consumers=CONSUMERS, needed_since=needed_since)
         return await rebuild(database, since=needed_since)
 
-    count = _on_database(settings, run)
+    count = on_database(settings.database(), run)
     if as_json:
         _print_json({"events": count})
     else:
@@ -173,17 +172,6 @@ def _valid(kind: type[Model], values: dict[str, Any]) -> Model:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise CommandFailed(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}.") from None
-
-
-def _on_database(settings: Settings, use: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        database = Database(settings.database())
-        try:
-            return await use(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
 
 
 def _print_json(value: Any, indent: int | None = None) -> None:

@@ -1,6 +1,5 @@
 """The keys that sign access tokens, from outside the API."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
@@ -13,6 +12,7 @@ from db.types import utc_now
 from deployments.identity.signing_keys import Algorithm, SigningKey, SigningKeys
 from deployments.kit.vault import Vault
 from serve_app.cli.environment import ensure_secret_key
+from serve_app.cli.work import on_database
 from serve_app.settings import Settings
 
 Result = TypeVar("Result")
@@ -56,11 +56,4 @@ def _state(key: SigningKey, now: datetime) -> str:
 
 
 def _with_keys(settings: Settings, use: Callable[[SigningKeys], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        database = Database(settings.database())
-        try:
-            return await use(signing_keys(settings, database))
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
+    return on_database(settings.database(), lambda database: use(signing_keys(settings, database)))

@@ -28,6 +28,7 @@ from deployments.responses.carrying import CarriedResponses
 from serve_app.backup.making import back_up
 from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.failure import CommandFailed
+from serve_app.cli.work import on_database
 from serve_app.settings import Settings
 
 _SHOWN: Final = 20
@@ -178,16 +179,8 @@ def _document(run: LegacyRun) -> dict[str, Any]:
 
 def _on_database(settings: Settings, use: Callable[[Legacy], Awaitable[Result]]) -> Result:
     ensure_secret_key(settings)
-
-    async def run() -> Result:
-        database = Database(settings.database())
-        try:
-            return await use(legacy_of(database, settings))
-        finally:
-            await database.close()
-
     try:
-        return asyncio.run(run())
+        return on_database(settings.database(), lambda database: use(legacy_of(database, settings)))
     except ValidationError as error:
         wrong = error.errors()[0]
         raise CommandFailed(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}.") from None

@@ -1,21 +1,16 @@
 """The platform's maintenance, begun and ended from outside the API."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
-from db.session import Database
 from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.identity import maintenance
 from deployments.identity.contracts import Maintenance
 from deployments.kit.principal import PLATFORM_TENANT, Principal
-
-Result = TypeVar("Result")
+from serve_app.cli.work import on_database
 
 _OPERATOR = Principal.system(PLATFORM_TENANT, "operator")
 
@@ -23,19 +18,19 @@ _OPERATOR = Principal.system(PLATFORM_TENANT, "operator")
 def begin(settings: DatabaseSettings, reason: str, minutes: int | None, console: Console) -> None:
     """Refuse writes. Raises NotPrepared."""
     until = None if minutes is None else utc_now() + timedelta(minutes=minutes)
-    begun = _with(settings, lambda database: maintenance.begin(database, _OPERATOR, reason, until))
+    begun = on_database(settings, lambda database: maintenance.begin(database, _OPERATOR, reason, until))
     console.print(_sentence(begun))
 
 
 def end(settings: DatabaseSettings, console: Console) -> None:
     """Take writes again. Raises NotPrepared."""
-    ended = _with(settings, lambda database: maintenance.end(database, _OPERATOR))
+    ended = on_database(settings, lambda database: maintenance.end(database, _OPERATOR))
     console.print("There was no maintenance." if ended is None else "Writes are taken again, within a second.")
 
 
 def show(settings: DatabaseSettings, console: Console) -> None:
     """Print what is going on."""
-    found = _with(settings, maintenance.current)
+    found = on_database(settings, maintenance.current)
     console.print("No maintenance." if found is None else _sentence(found))
 
 
@@ -43,14 +38,3 @@ def _sentence(found: Maintenance) -> Text:
     until = f", until about {found.until:%Y-%m-%d %H:%M %Z}" if found.until is not None else ""
     reason = f" {found.reason}" if found.reason else ""
     return Text(f"In maintenance since {found.since:%Y-%m-%d %H:%M %Z}{until}: writes are refused.{reason}")
-
-
-def _with(settings: DatabaseSettings, use: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        database = Database(settings)
-        try:
-            return await use(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())

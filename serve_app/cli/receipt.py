@@ -39,13 +39,11 @@ def platform_key(settings: Settings, file: Path) -> str:
 
 
 async def _kept(settings: Settings) -> list[KeptKey]:
-    database = Database(settings.database())
     try:
-        return await KeptKeys(database, Vault(settings.secret_keys())).all()
+        async with Database(settings.database()) as database:
+            return await KeptKeys(database, Vault(settings.secret_keys())).all()
     except (DatabaseError, SQLAlchemyError):
         return []  # without a database there is the current key
-    finally:
-        await database.close()
 
 
 def verify(file: Path, public_key: str, console: Console) -> None:

@@ -26,6 +26,7 @@ from deployments.kit.vault import Vault
 from serve_app.cli.environment import ensure_secret_key, new_secret_key
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.private_file import write_private
+from serve_app.cli.work import on_database
 from serve_app.settings import Settings
 
 Result = TypeVar("Result")
@@ -100,7 +101,7 @@ def rotate(settings: Settings, console: Console) -> None:
     it is another one than before. Raises CommandFailed."""
     ensure_secret_key(settings)
     if settings.secret_key.get_secret_value():
-        name = asyncio.run(_note_given(settings))
+        name = _with(settings, _note_given)
         console.print(f"The secret key {name} of FORMSTREAM_SECRET_KEY is noted.")
     else:
         fresh, since = new_secret_key(), (utc_now() + HEAD_START).replace(microsecond=0)
@@ -108,30 +109,27 @@ def rotate(settings: Settings, console: Console) -> None:
             if not lines[0].has_begun(utc_now()):
                 raise CommandFailed("A key was added a moment ago and is not in force yet.")
             lines.insert(0, KeyLine(fresh, since))
-        asyncio.run(_with(settings, lambda database, vault: KeptKeys(database, vault).note(since)))
+        _with(settings, lambda database, vault: KeptKeys(database, vault).note(since))
         console.print(f"The secret key {key_id(fresh)} is in force from {since:%H:%M:%S} UTC; older ones are accepted.")
     console.print("Now `formstream secrets reseal` encrypts with it what is stored.")
 
 
-async def _note_given(settings: Settings) -> str:
-    async def note(database: Database, vault: Vault) -> str:
-        kept = KeptKeys(database, vault)
-        name = key_id(vault.keys.current)
-        if [each.id for each in await kept.all() if each.retired_at is None] == [name]:
-            raise CommandFailed(
-                f"FORMSTREAM_SECRET_KEY is the key {name}, as before, and cannot be changed from here.",
-                "Where it is set, first add a new one to FORMSTREAM_OLD_SECRET_KEYS in every process, then let the two "
-                "change places: docs/runbooks/key-rotation.md.",
-            )
-        await kept.note()
-        return name
-
-    return await _with(settings, note)
+async def _note_given(database: Database, vault: Vault) -> str:
+    kept = KeptKeys(database, vault)
+    name = key_id(vault.keys.current)
+    if [each.id for each in await kept.all() if each.retired_at is None] == [name]:
+        raise CommandFailed(
+            f"FORMSTREAM_SECRET_KEY is the key {name}, as before, and cannot be changed from here.",
+            "Where it is set, first add a new one to FORMSTREAM_OLD_SECRET_KEYS in every process, then let the two "
+            "change places: docs/runbooks/key-rotation.md.",
+        )
+    await kept.note()
+    return name
 
 
 def reseal(settings: Settings, console: Console) -> None:
     """Encrypt with the current key what others encrypted, and tell what is left. Raises CommandFailed."""
-    left = asyncio.run(_reseal(settings, console))
+    left = _with(settings, lambda database, vault: _reseal(settings, database, vault, console))
     old = sum(key.texts for key in left.keys if not key.is_current)
     console.print(f"{old} encrypted texts need an old key.")
     if left.lost:
@@ -141,20 +139,15 @@ def reseal(settings: Settings, console: Console) -> None:
             console.print(f"{key.id}: {_told(key, utc_now())}.")
 
 
-async def _reseal(settings: Settings, console: Console) -> Survey:
-    await _until_in_force(settings.secret_keys())
-    database = Database(settings.database())
-    try:
-        vault = Vault(settings.secret_keys())
-        await KeptKeys(database, vault).note()
-        resealing = Resealing(database, vault)
-        # Whoever was about to write something with the old key has done so by the second time.
-        for _ in range(_PASSES):
-            if not await resealing.run(lambda table, rows: console.print(f"{table}: {rows} rows")):
-                break
-        return await survey(settings, database)
-    finally:
-        await database.close()
+async def _reseal(settings: Settings, database: Database, vault: Vault, console: Console) -> Survey:
+    await _until_in_force(vault.keys)
+    await KeptKeys(database, vault).note()
+    resealing = Resealing(database, vault)
+    # Whoever was about to write something with the old key has done so by the second time.
+    for _ in range(_PASSES):
+        if not await resealing.run(lambda table, rows: console.print(f"{table}: {rows} rows")):
+            break
+    return await survey(settings, database)
 
 
 async def _until_in_force(keys: SecretKeys) -> None:
@@ -169,7 +162,7 @@ async def _until_in_force(keys: SecretKeys) -> None:
 def status(settings: Settings, console: Console, *, as_json: bool) -> None:
     """Print every key that is accepted, and what needs it."""
     ensure_secret_key(settings)
-    found = asyncio.run(_with(settings, lambda database, _vault: survey(settings, database)))
+    found = on_database(settings.database(), lambda database: survey(settings, database))
     now = utc_now()
     if as_json:
         sys.stdout.write(json.dumps(_document(found, now)) + "\n")
@@ -184,7 +177,7 @@ def status(settings: Settings, console: Console, *, as_json: bool) -> None:
 
 def remove(settings: Settings, name: str, console: Console, *, at_once: bool) -> None:
     """Accept a key no more. Raises CommandFailed for the current one, and, unless `at_once`, for one that is needed."""
-    found = asyncio.run(_with(settings, lambda database, _vault: survey(settings, database)))
+    found = on_database(settings.database(), lambda database: survey(settings, database))
     key = next((each for each in found.keys if each.id == name), None)
     if key is None:
         raise CommandFailed(f"There is no secret key {name} here.")
@@ -247,9 +240,5 @@ def _changing(file: Path) -> Iterator[list[KeyLine]]:
         os.close(lock)
 
 
-async def _with(settings: Settings, use: Callable[[Database, Vault], Awaitable[Result]]) -> Result:
-    database = Database(settings.database())
-    try:
-        return await use(database, Vault(settings.secret_keys()))
-    finally:
-        await database.close()
+def _with(settings: Settings, use: Callable[[Database, Vault], Awaitable[Result]]) -> Result:
+    return on_database(settings.database(), lambda database: use(database, Vault(settings.secret_keys())))

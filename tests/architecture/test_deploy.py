@@ -316,14 +316,11 @@ class TestPostgres:
 
 async def _works(settings: DatabaseSettings) -> None:
     """Both roles of the platform can be taken on, and see tables."""
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         async with database.unscoped_read() as unit:
             await TenantDirectory(unit.session).page_over_all_tenants(None, 1)
         async with database.read("acme") as unit:
             assert await TenantRepository(unit.session, "acme").get() is None
-    finally:
-        await database.close()
 
 
 class TestNats:

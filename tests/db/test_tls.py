@@ -29,12 +29,8 @@ def at(port: int, database: str, **tls: object) -> DatabaseSettings:
 
 
 async def answers(settings: DatabaseSettings) -> bool:
-    database = Database(settings)
-    try:
-        async with database.unscoped_read() as unit:
-            return bool(await unit.session.scalar(text("SELECT 1")))
-    finally:
-        await database.close()
+    async with Database(settings) as database, database.unscoped_read() as unit:
+        return bool(await unit.session.scalar(text("SELECT 1")))
 
 
 @pytest.mark.parametrize("word", ["sslmode", "ssl"])

@@ -68,13 +68,11 @@ async def old_secret_keys(installation: Installation) -> list[Finding]:
         return [wrong(name, f"{error}.", "See docs/runbooks/key-rotation.md.")]
     if len(keys) < 2:
         return []
-    database = Database(settings.database())
     try:
-        found = await survey(settings, database)
+        async with Database(settings.database()) as database:
+            found = await survey(settings, database)
     except UNREACHABLE:
         return []  # which others tell
-    finally:
-        await database.close()
     now = utc_now()
     unneeded = [key.id for key in found.keys if not key.is_needed(now) and not key.is_next]
     stale = [key.id for key in found.keys if not key.is_current and key.texts]

@@ -160,9 +160,5 @@ async def _issuers(settings: Settings) -> list[tuple[str, str]]:
     given = settings.database()
     if given.is_sqlite and not (settings.data_dir / "formstream.db").exists() and not settings.database_url:
         return []
-    database = Database(given.model_copy(update={"wait_s": _WAIT_S}))
-    try:
-        async with database.unscoped_read() as unit:
-            return list(await issuers_over_all_tenants(unit.session))
-    finally:
-        await database.close()
+    async with Database(given.model_copy(update={"wait_s": _WAIT_S})) as database, database.unscoped_read() as unit:
+        return list(await issuers_over_all_tenants(unit.session))

@@ -68,11 +68,8 @@ class Said(Fitter):
 @asynccontextmanager
 async def opened(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """An open database."""
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         yield database
-    finally:
-        await database.close()
 
 
 class Watch:

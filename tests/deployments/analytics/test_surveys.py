@@ -84,8 +84,7 @@ async def test_every_figure_of_a_survey_is_that_of_its_file(
 ) -> None:
     content = path.read_bytes()  # noqa: ASYNC240 - nothing else waits in this test
     reading = read(tmp_path, content)
-    database = Database(sqlite_settings)
-    try:
+    async with Database(sqlite_settings) as database:
         acme = await make_tenant(database)
         form = await make_form(database, acme, definition=reading.plan.definition)
         responses = Responses(database)
@@ -101,8 +100,6 @@ async def test_every_figure_of_a_survey_is_that_of_its_file(
         await replay(database)
         again = await analytics(database).metrics(acme, form.id, None, None)
         assert again.model_copy(update={"as_of": found.as_of}) == found
-    finally:
-        await database.close()
 
 
 def require_all(found: FormMetrics, path: Path, layout: Layout, people: int) -> None:

@@ -224,11 +224,8 @@ DEEDS = st.one_of(
 @given(deeds=st.lists(DEEDS, max_size=12))
 async def test_no_sequence_of_deeds_loses_a_version(sqlite_settings: DatabaseSettings, deeds: list[Any]) -> None:
     """Shown by: whatever is edited, reverted, trashed and restored, every version is there as it was made."""
-    database = Database(sqlite_settings)
-    try:
+    async with Database(sqlite_settings) as database:
         await _deeds_keep_versions(database, deeds)
-    finally:
-        await database.close()
 
 
 _RUNS = iter(range(10**6))

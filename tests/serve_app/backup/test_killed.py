@@ -80,9 +80,6 @@ async def test_a_restore_that_was_killed_cannot_be_used_and_goes_on_when_it_is_r
             require_whole(there.data_dir)
     await restore(there, made.folder)
     require_whole(there.data_dir)
-    again = Database(there.database())
-    try:
+    async with Database(there.database()) as again:
         assert await everything_in(again) == await everything_in(database)
-    finally:
-        await again.close()
     assert await objects_in(there) == await objects_in(filled)

@@ -82,13 +82,10 @@ async def test_the_database_is_as_it_was_at_the_moment_that_was_named(folder: Pa
     (base / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
     with server_on(base) as server:
         await eventually(lambda: _is_promoted(server.get_uri()))
-        again = Database(DatabaseSettings(url=sqlalchemy_url(server.get_uri())))
-        try:
+        async with Database(DatabaseSettings(url=sqlalchemy_url(server.get_uri()))) as again:
             assert await everything_in(again) == expected
             # It takes new ones.
             await submit(again, "acme", 9)
-        finally:
-            await again.close()
 
 
 async def _write(settings: DatabaseSettings, uri: str) -> tuple[datetime, dict[str, list[tuple[object, ...]]]]:

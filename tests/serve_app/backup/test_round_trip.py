@@ -28,14 +28,11 @@ async def test_everything_of_every_tenant_comes_back(
     made = await back_up(filled, shelf)
     there = await place()
     done = await restore(there, made.folder)
-    again = Database(there.database())
-    try:
+    async with Database(there.database()) as again:
         assert await everything_in(again) == await everything_in(database)
         if not again.is_sqlite:
             async with again.unscoped_read() as unit:
                 assert (await unit.session.execute(text(_UNPROTECTED))).all() == []
-    finally:
-        await again.close()
     assert await objects_in(there) == await objects_in(filled)
     assert await migrate.current_revision(there.database()) == migrate.head_revision()
     assert made.manifest.tables["response"].rows == 10

@@ -92,11 +92,8 @@ def test_the_platform_is_told_that_its_database_was_put_back(settings: Settings)
     rebuild_stream(settings, everything=False, restored=True, as_json=True)
 
     async def known() -> stream_state.Known | None:
-        database = Database(settings.database())
-        try:
+        async with Database(settings.database()) as database:
             return await database.view(partial(stream_state.known, name=EVENTS))
-        finally:
-            await database.close()
 
     found = asyncio.run(known())
     assert found is not None

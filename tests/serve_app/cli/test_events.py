@@ -29,11 +29,8 @@ NOTHING: dict[str, Any] = {}
 
 def on(settings: Settings, use: Callable[[Database], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        database = Database(settings.database())
-        try:
+        async with Database(settings.database()) as database:
             return await use(database)
-        finally:
-            await database.close()
 
     return asyncio.run(run())
 

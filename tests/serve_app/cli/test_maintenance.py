@@ -47,13 +47,10 @@ async def _prepare(settings: DatabaseSettings) -> None:
 
 
 async def _audited(settings: DatabaseSettings) -> list[str]:
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         async with database.read(PLATFORM_TENANT) as unit:
             rows = await AuditRepository(unit.session, PLATFORM_TENANT).following(0, 10)
         return [row.action for row in rows if row.action.startswith("platform.")]
-    finally:
-        await database.close()
 
 
 def test_edges_see_what_is_switched_on_and_off(

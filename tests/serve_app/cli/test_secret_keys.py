@@ -73,11 +73,8 @@ def keys_of(settings: Settings, current: str, *old: str) -> Settings:
 
 def with_database(settings: Settings, use: Callable[[Database], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        database = Database(settings.database())
-        try:
+        async with Database(settings.database()) as database:
             return await use(database)
-        finally:
-            await database.close()
 
     return asyncio.run(run())
 

@@ -45,8 +45,7 @@ async def open_scene(
     settings: DatabaseSettings, folder: Path, definition: dict[str, Any] | None = None, *, marked: bool = False
 ) -> AsyncIterator[Scene]:
     """The scene in a fresh database; `marked`: with reviews and the like, which takes longer."""
-    database = Database(settings)
-    try:
+    async with Database(settings) as database:
         acme = await make_tenant(database)
         form = await make_form(database, acme, definition=definition or survey.SURVEY)
         responses = Responses(database)
@@ -58,8 +57,6 @@ async def open_scene(
         known = await survey.given(responses, acme, form.id)
         yield Scene(database, acme, form.id, tables, known)
         tables.close()
-    finally:
-        await database.close()
 
 
 def frame_of(known: survey.Given) -> Any:
