@@ -30,6 +30,8 @@ class Rows(ABC):
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        # Once: for each row it would look at all columns.
+        self._is_judged = table.is_judged
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -47,7 +49,7 @@ class Rows(ABC):
     def _answers(self, row: Plain) -> dict[str, Any]:
         """What the cells read: the answers, and what models say of them."""
         answers: dict[str, Any] = orjson.loads(row.answers)
-        if self.table.is_judged and row.inference is not None:
+        if self._is_judged and row.inference is not None:
             answers[INFERENCE] = orjson.loads(row.inference)
         return answers
 
