@@ -8,13 +8,14 @@ from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
-from serve_app.starting import without_collections
+from serve_app.starting import collect_rarely, without_collections
 
 
 class EdgeHost:
     """One edge replica; several share the port."""
 
     async def __init__(self, settings: Settings, contexts: dict[str, str]) -> None:  # type: ignore[misc]  # Serve awaits it
+        collect_rarely()
         with without_collections():
             from serve_app.edge.deployment import Edge
             from serve_app.edge_contexts import connect

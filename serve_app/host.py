@@ -22,7 +22,7 @@ from serve_app.model_times import ModelTimes
 from serve_app.pools import pools_of
 from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
-from serve_app.starting import without_collections
+from serve_app.starting import collect_rarely, without_collections
 from serve_app.tracing.calls import traced_contexts
 from serve_app.tracing.opening import open_tracer
 
@@ -58,6 +58,7 @@ class ContextHost:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: Settings, contexts: tuple[str, ...], models: Mapping[Faculty, str] | None = None
     ) -> None:
+        collect_rarely()
         name = "+".join(contexts)
         self._tracker = open_tracker(settings, name)
         keep_to_node()

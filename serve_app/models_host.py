@@ -23,6 +23,7 @@ from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
+from serve_app.starting import collect_rarely
 
 if TYPE_CHECKING:
     from deployments.models.heads.builtin import Judge
@@ -96,6 +97,7 @@ class ModelsHost:
         from deployments.models.deployment import Models
         from deployments.models.heads.store import Heads
 
+        collect_rarely()
         self._tracker = open_tracker(settings, "models")
         keep_to_node()
         configure(settings.log_level, "models", self._tracker)

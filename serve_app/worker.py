@@ -31,7 +31,7 @@ from serve_app.monitor import Monitor
 from serve_app.replica_port import keep_to_node
 from serve_app.runtime import Runtime, Transport
 from serve_app.settings import Settings
-from serve_app.starting import without_collections
+from serve_app.starting import collect_rarely, without_collections
 from serve_app.tracing.opening import open_tracer
 
 log = structlog.get_logger(__name__)
@@ -54,6 +54,7 @@ class Worker:
         queues: dict[str, int],
         models: Mapping[Faculty, str] | None = None,
     ) -> None:
+        collect_rarely()
         with without_collections():
             from deployments.analytics.metrics.keeping import MetricKeeper
             from deployments.responses.query.indexing import AnswerIndexer
