@@ -412,7 +412,6 @@ class Identity(Credentials):
             return tenant
 
     async def list_tenants(self, principal: Principal, cursor: str | None, limit: int) -> Page[Tenant]:
-        principal.require(PLATFORM_ADMIN)
         async with self._database.unscoped_read() as unit:
             return await tenants.list_all(unit, principal, cursor, limit)
 

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm, poisson  # type: ignore[import-untyped]
 
 from deployments.analytics.forecasts.expecting import (
     BASELINE,
     Expected,
     Judgement,
+    Next,
     NotEnough,
+    Scale,
     expect,
     judge,
     learned,
@@ -119,6 +122,15 @@ def test_a_quiet_form_is_not_judged_and_chance_is_not_unusual() -> None:
     few = judge([*[float(n) for n in np.random.default_rng(3).poisson(2, 100)], 6.0], "submissions", "day", 4)
     assert isinstance(few, Judgement)
     assert not few.is_unusual
+
+
+def test_a_count_varies_at_least_as_chance_does() -> None:
+    """However alike the days were: of ten a day on average, one of a thousand days has more than 20."""
+    alike = Next(Scale("submissions"), middle=float(Scale("submissions").there(np.array([10.0]))[0]), spread=0.0)
+    judged = alike.judge(20, z=float(norm.isf(0.001)))
+    assert (judged.lower, judged.upper) == (poisson.ppf(0.001, 10), poisson.isf(0.001, 10))
+    assert not judged.is_unusual
+    assert alike.judge(30, z=3).is_unusual
 
 
 def test_hours_know_the_hour_and_the_weekday() -> None:

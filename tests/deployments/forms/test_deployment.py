@@ -134,7 +134,9 @@ class TestPublish:
     async def test_publishing_an_unchanged_draft_makes_no_version(self, database: Database) -> None:
         principal = await make_tenant(database)
         form = await make_form(database, principal)
+        before = await Forms(database).get(principal, form.id)
         assert (await Forms(database).publish(principal, form.id)).version == 1
+        assert await Forms(database).get(principal, form.id) == before, "its revision too, which others have read"
 
     async def test_a_version_that_is_not_there(self, database: Database) -> None:
         principal = await make_tenant(database)

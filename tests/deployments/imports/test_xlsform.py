@@ -81,6 +81,17 @@ class TestForm:
         assert found["double"]["type"] == ("calculated" if "calculated" in TYPES else "hidden")
         assert (("survey row 23", "logic.untranslated") in lost) == ("calculated" not in TYPES)
 
+    def test_an_appearance_that_means_nothing_here_is_reported(self, tmp_path: Path) -> None:
+        rows = [
+            ("type", "name", "label", "appearance"),
+            ("text", "a", "A", "multiline sketchy"),
+            ("text", "b", "B", ""),
+        ]
+        source = read("xlsform", workbook(survey=rows), tmp_path)
+        assert codes(source) == [("survey row 2", "property.appearance")]
+        assert "sketchy" in source.warnings()[0].detail
+        assert "multiline" not in source.warnings()[0].detail
+
     def test_a_row_that_was_changed_loses_its_mark(self, tmp_path: Path) -> None:
         mark = '{"of":"0000000000000000","set":{"type":"nps"}}'
         rows = [("type", "name", "label", "formstream"), ("integer", "a", "A", mark), ("text", "b", "B", "{")]

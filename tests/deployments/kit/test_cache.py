@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.kit.cache import Cache, Caches, Key, added
+from deployments.kit.cache import Cache, CacheNumbers, Caches, Key, added
 from deployments.kit.errors import NotFound
 from eventing.subjects import change_topic
 
@@ -430,3 +430,7 @@ class TestRoom:
                 await cache.get(KEY, Source(1).load)
         (numbers,) = added([*caches.numbers()])
         assert (numbers.misses, numbers.hits, numbers.entries, numbers.hit_rate) == (2, 6, 2, 0.75)
+
+    def test_who_waits_for_an_answer_was_not_answered_from_memory(self) -> None:
+        assert CacheNumbers(name="n", hits=1, renewed=2, shared=3, absent=4, waits=5, misses=5).hit_rate == 0.5
+        assert CacheNumbers(name="n").hit_rate is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sanic.router import Router
 from structlog.testing import capture_logs
 
 from deployments.forms.contracts import ListForms
@@ -143,6 +144,20 @@ async def test_a_defect_is_logged_and_tells_nothing(client: httpx.AsyncClient, f
     fakes.responses.answer = fail
     with capture_logs() as logs:
         response = await client.post(SUBMIT, json={})
+    problem(response, 500, "internal")
+    assert "hunter2" not in response.text
+    assert any(log["event"] == "request failed" and log.get("exc_info") for log in logs)
+
+
+async def test_a_defect_before_the_handler_tells_nothing_either(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr(Router, "get", fail)
+    with capture_logs() as logs:
+        response = await client.get("/health")
     problem(response, 500, "internal")
     assert "hunter2" not in response.text
     assert any(log["event"] == "request failed" and log.get("exc_info") for log in logs)

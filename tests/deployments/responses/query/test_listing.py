@@ -189,6 +189,7 @@ async def test_the_text_form_knows_or_and_not(
         ("äpfel", {"Apfel", "Äpfel"}),
         ("ete", {"été"}),
         ("本", {"日本語", "日本"}),
+        ("本語", {"日本語"}),
         ("日本語", {"日本語"}),
         ("nothing", set()),
     ],
