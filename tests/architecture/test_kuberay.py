@@ -137,6 +137,7 @@ KUBECTL = """#!/bin/sh
 echo "$*" >>"$LOG"
 case "$*" in
     kustomize*) cat "$RENDERED" ;;
+    *--ignore-not-found*name) [ -z "$BEFORE" ] || echo rayservice.ray.io/formstream ;;
     *view-last-applied*) [ -n "$BEFORE" ] && echo "$BEFORE" ;;
     *apply*) cat "$(echo "$*" | sed "s/.*--filename //")" >>"$LOG" ;;
     *observedGeneration*|*metadata.generation*) echo 2 ;;
@@ -300,6 +301,13 @@ class TestCanary:
         assert code == 1
         assert "image: old" in log
         assert "delete rayservice formstream-canary" in log
+
+    def test_the_first_version_has_none_to_be_beside(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("canary.sh", BEFORE="")
+        assert code == 0
+        assert _weights(log) == []
+        assert "canary.yaml" not in log
+        assert "smoke --seconds 5 https://forms.example.com" in log
 
     def test_steps_can_be_told(self, kubernetes: Kubernetes) -> None:
         assert _weights(kubernetes.run("canary.sh", FORMSTREAM_CANARY_STEPS="10 100")[1]) == ["10", "100"]
