@@ -161,6 +161,22 @@ class Settings(BaseSettings):
         description="At least 12 characters. Encrypts every backup, and opens it; empty for backups that are not "
         "encrypted unless the command says so.",
     )
+    backup_url: str = Field(
+        default="",
+        description="Where backups are when a command names no place: a folder, or s3://bucket/prefix, which must not "
+        "be below that of the files.",
+    )
+    backup_store_endpoint: str = Field(
+        default="",
+        description="Address of the S3-compatible store of backups; empty for `FORMSTREAM_OBJECT_STORE_ENDPOINT`.",
+    )
+    backup_store_region: str = Field(
+        default="", description="Region of that store; empty for `FORMSTREAM_OBJECT_STORE_REGION`."
+    )
+    backup_store_access_key: str = Field(
+        default="", description="Access key of that store; empty for that of the files, with its secret."
+    )
+    backup_store_secret_key: SecretStr = Field(default=SecretStr(""), description="Secret of that key.")
     admin_email: str = Field(default="", description="E-mail of the first platform administrator.")
     admin_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the first platform administrator; generated when empty."
@@ -407,18 +423,24 @@ class Settings(BaseSettings):
 
     def object_store_options(self) -> dict[str, Any]:
         """How an S3-compatible store is reached; empty for other stores."""
-        if not self.object_store_url.startswith(("s3:", "s3a:")):
-            return {}
-        given = {
-            "endpoint": self.object_store_endpoint,
-            "region": self.object_store_region or "us-east-1",
-            "access_key_id": self.object_store_access_key,
-            "secret_access_key": self.object_store_secret_key.get_secret_value(),
-        }
-        options: dict[str, Any] = {name: value for name, value in given.items() if value}
-        if self.object_store_endpoint.startswith("http:"):
-            options["client_options"] = {"allow_http": True}
-        return options
+        return _s3_options(
+            self.object_store_url,
+            endpoint=self.object_store_endpoint,
+            region=self.object_store_region,
+            access_key=self.object_store_access_key,
+            secret_key=self.object_store_secret_key,
+        )
+
+    def backup_store_options(self, url: str) -> dict[str, Any]:
+        """How the store of backups at the URL is reached."""
+        own_key = bool(self.backup_store_access_key)
+        return _s3_options(
+            url,
+            endpoint=self.backup_store_endpoint or self.object_store_endpoint,
+            region=self.backup_store_region or self.object_store_region,
+            access_key=self.backup_store_access_key if own_key else self.object_store_access_key,
+            secret_key=self.backup_store_secret_key if own_key else self.object_store_secret_key,
+        )
 
     def files(self) -> FilesSettings:
         """The files' part."""
@@ -521,3 +543,18 @@ class Settings(BaseSettings):
             return SecretKeys(file=self.keys_file(), also=old)
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.keys_file()} cannot be used: {error}") from None
+
+
+def _s3_options(url: str, *, endpoint: str, region: str, access_key: str, secret_key: SecretStr) -> dict[str, Any]:
+    if not url.startswith(("s3:", "s3a:")):
+        return {}
+    given = {
+        "endpoint": endpoint,
+        "region": region or "us-east-1",
+        "access_key_id": access_key,
+        "secret_access_key": secret_key.get_secret_value(),
+    }
+    options: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if endpoint.startswith("http:"):
+        options["client_options"] = {"allow_http": True}
+    return options

@@ -3,6 +3,7 @@
 # (FORMSTREAM_CANARY_STEPS), and ask it at each step through the front door, by a header, and what runs beside it too
 # (`formstream smoke`, or what FORMSTREAM_SMOKE says). One that does not answer, fails more often or is slower is taken
 # away, within the time that the proxy takes to be told. One that passes is deployed by deploy.sh, and then taken away.
+# Where nothing runs yet there is nothing to be beside: deploy.sh does it at once.
 set -eu
 
 stage=$1 image=$2 url=$3
@@ -13,6 +14,9 @@ smoke=${FORMSTREAM_SMOKE:-formstream smoke}
 header=X-Formstream-Canary
 # shellcheck source=deploy/kuberay/rayservice.sh
 . "$here/rayservice.sh"
+
+runs=$(kubectl --namespace "$namespace" get rayservice formstream --ignore-not-found --output name)
+[ -n "$runs" ] || exec "$here/deploy.sh" "$stage" "$image" "$url"
 work=$(mktemp -d)
 
 weigh() {

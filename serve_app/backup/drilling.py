@@ -34,6 +34,7 @@ from serve_app.backup.encryption import Keys
 from serve_app.backup.manifest import Manifest
 from serve_app.backup.progress import SILENCE, Progress
 from serve_app.backup.restoring import restore
+from serve_app.backup.store_path import AnyPath
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
@@ -74,7 +75,7 @@ class Report(Contract):
 
 async def drill_backup(
     settings: Settings,
-    folder: Path,
+    folder: AnyPath,
     wanted: Drill,
     *,
     passphrase: str = "",

@@ -14,7 +14,9 @@ import orjson
 from deployments.kit.objects import Listed, ObjectStore, object_key
 from serve_app.backup.encryption import Encryption
 from serve_app.backup.errors import BackupUnusable
+from serve_app.backup.index import Index
 from serve_app.backup.parts import sum_of, write_part
+from serve_app.backup.store_path import MOST_COPIED, AnyPath, StorePath
 
 INDEX: Final = "objects.jsonl"
 OBJECTS: Final = "objects"
@@ -41,7 +43,7 @@ class Copy:
         """Its name over all stores."""
         return f"{self.area}/{self.key}"
 
-    def path(self, folder: Path, suffix: str) -> Path:
+    def path(self, folder: AnyPath, suffix: str) -> AnyPath:
         """Where it lies in a backup."""
         return folder / self.area / f"{self.key}{suffix}"
 
@@ -50,7 +52,7 @@ class Copy:
 class Earlier:
     """The files of a backup that was made before. Those of one that was not finished are looked at first."""
 
-    folder: Path
+    folder: AnyPath
     copies: Mapping[str, Copy]
     finished: bool
 
@@ -68,7 +70,7 @@ async def together() -> AsyncIterator[asyncio.TaskGroup]:
 class Copies:
     """Brings files into the unfinished backup `folder`, and writes its index."""
 
-    def __init__(self, folder: Path, encryption: Encryption | None, earlier: list[Earlier]) -> None:
+    def __init__(self, folder: AnyPath, encryption: Encryption | None, earlier: list[Earlier]) -> None:
         self._folder = folder
         self._encryption = encryption
         self._earlier = earlier
@@ -76,12 +78,16 @@ class Copies:
         self.there: set[str] = set()
         self.size = 0
         self.linked = 0
-        self._index = (folder / INDEX).open("xb")
+        self._index = Index(folder / INDEX)
         head = {"recipients": [] if encryption is None else sorted(encryption.names)}
-        self._index.write(orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE))
+        self._index.add(orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE))
+
+    def finish(self) -> None:
+        """The index is complete."""
+        self._index.keep()
 
     def close(self) -> None:
-        """The index is complete."""
+        """Leave nothing open."""
         self._index.close()
 
     async def take_all(self, area: str, store: ObjectStore, report: Callable[[int], None]) -> None:
@@ -93,9 +99,11 @@ class Copies:
             batch.append(each)
             if len(batch) >= _BATCH:
                 await self._take_batch(area, store, batch)
+                await asyncio.to_thread(self._index.grown)
                 report(len(self.there))
                 batch = []
         await self._take_batch(area, store, batch)
+        await asyncio.to_thread(self._index.keep)
         report(len(self.there))
 
     async def take(self, area: str, store: ObjectStore, listed: Listed) -> bool:
@@ -123,7 +131,7 @@ class Copies:
                 group.create_task(one(each))
 
     def _link(self, area: str, listed: Listed) -> Copy | None:
-        """The same object out of an earlier backup, without copying it where the file system can do that."""
+        """The same object out of an earlier backup, without copying it where disk or store can do that."""
         for earlier in self._earlier:
             copy = earlier.copies.get(f"{area}/{listed.key}")
             if copy is None or (copy.version, copy.content) != (listed.version, listed.size):
@@ -131,12 +139,8 @@ class Copies:
             source = copy.path(earlier.folder, self._suffix)
             if not _is_sound(source, copy, trusted=earlier.finished):
                 continue
-            target = self._path(area, listed.key)
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                os.link(source, target)
-            except OSError:
-                shutil.copyfile(source, target)
+            if not _share(source, self._path(area, listed.key)):
+                continue
             self.linked += 1
             return copy
         return None
@@ -145,16 +149,15 @@ class Copies:
         line = orjson.dumps(
             [copy.area, copy.key, copy.version, copy.content, copy.size, copy.sha256], option=orjson.OPT_APPEND_NEWLINE
         )
-        self._index.write(line)
-        self._index.flush()
+        self._index.add(line)
         self.there.add(copy.store_name)
         self.size += copy.size
 
-    def _path(self, area: str, key: str) -> Path:
+    def _path(self, area: str, key: str) -> AnyPath:
         return self._folder / area / f"{key}{self._suffix}"
 
 
-def copies_in(folder: Path) -> Iterator[Copy]:
+def copies_in(folder: AnyPath) -> Iterator[Copy]:
     """What the index of a backup lists. Raises BackupUnusable."""
     try:
         with (folder / INDEX).open("rb") as file:
@@ -168,7 +171,7 @@ def copies_in(folder: Path) -> Iterator[Copy]:
         raise BackupUnusable(f"{INDEX} cannot be read: {error}.") from None
 
 
-def earlier_in(folder: Path, encryption: Encryption | None, *, finished: bool) -> Earlier | None:
+def earlier_in(folder: AnyPath, encryption: Encryption | None, *, finished: bool) -> Earlier | None:
     """The files of an earlier backup that a new one can have too; None when they are encrypted in another way."""
     names = [] if encryption is None else sorted(encryption.names)
     copies: dict[str, Copy] = {}
@@ -185,8 +188,27 @@ def earlier_in(folder: Path, encryption: Encryption | None, *, finished: bool) -
     return Earlier(folder, copies, finished)
 
 
-def _is_sound(path: Path, copy: Copy, *, trusted: bool) -> bool:
+def _share(source: AnyPath, target: AnyPath) -> bool:
+    """Make the same file once more without bringing its bytes here, where that can be had; whether it is there."""
+    if isinstance(source, StorePath) and isinstance(target, StorePath):
+        try:
+            source.copy_to(target)
+        except FileNotFoundError:  # its backup has just been removed
+            return False
+    elif isinstance(source, Path) and isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+    return True
+
+
+def _is_sound(path: AnyPath, copy: Copy, *, trusted: bool) -> bool:
     try:
+        if isinstance(path, StorePath):
+            # An object is whole or not there, so nothing can have been broken off in the middle of it.
+            return path.stat().st_size == copy.size <= MOST_COPIED
         if trusted:
             return path.stat().st_size == copy.size
         return sum_of(path) == (copy.size, copy.sha256)

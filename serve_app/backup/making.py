@@ -8,7 +8,7 @@ had: then the database is held anew, at a later one. So nobody has to wait with 
 import asyncio
 import importlib.metadata
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,8 +42,11 @@ from serve_app.backup.manifest import (
     TableRows,
 )
 from serve_app.backup.parts import PIECE, Stored, of_bytes, sum_of, write_part
+from serve_app.backup.places import AnyShelf, shelf_at
 from serve_app.backup.progress import SILENCE, Progress
-from serve_app.backup.shelf import Shelf
+from serve_app.backup.shelf import new_name
+from serve_app.backup.store_path import AnyPath
+from serve_app.cli.failure import CommandFailed
 from serve_app.cli.private_file import write_private
 from serve_app.settings import Settings
 
@@ -58,7 +61,7 @@ class Backup:
     """A complete backup: its folder, and what it says of itself. `linked` files were in one before, `removed` are the
     names of backups that made room for it."""
 
-    folder: Path
+    folder: AnyPath
     manifest: Manifest
     linked: int = 0
     removed: tuple[str, ...] = ()
@@ -66,31 +69,39 @@ class Backup:
 
 async def back_up(
     settings: Settings,
-    target: Path,
+    target: str | Path,
     *,
     wish: Wish | None = None,
     keep: int | None = None,
     full: bool = False,
     progress: Progress = SILENCE,
 ) -> Backup:
-    """Make a backup in the folder `target`, which may hold others, and let the newest `keep` of them stay (None: all).
+    """Make a backup in `target`, a folder or a URL, which may hold others, and let the newest `keep` stay (None: all).
 
     It is encrypted as the `wish` says, else with FORMSTREAM_BACKUP_PASSPHRASE if that is set. Files that an earlier
-    one has are linked to, unless it is to be `full`. Raises BackupFailed, DatabaseError, StoreUnavailable; then
-    everything in `target` is as before, but for a folder with a dot that the next backup uses and removes.
+    one has are linked to, or copied by the store, unless it is to be `full`. Raises BackupFailed, BackupUnusable,
+    DatabaseError, StoreUnavailable; then everything in `target` is as before, but for a folder that is no backup, which
+    the next one uses and removes. Raises CommandFailed when the new one is complete, and the old ones stay.
     """
     if keep is not None and keep < 1:
         raise BackupFailed("At least one backup is kept.")
-    shelf = Shelf(target)
+    shelf = shelf_at(settings, target)
     with shelf.locked():
         try:
             with closing(_Making(settings, shelf, wish or wish_of(settings), progress, full=full)) as making:
                 made = await making.run()
         except OSError as error:
             raise BackupFailed(f"The backup cannot be written: {error}.") from error
-        removed = () if keep is None else tuple(shelf.keep(keep))
-    await _remember(settings, made)
+        await _remember(settings, made)
+        removed = () if keep is None else await _make_room(shelf, keep)
     return Backup(made.folder, made.manifest, made.linked, removed)
+
+
+async def _make_room(shelf: AnyShelf, keep: int) -> tuple[str, ...]:
+    try:
+        return tuple(await asyncio.to_thread(shelf.keep, keep))
+    except OSError as error:
+        raise CommandFailed(f"The backup is complete, and older ones cannot be removed: {error}.") from error
 
 
 def wish_of(settings: Settings) -> Wish:
@@ -99,16 +110,20 @@ def wish_of(settings: Settings) -> Wish:
 
 
 class _Making:
-    def __init__(self, settings: Settings, shelf: Shelf, wish: Wish, progress: Progress, *, full: bool) -> None:
+    def __init__(self, settings: Settings, shelf: AnyShelf, wish: Wish, progress: Progress, *, full: bool) -> None:
         self._settings = settings
         self._database = settings.database()
         self._shelf = shelf
         self._progress = progress
         self._objects = ObjectStore(settings.object_store(), **settings.object_store_options())
-        last = shelf.complete()[-1:]
-        self.encryption = _encryption(wish, last)
-        earlier = [] if full else _earlier(shelf, last, self.encryption)
-        self._folder = shelf.begin(utc_now())
+        last, left = shelf.complete()[-1:], shelf.unfinished()
+        self.encryption = _encryption(wish, [*last, *left])
+        earlier = [] if full else _earlier(left, last, self.encryption)
+        self._name = new_name(utc_now())
+        self._folder = shelf.begin(self._name)
+        if self.encryption is not None and self.encryption.identity_file:
+            # At once: what is left of this backup is of use to those who have its key.
+            (self._folder / manifest.IDENTITY).write_bytes(self.encryption.identity_file)
         self._copies = Copies(self._folder, self.encryption, earlier)
         self._parts: dict[str, Part] = {}
         self._scratch = _scratch(self._database) if self._database.is_sqlite else None
@@ -126,19 +141,20 @@ class _Making:
             if models.is_dir():
                 await self._copies.take_all(MODELS, ObjectStore(models.as_uri()), self._progress.report)
         # What was in it has been taken over.
-        await asyncio.to_thread(self._shelf.clear_others, self._folder)
+        await asyncio.to_thread(self._shelf.clear_others, self._name)
         made = await self._at_one_moment()
         await self._configuration()
         with self._progress.step("Write it down"):
-            self._copies.close()
+            await asyncio.to_thread(self._copies.finish)
             for name in (INDEX, manifest.IDENTITY):
                 if (self._folder / name).exists():
                     size, digest = await asyncio.to_thread(sum_of, self._folder / name)
                     self._parts[name] = Part(size=size, sha256=digest, content=size)
             complete = made.model_copy(update={"parts": dict(self._parts)})
+            await asyncio.to_thread(self._shelf.require_whole, self._name, complete)
             manifest.write(self._folder, complete, next(iter(keys_in(self._settings)), ""))
-            folder = await asyncio.to_thread(self._shelf.finish, self._folder)
-        return Backup(folder, complete, self._copies.linked)
+            await asyncio.to_thread(self._shelf.finish, self._name)
+        return Backup(self._shelf.root / self._name, complete, self._copies.linked)
 
     async def _at_one_moment(self) -> Manifest:
         for attempt in range(_MOMENTS):
@@ -175,7 +191,7 @@ class _Making:
         with self._progress.step("Copy the database"):
             rows = await (self._copy_file(moment) if self._database.is_sqlite else self._copy_tables(moment))
         return Manifest(
-            id=self._shelf.name_of(self._folder),
+            id=self._name,
             application=application_version(),
             dialect="sqlite" if self._database.is_sqlite else "postgresql",
             revision=moment.revision,
@@ -212,8 +228,6 @@ class _Making:
     async def _configuration(self) -> None:
         secret = self.encryption is not None
         await self._write(SETTINGS, of_bytes(environment(self._settings, secret=secret)), packed=False)
-        if self.encryption is not None and self.encryption.identity_file:
-            (self._folder / manifest.IDENTITY).write_bytes(self.encryption.identity_file)
         if secret:
             content = secrets_of(self._settings).model_dump_json().encode()
             await self._write(SECRETS, of_bytes(content), packed=False)
@@ -247,15 +261,15 @@ def _scratch(database: DatabaseSettings) -> Path:
     return place.with_name(f"{place.name}.backup")
 
 
-def _encryption(wish: Wish, last: list[Path]) -> Encryption | None:
+def _encryption(wish: Wish, earlier: Sequence[AnyPath]) -> Encryption | None:
     if not wish.passphrase and not wish.recipients:
         return None
-    earlier = last[0] / manifest.IDENTITY if last else None
-    return wish.encryption(earlier.read_bytes() if earlier is not None and earlier.is_file() else b"")
+    found = (folder / manifest.IDENTITY for folder in earlier)
+    return wish.encryption(next((each.read_bytes() for each in found if each.exists()), b""))
 
 
-def _earlier(shelf: Shelf, last: list[Path], encryption: Encryption | None) -> list[Earlier]:
-    folders = [(folder, False) for folder in shelf.unfinished()] + [(folder, True) for folder in last]
+def _earlier(left: Sequence[AnyPath], last: Sequence[AnyPath], encryption: Encryption | None) -> list[Earlier]:
+    folders = [(folder, False) for folder in left] + [(folder, True) for folder in last]
     found = [earlier_in(folder, encryption, finished=finished) for folder, finished in folders]
     return [each for each in found if each is not None]
 

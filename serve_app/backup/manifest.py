@@ -5,7 +5,6 @@ import hmac
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from deployments.kit.contract import Contract
 from deployments.kit.secret_keys import derive_key
 from serve_app.backup.errors import BackupUnusable
+from serve_app.backup.store_path import AnyPath
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -98,15 +98,15 @@ class Seal(Contract):
     hmac_sha256: str | None
 
 
-def write(folder: Path, manifest: Manifest, secret: str) -> None:
-    """Write the manifest, and seal it."""
+def write(folder: AnyPath, manifest: Manifest, secret: str) -> None:
+    """Write the manifest, and then its seal."""
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
     seal = Seal(sha256=hashlib.sha256(content).hexdigest(), hmac_sha256=_hmac(content, secret) if secret else None)
     (folder / MANIFEST).write_bytes(content)
-    (folder / SEAL).write_text(seal.model_dump_json(indent=2) + "\n")
+    (folder / SEAL).write_bytes(seal.model_dump_json(indent=2).encode() + b"\n")
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: AnyPath) -> Manifest:
     """The manifest of a complete backup. Raises BackupUnusable when there is none, or not the one that was sealed."""
     content = _content(folder / MANIFEST)
     if _seal(folder).sha256 != hashlib.sha256(content).hexdigest():
@@ -119,7 +119,7 @@ def read(folder: Path) -> Manifest:
         raise BackupUnusable(f"{MANIFEST} cannot be read: {' '.join(str(error).split())}.") from None
 
 
-def require_ours(folder: Path, keys: Iterable[str]) -> None:
+def require_ours(folder: AnyPath, keys: Iterable[str]) -> None:
     """See that a platform with one of these secret keys wrote the manifest. Raises BackupUnusable."""
     expected = _seal(folder).hmac_sha256
     content = _content(folder / MANIFEST)
@@ -134,14 +134,14 @@ def _hmac(content: bytes, secret: str) -> str:
     return hmac.new(derive_key(secret, _PURPOSE), content, hashlib.sha256).hexdigest()
 
 
-def _seal(folder: Path) -> Seal:
+def _seal(folder: AnyPath) -> Seal:
     try:
         return Seal.model_validate_json(_content(folder / SEAL))
     except ValidationError:
         raise BackupUnusable(f"{SEAL} cannot be read.") from None
 
 
-def _content(path: Path) -> bytes:
+def _content(path: AnyPath) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:

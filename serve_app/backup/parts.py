@@ -6,13 +6,13 @@ import threading
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeVar
 
 import pyrage  # type: ignore[import-untyped]
 
 from serve_app.backup.encryption import Encryption, Keys
 from serve_app.backup.errors import BackupUnusable
+from serve_app.backup.store_path import AnyPath
 
 PIECE: Final = 1 << 20
 _QUEUED: Final = 4
@@ -35,7 +35,7 @@ class Stored:
 class _Sink:
     """Writes a file and sums it up."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyPath) -> None:
         self._file = path.open("xb")
         self._digest = hashlib.sha256()
         self.size = 0
@@ -76,7 +76,7 @@ class Gone(Exception):
 
 
 async def write_part(
-    path: Path, pieces: AsyncIterator[bytes], encryption: Encryption | None, *, packed: bool
+    path: AnyPath, pieces: AsyncIterator[bytes], encryption: Encryption | None, *, packed: bool
 ) -> Stored:
     """Write a new file with the pieces, compressed when `packed`. Raises what the pieces raise, and OSError."""
     loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ async def write_part(
     return await _in_thread(lambda: write_now(path, pulled(), encryption, packed=packed), gone)
 
 
-def write_now(path: Path, pieces: Iterable[bytes], encryption: Encryption | None, *, packed: bool) -> Stored:
+def write_now(path: AnyPath, pieces: Iterable[bytes], encryption: Encryption | None, *, packed: bool) -> Stored:
     """As `write_part`, in this thread."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     count = 0
@@ -143,7 +143,7 @@ def _deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-async def read_part(path: Path, keys: Keys, *, packed: bool) -> AsyncGenerator[bytes, None]:
+async def read_part(path: AnyPath, keys: Keys, *, packed: bool) -> AsyncGenerator[bytes, None]:
     """The content of a part, in pieces. Raises BackupUnusable with its name when it cannot be opened."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED)
@@ -176,7 +176,7 @@ async def read_part(path: Path, keys: Keys, *, packed: bool) -> AsyncGenerator[b
             working.exception()
 
 
-def read_now(path: Path, keys: Keys, take: Callable[[bytes], None], *, packed: bool) -> None:
+def read_now(path: AnyPath, keys: Keys, take: Callable[[bytes], None], *, packed: bool) -> None:
     """As `read_part`, in this thread: `take` gets every piece."""
     unpacked = _Unpacked(take) if packed else None
     writer = _Taking(unpacked.feed if unpacked is not None else take)
@@ -240,7 +240,7 @@ class _Unpacked:
             raise EOFError("it is not whole")
 
 
-def sum_of(path: Path) -> tuple[int, str]:
+def sum_of(path: AnyPath) -> tuple[int, str]:
     """The size of a file and its SHA-256."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:

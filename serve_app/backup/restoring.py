@@ -32,6 +32,7 @@ from serve_app.backup.making import DATABASE_FILE, application_version, table_pa
 from serve_app.backup.manifest import Manifest
 from serve_app.backup.parts import read_part
 from serve_app.backup.progress import SILENCE, Progress
+from serve_app.backup.store_path import AnyPath
 from serve_app.cli.instance import InstanceLock
 from serve_app.cli.preflight import check_data_dir
 from serve_app.cli.private_file import write_private
@@ -60,7 +61,7 @@ class Restored:
 
 async def restore(
     settings: Settings,
-    folder: Path,
+    folder: AnyPath,
     *,
     passphrase: str = "",
     identities: Keys = (),
@@ -89,7 +90,7 @@ def require_whole(data_dir: Path) -> None:
 
 
 class _Restoring:
-    def __init__(self, settings: Settings, folder: Path, found: Manifest, keys: Keys, progress: Progress) -> None:
+    def __init__(self, settings: Settings, folder: AnyPath, found: Manifest, keys: Keys, progress: Progress) -> None:
         self._settings = settings
         self._database = settings.database()
         self._folder = folder
@@ -104,7 +105,7 @@ class _Restoring:
 
     @classmethod
     async def open(
-        cls, settings: Settings, folder: Path, passphrase: str, identities: Keys, progress: Progress
+        cls, settings: Settings, folder: AnyPath, passphrase: str, identities: Keys, progress: Progress
     ) -> "_Restoring":
         """The backup, if it can be opened and restored by this version. Raises BackupUnusable, RestoreRefused."""
         found = await asyncio.to_thread(manifest.read, folder)

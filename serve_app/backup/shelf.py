@@ -12,9 +12,15 @@ from typing import Final
 
 from serve_app.backup import manifest
 from serve_app.backup.errors import BackupFailed, BackupUnusable
+from serve_app.backup.manifest import Manifest
 
 _UNFINISHED: Final = ".unfinished-"
 _REMOVED: Final = ".removed-"
+
+
+def new_name(now: datetime) -> str:
+    """A name for a backup that is made now."""
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{secrets.token_hex(2)}"
 
 
 class Shelf:
@@ -58,29 +64,25 @@ class Shelf:
         """What is left of backups whose maker died; of no use but for the files in it."""
         return sorted(self.root.glob(f"{_UNFINISHED}*"))
 
-    def begin(self, now: datetime) -> Path:
+    def begin(self, name: str) -> Path:
         """An empty folder for a new backup, which is not one yet."""
-        name = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{secrets.token_hex(2)}"
-        folder = self.root / f"{_UNFINISHED}{name}"
+        folder = self._unfinished(name)
         folder.mkdir(mode=0o700)
         return folder
 
-    def name_of(self, folder: Path) -> str:
-        """The name that an unfinished backup will have."""
-        return folder.name.removeprefix(_UNFINISHED)
+    def require_whole(self, name: str, made: Manifest) -> None:
+        """A disk has what was written to it, and nobody else was here."""
 
-    def finish(self, folder: Path) -> Path:
+    def finish(self, name: str) -> None:
         """Make it a backup, durably and at once."""
         os.sync()
-        target = self.root / self.name_of(folder)
-        folder.rename(target)
+        self._unfinished(name).rename(self.root / name)
         _sync(self.root)
-        return target
 
-    def clear_others(self, mine: Path) -> None:
+    def clear_others(self, name: str) -> None:
         """Remove what is left of others that were not finished, or not wholly removed."""
         for each in (*self.unfinished(), *self.root.glob(f"{_REMOVED}*")):
-            if each != mine:
+            if each != self._unfinished(name):
                 shutil.rmtree(each)
 
     def keep(self, number: int) -> list[str]:
@@ -92,6 +94,9 @@ class Shelf:
             shutil.rmtree(leaving)
             gone.append(each.name)
         return gone
+
+    def _unfinished(self, name: str) -> Path:
+        return self.root / f"{_UNFINISHED}{name}"
 
 
 def _sync(folder: Path) -> None:

@@ -291,15 +291,25 @@ Identity = Annotated[
     typer.Option("--identity", metavar="FILE", help="The key of age or SSH that the backup was encrypted for."),
 ]
 BackupPath = Annotated[
-    Path, typer.Argument(metavar="BACKUP", help="A backup, or the folder with backups: then the newest of them.")
+    str,
+    typer.Argument(
+        metavar="BACKUP",
+        help="A backup, or the folder or s3://bucket/prefix with backups: then the newest of them. Else "
+        "FORMSTREAM_BACKUP_URL.",
+    ),
+]
+BackupFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="FOLDER",
+        help="The folder of backups, or s3://bucket/prefix; each becomes a folder in it. Else FORMSTREAM_BACKUP_URL.",
+    ),
 ]
 
 
 @app.command()
 def backup(
-    target: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The folder of backups; each becomes a folder in it.")
-    ],
+    target: BackupFolder = "",
     encrypt: Encrypt = False,
     recipients: Annotated[
         list[str] | None,
@@ -308,7 +318,7 @@ def backup(
     keep: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Remove all but the newest N once this one is complete.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Copy every file anew, link none to an earlier backup.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Copy every file anew, none from an earlier backup.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -322,8 +332,18 @@ def backup(
 
 
 @app.command()
+def backups(target: BackupFolder = "", as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """List the backups in a place, oldest first."""
+    from serve_app.cli.backup import show
+    from serve_app.cli.preflight import load_settings
+
+    override(FORMSTREAM_DATA_DIR=data_dir)
+    show(load_settings(), target, as_json=as_json)
+
+
+@app.command()
 def restore(
-    backup: BackupPath,
+    backup: BackupPath = "",
     identity: Identity = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -338,7 +358,7 @@ def restore(
 
 @app.command()
 def drill(
-    backup: BackupPath,
+    backup: BackupPath = "",
     identity: Identity = None,
     sample: Annotated[int, typer.Option(min=1, help="Responses of each tenant that are looked at.")] = 100,
     seed: Annotated[int, typer.Option(help="Chooses which; another time, choose others.")] = 1,

@@ -1,4 +1,4 @@
-"""Backups by command: made, restored, tried."""
+"""Backups by command: made, listed, restored, tried."""
 
 import asyncio
 import json
@@ -16,11 +16,12 @@ from serve_app.backup.drilling import Drill, Report, drill_backup
 from serve_app.backup.encryption import Keys, Wish, read_identities
 from serve_app.backup.errors import BackupUnusable
 from serve_app.backup.making import Backup, back_up, wish_of
-from serve_app.backup.manifest import MANIFEST
+from serve_app.backup.manifest import Manifest
 from serve_app.backup.manifest import read as read_manifest
+from serve_app.backup.places import backup_at, shelf_at
 from serve_app.backup.restoring import Restored
 from serve_app.backup.restoring import restore as restore_backup
-from serve_app.backup.shelf import Shelf
+from serve_app.backup.store_path import AnyPath
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.steps import Steps
 from serve_app.settings import Settings
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 
 def make(
     settings: Settings,
-    target: Path,
+    target: str,
     *,
     encrypt: bool,
     recipients: list[str],
@@ -40,7 +41,7 @@ def make(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Make a backup and print what it is. Raises BackupFailed, DatabaseError, StoreUnavailable."""
+    """Make a backup and print what it is. Raises BackupFailed, BackupUnusable, DatabaseError, StoreUnavailable."""
     passphrase = wish_of(settings).passphrase
     if encrypt and not passphrase:
         passphrase = _asked("Passphrase", confirm=True)
@@ -52,9 +53,32 @@ def make(
         _tell_made(made)
 
 
-def restore(settings: Settings, backup: Path, identity: Path | None, *, as_json: bool) -> None:
+def show(settings: Settings, target: str, *, as_json: bool) -> None:
+    """Print the backups in a place, and what is left of others. Raises BackupFailed, BackupUnusable."""
+    shelf = shelf_at(settings, target)
+    try:
+        found = [_listed(each) for each in shelf.complete()]
+        left = [str(each) for each in shelf.unfinished()]
+    except OSError as error:
+        raise BackupUnusable(f"{shelf.root} cannot be read ({error.strerror}).") from None
+    if as_json:
+        _print_json({"backups": found, "unfinished": left})
+        return
+    for each in found:
+        if "wrong" in each:
+            _say(f"{each['backup']}: {each['wrong']}")
+        else:
+            kind = "encrypted" if each["encrypted"] else "readable"
+            size = f"{each['bytes'] / _MIB:.1f} MiB"
+            _say(f"{each['backup']}: {each['rows']} rows, {each['files']} files, {size}, {kind}")
+    _say(f"{len(found)} backups in {shelf.root}.")
+    for name in left:
+        _say(f"No backup, of one that is being made or was broken off: {name}")
+
+
+def restore(settings: Settings, backup: str, identity: Path | None, *, as_json: bool) -> None:
     """Restore a backup and print what came back. Raises BackupUnusable, RestoreRefused, RestoreFailed."""
-    folder = _chosen(backup)
+    folder = backup_at(settings, backup)
     passphrase, identities = _keys(settings, folder, identity)
     done = _run(restore_backup(settings, folder, passphrase=passphrase, identities=identities, progress=_steps()))
     if as_json:
@@ -65,7 +89,7 @@ def restore(settings: Settings, backup: Path, identity: Path | None, *, as_json:
 
 def drill(
     settings: Settings,
-    backup: Path,
+    backup: str,
     identity: Path | None,
     *,
     sample: int,
@@ -75,7 +99,7 @@ def drill(
     as_json: bool,
 ) -> None:
     """Try a backup and print the report. Raises CommandFailed when something is wrong."""
-    folder = _chosen(backup)
+    folder = backup_at(settings, backup)
     passphrase, identities = _keys(settings, folder, identity)
     wanted = Drill(sample=sample, seed=seed, scratch=scratch, server=server)
     report = _run(
@@ -103,11 +127,7 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
         raise typer.Abort from None
 
 
-def _chosen(path: Path) -> Path:
-    return path if (path / MANIFEST).exists() else Shelf(path).newest()
-
-
-def _keys(settings: Settings, folder: Path, identity: Path | None) -> tuple[str, Keys]:
+def _keys(settings: Settings, folder: AnyPath, identity: Path | None) -> tuple[str, Keys]:
     if identity is not None:
         return "", read_identities(identity)
     found = read_manifest(folder)
@@ -129,19 +149,27 @@ def _steps() -> Steps:
 
 
 def _made(made: Backup) -> dict[str, Any]:
-    found = made.manifest
+    return {**_described(made.folder, made.manifest), "files_linked": made.linked, "removed": made.removed}
+
+
+def _listed(folder: AnyPath) -> dict[str, Any]:
+    try:
+        return _described(folder, read_manifest(folder))
+    except BackupUnusable as error:
+        return {"backup": folder.name, "folder": str(folder), "wrong": " ".join(error.sentences)}
+
+
+def _described(folder: AnyPath, found: Manifest) -> dict[str, Any]:
     return {
         "backup": found.id,
-        "folder": str(made.folder),
+        "folder": str(folder),
         "taken_at": found.taken_at.isoformat(),
         "bytes": found.size,
         "rows": sum(each.rows for each in found.tables.values()),
         "files": found.objects.count,
-        "files_linked": made.linked,
         "files_lost": found.objects.lost,
         "encrypted": found.encryption is not None,
         "has_secret_key": found.has_secret_key,
-        "removed": made.removed,
     }
 
 

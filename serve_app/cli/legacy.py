@@ -36,7 +36,7 @@ _SHOWN: Final = 20
 Result = TypeVar("Result")
 
 
-def bring_in(settings: Settings, order: Order, *, dry_run: bool, backup: Path | None, as_json: bool) -> None:
+def bring_in(settings: Settings, order: Order, *, dry_run: bool, backup: str | None, as_json: bool) -> None:
     """Import a dump, or tell what that would do. Raises CommandFailed, FileUnreadable and what a run is refused for."""
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     if backup is not None and not dry_run:
@@ -118,9 +118,9 @@ def roll_back(settings: Settings, run_id: str, *, as_json: bool) -> None:
         _say(console, f"Kept: {name} ({reason})")
 
 
-def _back_up(settings: Settings, folder: Path, console: Console) -> None:
+def _back_up(settings: Settings, place: str, console: Console) -> None:
     """The one place where a backup is made before anything is written."""
-    made = asyncio.run(back_up(settings, folder))
+    made = asyncio.run(back_up(settings, place))
     _say(console, f"The backup is in {made.folder}.")
 
 

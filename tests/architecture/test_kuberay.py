@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from deploy.kuberay.render import TARGET, render
+from serve_app.cli.app import app
 from serve_app.settings import Settings
 from tests.architecture.rooms import ROOT
 from tests.architecture.test_deploy import PINNED
@@ -26,6 +28,8 @@ def _all(path: Path) -> list[dict[str, Any]]:
 SERVICE: dict[str, Any] = _all(BASE / "rayservice.yaml")[0]
 CLUSTER = SERVICE["spec"]["rayClusterConfig"]
 GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
+BACKUP: dict[str, Any] = _all(BASE / "backup.yaml")[0]["spec"]
+BACKUP_POD = BACKUP["jobTemplate"]["spec"]["template"]
 POLICIES = {each["metadata"]["name"]: each["spec"] for each in _all(BASE / "network.yaml")}
 
 
@@ -38,7 +42,7 @@ class TestBase:
         )
 
     def test_containers_are_pinned_limited_and_write_nothing(self) -> None:
-        for pod in (group["template"]["spec"] for group in GROUPS):
+        for pod in (template["spec"] for template in (*(group["template"] for group in GROUPS), BACKUP_POD)):
             assert pod["securityContext"]["runAsNonRoot"] is True
             volumes = {volume["name"] for volume in pod["volumes"]}
             for container in (*pod["containers"], *pod.get("initContainers", ())):
@@ -82,13 +86,23 @@ class TestBase:
                 labels = peer["podSelector"]["matchLabels"]
                 assert labels in ({"ray.io/is-ray-node": "yes"}, {"app.kubernetes.io/name": "kuberay-operator"})
 
-    def test_webhooks_reach_no_private_network(self) -> None:
-        blocks = [
-            peer["ipBlock"] for rule in POLICIES["formstream-ray"]["egress"] for peer in rule["to"] if "ipBlock" in peer
-        ]
+    @pytest.mark.parametrize("policy", ["formstream-ray", "formstream-backup"])
+    def test_webhooks_and_backups_reach_no_private_network(self, policy: str) -> None:
+        blocks = [peer["ipBlock"] for rule in POLICIES[policy]["egress"] for peer in rule["to"] if "ipBlock" in peer]
 
         (world,) = blocks
         assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(world["except"])
+
+    def test_a_backup_is_made_each_night_where_it_is_switched_on(self) -> None:
+        """O4: with the command's own words, one at a time, and by a pod that nobody reaches."""
+        (container,) = BACKUP_POD["spec"]["containers"]
+        program, command, *words = container["args"]
+        understood = get_command(app).get_command(None, command).make_context(command, words)  # type: ignore[attr-defined]
+
+        assert (program, command, understood.params["target"]) == ("formstream", "backup", "")
+        assert (BACKUP["suspend"], BACKUP["concurrencyPolicy"]) == (True, "Forbid")
+        assert POLICIES["formstream-backup"]["podSelector"]["matchLabels"] == BACKUP_POD["metadata"]["labels"]
+        assert "ingress" not in POLICIES["formstream-backup"]
 
     def test_metrics_are_not_for_the_world(self) -> None:
         ingress = _all(BASE / "ingress.yaml")[0]
@@ -117,6 +131,12 @@ class TestOverlay:
         assert all((folder / name).exists() for name in named)
         assert {path.name for path in folder.iterdir()} == {"kustomization.yaml", *named} - {"../../base"}
 
+    def test_backups_reach_the_stores_too(self, stage: str) -> None:
+        ray, backup = (each["spec"] for each in _all(KUBERAY / "overlays" / stage / "stores.yaml"))
+
+        assert backup["podSelector"]["matchLabels"] == BACKUP_POD["metadata"]["labels"]
+        assert backup["egress"] == ray["egress"]
+
     def test_patches_change_what_is_there(self, stage: str) -> None:
         (patches,) = _all(KUBERAY / "overlays" / stage / "workers.yaml")
         for patch in patches:
@@ -137,6 +157,7 @@ KUBECTL = """#!/bin/sh
 echo "$*" >>"$LOG"
 case "$*" in
     kustomize*) cat "$RENDERED" ;;
+    *--ignore-not-found*name) [ -z "$BEFORE" ] || echo rayservice.ray.io/formstream ;;
     *view-last-applied*) [ -n "$BEFORE" ] && echo "$BEFORE" ;;
     *apply*) cat "$(echo "$*" | sed "s/.*--filename //")" >>"$LOG" ;;
     *observedGeneration*|*metadata.generation*) echo 2 ;;
@@ -300,6 +321,13 @@ class TestCanary:
         assert code == 1
         assert "image: old" in log
         assert "delete rayservice formstream-canary" in log
+
+    def test_the_first_version_has_none_to_be_beside(self, kubernetes: Kubernetes) -> None:
+        code, log = kubernetes.run("canary.sh", BEFORE="")
+        assert code == 0
+        assert _weights(log) == []
+        assert "canary.yaml" not in log
+        assert "smoke --seconds 5 https://forms.example.com" in log
 
     def test_steps_can_be_told(self, kubernetes: Kubernetes) -> None:
         assert _weights(kubernetes.run("canary.sh", FORMSTREAM_CANARY_STEPS="10 100")[1]) == ["10", "100"]

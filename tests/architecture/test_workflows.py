@@ -70,7 +70,8 @@ def test_production_waits_for_staging_and_gets_the_same_image() -> None:
         "staging",
         "production",
     )
-    (deploy,) = [step for step in jobs["production"]["steps"] if "deploy.sh" in step.get("run", "")]
+    (deploy,) = [step for step in jobs["production"]["steps"] if "deploy/kuberay/" in step.get("run", "")]
+    assert "canary.sh" in deploy["run"], "few people meet it first"
     assert "needs.image.outputs.digest" in deploy["env"]["IMAGE"]
     assert jobs["production"]["steps"] == jobs["staging"]["steps"]
 

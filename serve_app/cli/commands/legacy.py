@@ -49,7 +49,9 @@ def legacy_import(
     files: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the files lie, else the folder of the dump.")
     ] = None,
-    backup: Annotated[Path | None, typer.Option(metavar="DIR", help="Make a backup there first.")] = None,
+    backup: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Make a backup there first, or at s3://bucket/prefix.")
+    ] = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="There is a backup already.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,

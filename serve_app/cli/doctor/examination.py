@@ -13,6 +13,7 @@ from rich.text import Text
 
 from serve_app.cli.doctor import (
     addresses,
+    backups,
     database,
     machine,
     placement,
@@ -26,7 +27,7 @@ from serve_app.cli.doctor.installation import Installation
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.preflight import read_settings
 
-_PARTS: Final = (machine, variables, secrecy, addresses, placement, database, transport, services)
+_PARTS: Final = (machine, variables, secrecy, addresses, placement, database, transport, services, backups)
 _MARKS: Final = {
     Severity.OK: Text("✓", "green"),
     Severity.WARNING: Text("!", "yellow"),

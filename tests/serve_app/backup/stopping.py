@@ -1,4 +1,4 @@
-"""A process that backs up or restores and stops at a call: `python -m … backup|restore FOLDER module:name COUNT`.
+"""A process that backs up or restores and stops at a call: `python -m … backup|restore PLACE module:name COUNT`.
 
 At the COUNTth call of the function it says so, and waits to be killed. The settings are those of the environment.
 """
@@ -7,10 +7,10 @@ import asyncio
 import functools
 import importlib
 import sys
-from pathlib import Path
 from typing import Any
 
 from serve_app.backup.making import back_up
+from serve_app.backup.places import backup_at
 from serve_app.backup.restoring import restore
 from serve_app.settings import Settings
 
@@ -38,10 +38,10 @@ def stop_at(place: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    action, folder, function, number = sys.argv[1:]
+    action, place, function, number = sys.argv[1:]
     stop_at(function, int(number))
     if action == "backup":
-        asyncio.run(back_up(Settings(), Path(folder)))
+        asyncio.run(back_up(Settings(), place))
     else:
-        asyncio.run(restore(Settings(), Path(folder)))
+        asyncio.run(restore(Settings(), backup_at(Settings(), place)))
     sys.stdout.write("done\n")

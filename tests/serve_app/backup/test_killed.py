@@ -19,15 +19,19 @@ from serve_app.settings import Settings
 from tests.serve_app.backup.scene import Place, everything_in, flip, objects_in
 
 
-async def kill_at(settings: Settings, action: str, folder: Path, function: str, count: int) -> None:
+async def kill_at(settings: Settings, action: str, place: Path | str, function: str, count: int) -> None:
     """Run a process with these settings and kill it when it comes to the call."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.serve_app.backup.stopping", action, str(folder), function, str(count)),
+        *(sys.executable, "-m", "tests.serve_app.backup.stopping", action, str(place), function, str(count)),
         env={
             **os.environ,
             "FORMSTREAM_DATA_DIR": str(settings.data_dir),
             "FORMSTREAM_DATABASE_URL": settings.database_url,
             "FORMSTREAM_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "FORMSTREAM_BACKUP_PASSPHRASE": settings.backup_passphrase.get_secret_value(),
+            "FORMSTREAM_BACKUP_STORE_ENDPOINT": settings.backup_store_endpoint,
+            "FORMSTREAM_BACKUP_STORE_ACCESS_KEY": settings.backup_store_access_key,
+            "FORMSTREAM_BACKUP_STORE_SECRET_KEY": settings.backup_store_secret_key.get_secret_value(),
         },
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

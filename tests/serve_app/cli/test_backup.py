@@ -14,7 +14,7 @@ from db.session import Database
 from eventing.streams import EVENTS
 from serve_app.backup.errors import BackupUnusable, RestoreRefused
 from serve_app.backup.restoring import MARK
-from serve_app.cli.backup import drill, make, restore
+from serve_app.cli.backup import drill, make, restore, show
 from serve_app.cli.database import prepare
 from serve_app.cli.environment import ensure_secret_key
 from serve_app.cli.events import rebuild_stream
@@ -47,6 +47,13 @@ def test_a_backup_is_made_tried_and_restored(
     back_up(settings, shelf, str(owner.to_public()))
     made = json.loads(capsys.readouterr().out)
     assert (made["encrypted"], made["has_secret_key"], made["removed"]) == (True, True, [])
+    (shelf / ".unfinished-1").mkdir()
+    show(settings, str(shelf), as_json=False)
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].startswith(f"{made['backup']}: {made['rows']} rows, 0 files, ")
+    assert listed[0].endswith(", encrypted")
+    assert listed[1] == f"1 backups in {shelf}."
+    assert listed[2].endswith(str(shelf / ".unfinished-1"))
     drill(settings, shelf, key, scratch=tmp_path / "scratch", **_DRILL)
     tried = json.loads(capsys.readouterr().out)
     assert (tried["backup"], tried["wrong"]) == (made["backup"], [])
