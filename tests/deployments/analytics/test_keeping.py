@@ -123,6 +123,22 @@ async def test_what_dies_between_reading_and_the_commit_loses_and_doubles_nothin
     assert await require_right(database, acme, form.id) == 20
 
 
+async def test_what_is_counted_anew_is_shown_when_it_is_complete(database: Database) -> None:
+    """L2: whoever looks meanwhile sees the figures of before."""
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=survey.SURVEY)
+    await survey.fill(Responses(database), acme, form.id, 20, seed=1)
+    await bring_up(database, acme, form.id)
+    counted = []
+
+    async def look(done: int, _of: int | None) -> None:
+        counted.append((done, (await shown(database, acme, form.id)).submissions))
+
+    await Recounting(database, piece=5).recount("acme", form.id, look)
+    assert {done for done, _ in counted} >= {5, 10, 15, 20}
+    assert {submissions for _, submissions in counted} == {20}
+
+
 async def test_several_at_work_count_once(database: Database) -> None:
     """L1: keepers that both believe to lead, and the consumer beside them."""
     acme = await make_tenant(database)

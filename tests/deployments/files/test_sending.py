@@ -311,6 +311,20 @@ class TestQuota:
         assert (await send(visitor, noise(room))).status_code == 201
         assert len(await events(database, "quota.exceeded")) == 1
 
+    async def test_a_file_of_which_the_size_is_known_is_not_begun(
+        self, visitor: httpx.AsyncClient, database: Database, room: int
+    ) -> None:
+        """R5: told before the first byte, not after the last one that fits."""
+        path, field = "/api/v1/public/acme/party/uploads", {"upload-metadata": "filename bm90ZXMudHh0,field Y3Y="}
+        for size, status, code in ((room + 1, 403, "quota.storage"), (room, 201, None)):
+            assert await used(database) == 0
+            headers = {"tus-resumable": "1.0.0", "upload-length": str(size), **field}
+            answer = await visitor.post(path, headers=headers)
+            assert (answer.status_code, answer.json().get("code")) == (
+                status,
+                None if status == 201 else "quota.storage",
+            )
+
 
 class TestRate:
     @pytest.fixture

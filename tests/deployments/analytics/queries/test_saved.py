@@ -8,8 +8,9 @@ import pytest
 
 from db.session import Database
 from deployments.analytics.errors import FormNotFound
+from deployments.analytics.queries import saved
 from deployments.analytics.queries.asking import Asking
-from deployments.analytics.queries.errors import QueryNameTaken, QueryNotFound, TableChanged
+from deployments.analytics.queries.errors import QueryNameTaken, QueryNotFound, TableChanged, TooManyQueries
 from deployments.analytics.queries.tables import Limits, Tables, TableSchema
 from deployments.analytics.query_contracts import ChangeQuery, Query, SaveQuery
 from deployments.analytics.querying import Querying
@@ -56,6 +57,18 @@ class AwayTables:
 
 def asked(form_id: str, field: str = "score") -> Query:
     return Query.model_validate({"form_id": form_id, "measures": [{"name": "m", "op": "avg", "field": field}]})
+
+
+async def test_a_tenant_keeps_so_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "MAX_QUERIES", 2)
+    acme = await make_tenant(database)
+    form = await make_form(database, acme, definition=PARTY)
+    door = Door(database, AwayTables())
+    kept = [await door.save_query(acme, SaveQuery(name=name, query=asked(form.id))) for name in ("one", "two")]
+    with pytest.raises(TooManyQueries):
+        await door.save_query(acme, SaveQuery(name="three", query=asked(form.id)))
+    await door.delete_query(acme, kept[0].id)
+    await door.save_query(acme, SaveQuery(name="three", query=asked(form.id)))
 
 
 async def test_queries_are_kept_shared_and_asked_again(database: Database, tmp_path: Path) -> None:
