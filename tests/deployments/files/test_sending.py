@@ -320,10 +320,7 @@ class TestQuota:
             assert await used(database) == 0
             headers = {"tus-resumable": "1.0.0", "upload-length": str(size), **field}
             answer = await visitor.post(path, headers=headers)
-            assert (answer.status_code, answer.json().get("code")) == (
-                status,
-                None if status == 201 else "quota.storage",
-            )
+            assert (answer.status_code, answer.json().get("code")) == (status, code)
 
 
 class TestRate:
