@@ -162,6 +162,7 @@ class Platform:
                 "jobs:read",
                 "jobs:write",
                 "analytics:read",
+                "events:read",
             ],
         }
         async with self.client(token) as owner_client:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.models.contracts import Confusion, HeadReport, LabelReport, ReliabilityBin
-from deployments.models.heads.kernel import Numbers, Places
+from deployments.models.heads.space import Numbers, Places
 
 BINS: Final = 10
 _SHARPNESS: Final = (1.0, 200.0)

@@ -13,7 +13,7 @@ from onnx import helper
 
 from deployments.kit.vectors import Bytes, Vectors, small
 from deployments.models.heads.head import VECTORS
-from deployments.models.heads.kernel import Numbers
+from deployments.models.heads.space import Numbers
 
 UNUSUAL: Final = 0.02
 """The share of examples that are farther from all others than a text may be."""

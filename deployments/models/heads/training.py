@@ -1,7 +1,7 @@
 """From examples and descriptions of labels to a head's file, with what it is worth.
 
-Pure: the same lesson gives the same head. How examples are learned, see `kernel` and `wording`; how sure the head is
-and when it abstains is chosen from answers to examples that were left out.
+Pure: the same lesson gives the same head. How examples are learned, see `space`, `kernel` and `wording`; how sure the
+head is and when it abstains is chosen from answers to examples that were left out.
 """
 
 from collections import Counter
@@ -16,7 +16,8 @@ from deployments.models.contracts import HeadReport, LabelReport, Learned, Lesso
 from deployments.models.heads import evaluation, wording
 from deployments.models.heads.familiarity import TRUST, Familiarity
 from deployments.models.heads.head import SCORES, TEXTS, VECTORS, HeadCard
-from deployments.models.heads.kernel import WIDTH, KernelPart, Numbers, Places
+from deployments.models.heads.kernel import WIDTH, KernelPart
+from deployments.models.heads.space import Numbers, Places
 from deployments.models.heads.wording import COUNTS, Vocabulary, model_of
 
 _FOLDS: Final = 5
@@ -124,7 +125,7 @@ def _graph(
 ) -> onnx.ModelProto:
     constants = {
         "centre": kernel.space.centre,
-        "whitening": kernel.space.whitening,
+        "axes": kernel.space.axes,
         "support": np.ascontiguousarray(kernel.support.T),
         "weights": kernel.weights * np.float32(sharpness),
         "tiny": np.float32(1e-6),
@@ -133,8 +134,8 @@ def _graph(
     }
     nodes = [
         helper.make_node("Sub", [VECTORS, "centre"], ["centred"]),
-        helper.make_node("MatMul", ["centred", "whitening"], ["whitened"]),
-        *_at_unit_length("whitened", "placed"),
+        helper.make_node("MatMul", ["centred", "axes"], ["turned"]),
+        *_at_unit_length("turned", "placed"),
         helper.make_node("MatMul", ["placed", "support"], ["cosines"]),
         helper.make_node("Sub", ["cosines", "one"], ["apart"]),
         helper.make_node("Mul", ["apart", "twice_width"], ["exponents"]),

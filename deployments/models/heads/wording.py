@@ -16,7 +16,8 @@ from scipy.sparse import csr_matrix, vstack
 
 from deployments.models.heads.cutting import MAX_CHARACTERS, cut
 from deployments.models.heads.head import TEXTS
-from deployments.models.heads.kernel import Numbers, Places, ridge, wanted
+from deployments.models.heads.kernel import ridge, wanted
+from deployments.models.heads.space import Numbers, Places
 
 SHORTEST: Final = 2
 LONGEST: Final = 5

@@ -16,6 +16,7 @@ from deployments.models.heads.familiarity import MOST, UNUSUAL, Familiarity
 from deployments.models.heads.head import Head
 from deployments.models.heads.judging import judged
 from deployments.models.heads.kernel import KernelPart
+from deployments.models.heads.space import AT_ONCE, Space
 from deployments.models.heads.training import learn
 from deployments.models.heads.wording import Vocabulary
 from deployments.models.registry import Registry
@@ -141,6 +142,23 @@ class TestFamiliarity:
         assert scores[3:].max() < 0.4
 
 
+class TestSpace:
+    @pytest.mark.parametrize("each", [5, AT_ONCE // 2])
+    def test_examples_of_a_label_come_closer_to_each_other_than_to_the_rest(self, each: int) -> None:
+        """0049: the space that is learned tells apart better than the whitened one, and not only what was seen."""
+        vectors, places, _ = clouds(each, spread=0.6)
+        unseen, truth, _ = clouds(60, spread=0.6, seed=1)
+        whitened = Space.of(vectors, np.array(places))
+        contrasted = whitened.contrasted(vectors - whitened.centre, np.array(places))
+        assert _gap(contrasted, unseen, truth) > _gap(whitened, unseen, truth)
+
+    def test_where_no_label_has_two_examples_nothing_is_learned(self) -> None:
+        vectors, places, _ = clouds(1)
+        whitened = Space.of(vectors, np.array(places))
+        contrasted = whitened.contrasted(vectors - whitened.centre, np.array(places))
+        np.testing.assert_array_equal(contrasted.axes, whitened.axes)
+
+
 class TestLearning:
     def test_the_same_lesson_gives_the_same_file(self) -> None:
         assert of_clouds(20)[0].file == of_clouds(20)[0].file
@@ -231,6 +249,13 @@ class TestEvaluation:
         assert evaluation.fit_threshold(chances, truth, 0.99, 0.5) == pytest.approx(0.8)
         assert evaluation.fit_threshold(chances, np.zeros(4, dtype=np.int64), 0.9, 0.5) == pytest.approx(0.5)
         assert evaluation.fit_threshold(chances, np.ones(4, dtype=np.int64), 0.9, 0.5) == pytest.approx(0.9)
+
+
+def _gap(space: Space, vectors: Vectors, places: list[int]) -> float:
+    """How much nearer vectors of one label are than those of different labels, by the mean cosine."""
+    cosines = space.place(vectors) @ space.place(vectors).T
+    same = np.array(places)[:, None] == places
+    return float(cosines[same].mean() - cosines[~same].mean())
 
 
 def _sharpness(served: Vectors, near: Vectors) -> float:
