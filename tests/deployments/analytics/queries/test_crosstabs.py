@@ -11,6 +11,7 @@ from db.settings import DatabaseSettings
 from deployments.analytics.queries import crosstabs
 from deployments.analytics.queries.crosstabs import crosstab
 from deployments.analytics.queries.errors import TooManyGroups
+from deployments.analytics.queries.significance import of_counts
 from deployments.analytics.query_contracts import AskCrosstab, Crosstab
 from deployments.kit.errors import Invalid
 from tests.deployments.analytics.queries.scene import Scene, open_scene
@@ -47,6 +48,15 @@ async def test_of_several_options_each_is_tested_alone(scene: Scene) -> None:
     assert (found.cramers_v, found.warnings[0].code) == (None, "crosstab.several_answers")
     both = await cross(scene, "many", "cells.r1")
     assert (both.tests, [warning.code for warning in both.warnings]) == ([], ["crosstab.several_answers"])
+
+
+def test_two_by_two_is_tested_without_a_correction_and_exactly_where_few_are_expected() -> None:
+    """The tea tasting of Fisher, "The Design of Experiments" (1935): p = 0.486; and what textbooks compute by hand."""
+    (many,), v, least = of_counts([[30, 10], [20, 40]])
+    assert (many.test, many.statistic, many.degrees) == ("chi_square", pytest.approx(16.667, abs=5e-4), (1,))
+    assert (v, least) == (pytest.approx(0.408, abs=5e-4), 20.0)
+    _, exact = of_counts([[3, 1], [1, 3]])[0]
+    assert (exact.test, exact.p) == ("fisher", pytest.approx(0.486, abs=5e-4))
 
 
 async def test_cells_that_differ_are_marked(scene: Scene) -> None:
