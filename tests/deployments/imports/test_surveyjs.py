@@ -66,6 +66,15 @@ class TestForm:
         ):
             assert expected in found, expected
 
+    def test_a_property_that_nobody_knows_is_told_with_its_value(self, tmp_path: Path) -> None:
+        question = {"type": "text", "name": "a", "shimmer": "gold", "enableIf": "{b} = 1"}
+        source = read("surveyjs_json", survey(question), tmp_path)
+        assert codes(source) == [
+            ("/pages/0/elements/0", "logic.untranslated"),
+            ("/pages/0/elements/0", "property.unknown"),
+        ]
+        assert "shimmer: gold" in source.warnings()[1].detail
+
     def test_an_expression_that_the_engine_refuses_is_left_out(self, tmp_path: Path) -> None:
         """F6: a circle costs one condition and is reported; the form comes in."""
         first = {"type": "text", "name": "a", "visibleIf": "{b} = 'x'"}

@@ -81,6 +81,13 @@ class TestForm:
         assert found["double"]["type"] == ("calculated" if "calculated" in TYPES else "hidden")
         assert (("survey row 23", "logic.untranslated") in lost) == ("calculated" not in TYPES)
 
+    def test_a_question_that_becomes_another_is_reported(self, tmp_path: Path) -> None:
+        rows = [("type", "name", "label"), ("select_one_from_file towns.csv", "a", "A"), ("audio", "b", "B")]
+        source = read("xlsform", workbook(survey=rows), tmp_path)
+        assert [element["type"] for element in elements(source).values()] == ["short_text", "file"]
+        assert codes(source) == [("survey row 2", "type.nearest"), ("survey row 3", "type.nearest")]
+        assert "Its options are in another file." in source.warnings()[0].detail
+
     def test_an_appearance_that_means_nothing_here_is_reported(self, tmp_path: Path) -> None:
         rows = [
             ("type", "name", "label", "appearance"),

@@ -223,5 +223,8 @@ def test_spans_are_whole_days_of_the_zone() -> None:
     assert hours("week") == ("2026-03-23T00:00:00+01:00", 7 * 24 - 1)
     assert hours("month") == ("2026-02-01T00:00:00+01:00", 28 * 24)
     assert last_whole("all", at, "UTC") == (None, None)
+    late = datetime(2026, 3, 30, 22, 30, tzinfo=UTC)  # when it is tomorrow in Berlin
+    assert last_whole("day", late, "Europe/Berlin")[0] == datetime(2026, 3, 29, 22, tzinfo=UTC)
+    assert last_whole("day", late, "UTC")[0] == datetime(2026, 3, 29, tzinfo=UTC)
     buckets = [bucket_of(at - timedelta(days=days), at) for days in (1, 31, 60, 900)]
     assert [bucket_of(None, at), *buckets] == ["day", "hour", "day", "week", "month"]

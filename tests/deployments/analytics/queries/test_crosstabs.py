@@ -108,6 +108,14 @@ async def test_of_few_people_fisher_is_asked(scene: Scene) -> None:
     assert [warning.code for warning in nobody.warnings] == ["crosstab.nothing_to_test"]
 
 
+async def test_a_span_has_its_first_moment_and_not_its_last(scene: Scene) -> None:
+    moment = sorted(scene.frame["submitted_at"])[9]
+    before = await scene.ask(time={"until": moment.isoformat()})
+    after = await scene.ask(time={"since": moment.isoformat()})
+    earlier = int((scene.frame["submitted_at"] < moment).sum())
+    assert (before.totals, after.totals) == ([earlier], [len(scene.frame) - earlier])
+
+
 @pytest.mark.parametrize("column", ["one", "score"])
 async def test_too_many_values_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
     """Also when so many rows come of them that some are left out."""

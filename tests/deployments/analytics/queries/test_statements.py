@@ -13,7 +13,7 @@ from db.models.files import File
 from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.analytics.errors import FormNotFound
-from deployments.analytics.queries import costs
+from deployments.analytics.queries import asking, costs
 from deployments.analytics.queries.errors import QueryTooExpensive, TooManyGroups
 from deployments.kit.errors import Forbidden, Invalid
 from deployments.kit.principal import Principal
@@ -268,6 +268,11 @@ async def test_what_costs_too_much_is_refused_and_says_why(odd: Scene, monkeypat
     with pytest.raises(TooManyGroups) as wide:
         await odd.ask(dimensions=[{"field": "zq_many"}])
     assert wide.value.members["limit"] == {"name": "groups", "most": 2, "asked": 3}
+    # What was found counts, too: an estimate is one.
+    monkeypatch.setattr(costs, "MAX_GROUPS", 100)
+    monkeypatch.setattr(asking, "MAX_GROUPS", 2)
+    with pytest.raises(TooManyGroups):
+        await odd.ask(dimensions=[{"field": "zq_many"}])
 
 
 async def test_a_table_that_changes_meanwhile_is_read_again(odd: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
