@@ -134,7 +134,9 @@ class TestPublish:
     async def test_publishing_an_unchanged_draft_makes_no_version(self, database: Database) -> None:
         principal = await make_tenant(database)
         form = await make_form(database, principal)
-        assert (await Forms(database).publish(principal, form.id)).version == 1
+        forms = Forms(database)
+        assert (await forms.publish(principal, form.id)).version == 1
+        assert await forms.get(principal, form.id) == form
 
     async def test_a_version_that_is_not_there(self, database: Database) -> None:
         principal = await make_tenant(database)
