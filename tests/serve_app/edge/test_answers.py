@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from deployments.forms.contracts import ListForms
 from deployments.kit.engine import definition_schema
 from deployments.kit.errors import Conflict, Fault, TooManyRequests, Unavailable
+from serve_app.edge import pipeline
 from tests.serve_app.edge.fakes import Fakes, running
 
 SUBMIT = "/api/v1/public/acme/party/responses"
@@ -146,6 +147,20 @@ async def test_a_defect_is_logged_and_tells_nothing(client: httpx.AsyncClient, f
     problem(response, 500, "internal")
     assert "hunter2" not in response.text
     assert any(log["event"] == "request failed" and log.get("exc_info") for log in logs)
+
+
+async def test_a_defect_around_an_operation_tells_nothing_either(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no operation is there to answer for, the framework's handler answers."""
+
+    def fail() -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr(pipeline, "perf_counter", fail)
+    response = await client.post(SUBMIT, json={})
+    problem(response, 500, "internal")
+    assert "hunter2" not in response.text
 
 
 async def test_failed_and_slow_requests_are_logged_others_only_when_asked(fakes: Fakes) -> None:
