@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.kit.cache import Cache, Caches, Key, added
+from deployments.kit.cache import Cache, CacheNumbers, Caches, Key, added
 from deployments.kit.errors import NotFound
 from eventing.subjects import change_topic
 
@@ -430,3 +430,8 @@ class TestRoom:
                 await cache.get(KEY, Source(1).load)
         (numbers,) = added([*caches.numbers()])
         assert (numbers.misses, numbers.hits, numbers.entries, numbers.hit_rate) == (2, 6, 2, 0.75)
+
+
+def test_found_is_what_nobody_had_to_be_asked_for() -> None:
+    assert CacheNumbers(name="numbers", hits=1, renewed=2, shared=4, absent=8, waits=16, misses=29).hit_rate == 0.25
+    assert CacheNumbers(name="numbers").hit_rate is None
