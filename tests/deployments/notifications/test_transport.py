@@ -121,12 +121,17 @@ class TestSmtp:
         assert b"EHLO" in said
         assert b"AUTH" not in said
 
-    async def test_a_certificate_for_another_name_is_not_trusted(self, tmp_path: Path) -> None:
-        server_tls, client_tls = tls_for("other.example", tmp_path)
+    @pytest.mark.parametrize(("name", "is_known"), [("other.example", True), ("localhost", False)])
+    async def test_a_certificate_for_another_name_or_of_a_stranger_is_not_trusted(
+        self, tmp_path: Path, name: str, is_known: bool
+    ) -> None:
+        """Unless somebody says whom to trust, those whom the machine trusts are."""
+        server_tls, client_tls = tls_for(name, tmp_path)
         box = Mailbox()
         async with smtp(box, implicit_tls=server_tls) as port:
+            transport = SmtpTransport(f"smtps://localhost:{port}", tls_context=client_tls if is_known else None)
             with pytest.raises(MailDeferred, match="certificate verify failed"):
-                await SmtpTransport(f"smtps://localhost:{port}", tls_context=client_tls).send(a_message(), "k")
+                await transport.send(a_message(), "k")
         assert box.envelopes == []
 
     @pytest.mark.parametrize("command", ["mail", "rcpt", "data"])
