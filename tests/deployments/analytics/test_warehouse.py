@@ -14,7 +14,7 @@ from db.models.exports import LakeTable
 from db.repositories.lake import LakeRepository
 from db.session import Database
 from db.settings import DatabaseSettings
-from deployments.analytics.warehouse.errors import StatementRefused, TableNotFound, TableTooLarge
+from deployments.analytics.warehouse.errors import StatementRefused, StatementTooLong, TableNotFound, TableTooLarge
 from deployments.analytics.warehouse.settings import WarehouseSettings
 from deployments.analytics.warehouse.warehouse import Limits, Warehouse
 from deployments.exports.lake import Lake
@@ -333,6 +333,14 @@ async def test_statements_at_once_see_what_is_there_when_they_are_asked(lone: Sc
         counts = await asyncio.gather(ask(first + 5), lone.renew(), ask(first + 5))
         assert counts[0] == counts[2] == first + 5
     await lone.agrees()
+
+
+async def test_a_statement_has_its_time_and_no_more(lone: Scene) -> None:
+    """L3: and the next one works."""
+    endless = lone.warehouse.run(lone.acme, [], "SELECT count(*) FROM range(1000000000000)", limits=Limits(seconds=0.5))
+    with pytest.raises(StatementTooLong):
+        await asyncio.wait_for(endless, 10)
+    assert await lone.select("SELECT 1 AS one") == [{"one": 1}]
 
 
 async def test_fields_are_called_what_they_like(lone: Scene) -> None:
