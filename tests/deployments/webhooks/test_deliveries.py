@@ -348,6 +348,8 @@ class TestDelivering:
             delivery = await self.only_delivery(webhooks, acme, hook.id)
             again = await webhooks.retry(acme, delivery.id)
             assert (again.state, again.finished_at, len(again.attempts)) == ("pending", None, 1)
+            # It has its whole schedule once more.
+            assert [row.tries for row in await rows(database, WebhookDelivery)] == [0]
             await self.ended(database, egress, "delivered", (0.0,))
         first, repeated = server.requests
         assert (first.body, first.headers["webhook-id"]) == (repeated.body, repeated.headers["webhook-id"])
