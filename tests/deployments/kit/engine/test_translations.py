@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from deployments.kit.engine import compile_form, parse_definition
+from deployments.kit.engine.translations import best_language
 from tests.deployments.kit.engine.forms import COLUMNS, ROWS, SIDES, make_document, make_element, refused
 
 GERMAN: dict[str, Any] = {
@@ -89,6 +90,10 @@ class TestLocalized:
     def test_the_best_language_is_chosen(self, wanted: str, chosen: str) -> None:
         """F8: a less exact language is better than none, and the first of the form is always there."""
         assert self.FORM.localized(wanted).languages[0] == chosen
+
+    def test_a_less_exact_language_is_better_than_a_sibling(self) -> None:
+        """RFC 4647 §3.4: what is read in Taiwan is not what is read in Beijing."""
+        assert best_language(["en", "zh-Hans", "zh-Hant"], "zh-Hant-TW") == "zh-Hant"
 
     def test_translations_survive_the_round_trip(self) -> None:
         assert parse_definition(self.FORM.document()) == self.FORM

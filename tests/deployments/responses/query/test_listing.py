@@ -191,6 +191,7 @@ async def test_the_text_form_knows_or_and_not(
         ("äpfel", {"Apfel", "Äpfel"}),
         ("ete", {"été"}),
         ("本", {"日本語", "日本"}),
+        ("日本", {"日本語", "日本"}),
         ("日本語", {"日本語"}),
         ("nothing", set()),
     ],
