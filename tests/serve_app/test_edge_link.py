@@ -1,7 +1,7 @@
 """T2, U2, H3: edges hear of changes, and tell each other what they admit, over a real nats-server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -72,14 +72,23 @@ async def test_what_changes_rights_is_heard(nats_server: str, event_type: str) -
         await connection.close(client)
 
 
-async def test_edges_count_together(nats_server: str) -> None:
+async def test_edges_count_together(nats_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = an_edge(), an_edge()
+    hear, was_told = there.limits.heard, asyncio.Event()
+
+    def hearing(tally: Iterable[tuple[str, int]]) -> None:
+        hear(tally)
+        was_told.set()
+
+    monkeypatch.setattr(there.limits, "heard", hearing)
     async with linked(nats_server, here), linked(nats_server, there):
         await heard(nats_server, here)
         await heard(nats_server, there)
         for _ in range(3):
             assert here.limits.charge("submit", VISITOR, None)[1] == 0
-        await until(lambda: there.limits.charge("submit", VISITOR, None)[1] > 0)
+        async with asyncio.timeout(10):
+            await was_told.wait()
+        assert there.limits.charge("submit", VISITOR, None)[1] > 0
 
 
 async def test_an_edge_counts_what_it_admits_once(nats_server: str, monkeypatch: pytest.MonkeyPatch) -> None:

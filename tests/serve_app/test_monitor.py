@@ -15,8 +15,10 @@ from db.settings import DatabaseSettings
 from db.types import utc_now
 from deployments.events.contracts import EventsApi
 from deployments.events.deployment import Events
+from deployments.events.measuring import LAG
 from eventing.nudges import Nudges
 from eventing.relay import Relay
+from eventing.streams import EVENTS, ConsumerSpec, ensure_consumer
 from serve_app import monitor as monitoring
 from serve_app.monitor import Monitor
 from serve_app.runtime import Transport
@@ -89,6 +91,20 @@ async def test_it_recovers_by_itself(
         async with running(Relay(database, transport.client, transport.settings)):
             await eventually(lambda: all_published(database))
         assert all(part.healthy for part in await monitor.look())
+
+
+async def test_what_a_consumer_has_in_hand_is_not_done(database: Database, settings: Any, nats_server: str) -> None:
+    """Only what was acknowledged is done."""
+    async with empty_stream(nats_server) as transport:
+        await record_facts(database, "acme", "frm_1", "frm_2", "frm_3")
+        async with running(Relay(database, transport.client, transport.settings)):
+            await eventually(lambda: all_published(database))
+        stream = transport.client.jetstream()
+        await ensure_consumer(stream, ConsumerSpec("mail"))
+        await (await stream.pull_subscribe_bind("mail", EVENTS)).fetch(1, timeout=5)
+        connection = Transport(transport.client, Nudges(database, transport.client), transport.settings)
+        found = await Monitor(database, settings, ("mail",), lambda: connection).look()
+    assert {part.name: part.figures for part in found}[LAG] == {"mail": 3}
 
 
 async def test_what_waits_is_counted_by_consumer(database: Database) -> None:

@@ -345,6 +345,14 @@ async def test_statements_at_once_see_what_is_there_when_they_are_asked(lone: Sc
     await lone.agrees()
 
 
+async def test_a_statement_has_its_time_and_no_more(lone: Scene) -> None:
+    """L3: and the next one works."""
+    endless = lone.warehouse.run(lone.acme, [], "SELECT count(*) FROM range(1000000000000)", limits=Limits(seconds=0.5))
+    with pytest.raises(StatementTooLong):
+        await asyncio.wait_for(endless, 10)
+    assert await lone.select("SELECT 1 AS one") == [{"one": 1}]
+
+
 async def test_fields_are_called_what_they_like(lone: Scene) -> None:
     """A column is told from the engine's own, wherever its rows are; two names are the engine's."""
     names = ("position", "place", "file", "kept", "gone", "file_index", "file_row_number", "select")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from db.models.jobs import Job
 from db.models.response_life import BulkRun
 from db.models.webhooks import WebhookDelivery
 from db.session import Database, UnitOfWork
+from db.types import utc_now
+from deployments.events import replaying
 from deployments.events.deployment import Events
 from deployments.events.errors import InvalidReplay, ReplayKeyReused
 from deployments.events.recovery_contracts import StartReplay
@@ -123,6 +126,16 @@ class TestIntoAConsumer:
         await effects.retry_due()
         await effects.apply(facts)
         assert await count(database, Job, col(Job.kind) == "effect") == 10
+
+    async def test_what_happens_after_the_order_is_not_told_again(
+        self, database: Database, events: Events, acme: Principal
+    ) -> None:
+        """It is told by itself; an end in the future does not change that."""
+        (earlier,) = await record_facts(database, "acme", "frm_1")
+        started = await events.replay(acme, StartReplay(consumer="effects", until=utc_now() + timedelta(days=1)), None)
+        await record_facts(database, "acme", "frm_2")
+        await finished(database, started.job_id)
+        assert [row.event_id for row in await rows(database, FailedEvent)] == [earlier.id]
 
     async def test_what_the_consumer_does_not_want_is_skipped(
         self, database: Database, events: Events, acme: Principal
@@ -261,6 +274,17 @@ class TestTheJob:
                 job.payload = {**job.payload, "order": {**job.payload["order"], "per_second": 1_000}}
             job = await reaches(database, started.job_id, "succeeded")
         assert (job.result or {})["replayed"] == await count(database, FailedEvent) == 60
+        assert (job.progress_done, job.progress_total) == (60, 60)
+
+    async def test_what_takes_longer_than_a_job_may_is_not_begun(
+        self, database: Database, events: Events, acme: Principal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(replaying, "_LIMIT_S", 2.0)
+        await record_facts(database, "acme", "frm_1", "frm_2", "frm_3")
+        started = await events.replay(acme, StartReplay(consumer="effects", per_second=1), None)
+        job = await finished(database, started.job_id, "failed")
+        assert "choose a higher rate" in (job.error or "")
+        assert await count(database, FailedEvent) == 0
 
     async def test_a_key_orders_it_once(self, events: Events, acme: Principal) -> None:
         order = StartReplay(consumer="effects")

@@ -355,7 +355,8 @@ async def test_the_daily_search_orders_what_changed(scene: Scene) -> None:
     form = await make_form(scene.database, without, definition=FORM)
     await scene.responses.import_rows(without, form.id, [ImportRow(key="1", line=1, answers={"count": 1})])
     search = RenewDue(scene.database, is_on=True)
-    assert (await search.run(attempt("_platform", {}))).result == {"ordered": 1}
+    for _ in range(2):  # an attempt that is repeated orders nothing twice
+        assert (await search.run(attempt("_platform", {}))).result == {"ordered": 1}
     jobs = [job for job in await rows(scene.database, Job) if job.kind.startswith("exports.lake")]
     assert sorted((job.tenant_id, job.kind) for job in jobs) == [
         ("acme", RENEW),

@@ -23,14 +23,17 @@ from deployments.exports.contracts import CreateExportLink, ExportFormat, OrderE
 from deployments.exports.deployment import Exports
 from deployments.exports.errors import ExportNotFound, ExportNotReady, FormNotFound
 from deployments.exports.making import MakeExport, PruneExports, RemoveExport
+from deployments.exports.service import FILES
 from deployments.exports.settings import ExportsSettings
 from deployments.forms.deployment import Forms
 from deployments.identity.contracts import scopes_of
+from deployments.kit import made_files
 from deployments.kit.errors import Forbidden, Invalid
 from deployments.kit.made_files import KeyMismatch
 from deployments.kit.objects import ObjectStore
 from deployments.kit.principal import Principal
 from deployments.responses.deployment import Responses
+from deployments.responses.exporting import chunks
 from eventing.jobs import GiveUp, JobRun, Retry
 from tests.architecture.rooms import ROOT
 from tests.deployments.exports.reading import csv_rows, file_of
@@ -114,6 +117,14 @@ async def test_a_job_makes_what_the_stream_has(scene: Scene) -> None:
     told = [event for event in await rows(scene.database, Event) if event.type == "export.completed"]
     assert len(told) == 4
     assert len(await scene.stored()) == 4
+
+
+async def test_rows_of_all_pieces_are_counted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X1, J2: in the result, and as progress of the job."""
+    monkeypatch.setattr(chunks, "_CHUNK_ROWS", 2)
+    job = scene.attempt(await scene.order())
+    done = await MakeExport(scene.database, scene.objects, scene.responses, LIFE).run(job)
+    assert ((done.result or {})["rows"], job.done, job.total) == (5, 5, 5)
 
 
 async def test_files_count_against_the_tenants_storage(scene: Scene) -> None:
@@ -226,6 +237,27 @@ async def test_a_link_opens_it_for_a_time(scene: Scene) -> None:
             await scene.exports.open_link(nobody, text)
     with pytest.raises(ExportNotFound):
         await scene.exports.open_link(Principal.anonymous("globex", nobody.origin), signed)
+
+
+async def test_a_link_ends_when_it_was_to_and_with_its_file_at_the_latest(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X1: also while the file is still there."""
+    export_id = await scene.order()
+    await scene.make(export_id)
+    ends = (await scene.exports.get(scene.principal, export_id)).expires_at.replace(microsecond=0)
+    longer = await scene.exports.create_link(scene.principal, export_id, CreateExportLink(expires_in=7 * 86_400))
+    assert longer.expires_at == ends
+    short = await scene.exports.create_link(scene.principal, export_id, CreateExportLink(expires_in=60))
+    assert short.expires_at < utc_now() + timedelta(seconds=61)
+    nobody = Principal.anonymous("acme", scene.principal.origin)
+    opened = longer.url.rpartition("/")[2], short.url.rpartition("/")[2]
+    for signed in opened:
+        assert (await scene.exports.open_link(nobody, signed)).size
+    monkeypatch.setattr(made_files, "utc_now", lambda: short.expires_at)
+    assert (await scene.exports.open_link(nobody, opened[0])).size
+    with pytest.raises(ExportNotFound):
+        await scene.exports.open_link(nobody, opened[1])
 
 
 async def test_its_time_ends(scene: Scene) -> None:
@@ -344,6 +376,8 @@ async def test_a_worker_that_is_killed_halfway_leaves_no_half_file(
     with pytest.raises(ExportNotReady):
         await scene.exports.open(scene.principal, export_id)
     assert await scene.stored() == []
+    # What one that lost its lease wrote to its end, and nobody wanted, goes too.
+    await scene.objects.put(f"{FILES.folder('acme', scene.form_id, export_id)}/earlier.csv", b"whole")
     await scene.make(export_id)
     assert len(csv_rows(await scene.content(export_id))) == 6
     assert len(await scene.stored()) == 1

@@ -22,6 +22,7 @@ from deployments.identity.contracts import (
 )
 from deployments.identity.deployment import Identity
 from deployments.identity.errors import LoginFailed, TokenInvalid, TooManyLetters
+from deployments.identity.passwords import Passwords
 from deployments.kit.errors import DomainError, Invalid, Unauthenticated
 from deployments.kit.principal import PLATFORM_TENANT, Principal
 from eventing.events.envelope import Origin
@@ -194,7 +195,7 @@ async def test_every_other_link_ends_with_the_password(
 
 
 async def test_worthless_links_are_told_apart_by_nobody(
-    identity: Identity, owner: Principal, database: Database
+    identity: Identity, owner: Principal, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """U1: used, meant for something else, of nobody any more, or garbage: one answer, before anything is hashed."""
     box = Letterbox(database)
@@ -205,12 +206,19 @@ async def test_worthless_links_are_told_apart_by_nobody(
         await unit.session.execute(text("UPDATE link_token SET expires_at = created_at"))
     await identity.create_user(owner, CreateUser(email="ann@example.com", password=PASSWORD, name="Ann"))
     other = await box.token("email_verification")
+    hashed = []
+
+    async def hash_password(_self: Passwords, password: str) -> str:
+        hashed.append(password)
+        return password
+
+    monkeypatch.setattr(Passwords, "hash", hash_password)
     answers = set()
     for token in (other, used, expired, "garbage", ""):
         with pytest.raises(TokenInvalid) as caught:
             await identity.reset_password(ORIGIN, ResetPassword(token=token, new_password=FRESH))
         answers.add((caught.value.status, caught.value.code, caught.value.detail))
-    assert answers == {(400, "token.invalid", TokenInvalid.title)}
+    assert (answers, hashed) == ({(400, "token.invalid", TokenInvalid.title)}, [])
 
 
 async def test_a_deactivated_person_cannot_use_their_link(

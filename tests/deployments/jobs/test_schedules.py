@@ -14,6 +14,7 @@ from db.models.identity import Tenant
 from db.models.jobs import Job
 from db.models.jobs import Schedule as Row
 from db.session import Database
+from deployments.jobs import schedules
 from deployments.jobs.contracts import NewSchedule, Schedulable, Schedule, ScheduleChange
 from deployments.jobs.deployment import Jobs
 from deployments.jobs.errors import InvalidSchedule, ScheduleNameTaken, ScheduleNotFound, TooManySchedules
@@ -188,6 +189,8 @@ async def test_what_is_switched_off_or_closed_or_unknown_starts_nothing(
     acme, globex = await make_tenant(database), await make_tenant(database, "globex")
     off = await planned(database, jobs, acme, SIX, name="off", enabled=False)
     assert off.next_run_at is None
+    async with database.write("acme") as unit:  # whoever found it a moment before
+        assert await schedules.fire(unit, {MOW.kind: MOW}, off.id, SIX) == 0
     unknown = await planned(database, jobs, acme, SIX, name="unknown")
     await planned(database, jobs, globex, SIX)
     async with database.unscoped_write() as unit:
@@ -206,9 +209,11 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other(
 ) -> None:
     owner = await make_tenant(database)
     broken = await planned(database, jobs, owner, SIX - DAY, name="broken")
+    odd = await planned(database, jobs, owner, SIX - DAY, name="odd")
     await planned(database, jobs, owner, SIX)
     async with database.unscoped_write() as unit:
         await unit.session.execute(update(Row).where(col(Row.id) == broken.id).values(time_zone="Mars/Olympus"))
+        await unit.session.execute(update(Row).where(col(Row.id) == odd.id).values(payload=["no", "object"]))
     assert await scheduler.fire_due() == 1
     assert not (await jobs.get_schedule(owner, broken.id)).enabled
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from db.models.jobs import Job
-from db.models.notifications import Mail
+from db.models.notifications import Mail, MailSuppression
 from db.session import Database
 from deployments.forms.contracts import Form, UpdateForm
 from deployments.forms.deployment import Forms
@@ -195,6 +195,15 @@ class TestSending:
         (mail,) = await mails(database)
         assert (mail.state, mail.sent_at) == ("failed", None)
         assert "55" in (mail.error or "")
+
+    async def test_an_address_that_does_not_exist_gets_no_more(self, database: Database, acme: Principal) -> None:
+        """N2: the server said so at once; no message has to come back."""
+        _, job_id = await self.ordered(database, acme, "ada@example.org")
+        async with smtp(Mailbox(rcpt="550 5.1.1 no such user")) as port:
+            await self.ended(database, SmtpTransport(f"smtp://127.0.0.1:{port}"), job_id, "failed")
+        assert [mail.state for mail in await mails(database)] == ["bounced"]
+        (row,) = await rows(database, MailSuppression)
+        assert (row.address, row.reason) == ("ada@example.org", "bounce")
 
     async def test_an_address_that_is_none_is_final(self, database: Database, acme: Principal, tmp_path: Path) -> None:
         _, job_id = await self.ordered(database, acme, "ada@example.org")

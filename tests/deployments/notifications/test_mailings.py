@@ -82,6 +82,8 @@ class TestSending:
         assert str(first["List-Unsubscribe"]).startswith("<https://forms.example/unsubscribe/acme/mail_")
         assert first["List-Unsubscribe"] != second["List-Unsubscribe"]
         assert job.result == {"mailing_id": ordered.mailing_id, "sent": 2}
+        sent = (await notifications(database).list_recipients(acme, ordered.mailing_id, None, 10, None)).data
+        assert [(mail.state, mail.sent_at is not None) for mail in sent] == [("sent", True)] * 2
         assert (job.progress_done, job.progress_total) == (2, 2)
         told = await notifications(database).get_mailing(acme, ordered.mailing_id)
         assert (told.state, told.counts.sent, told.job_id) == ("done", 2, ordered.job_id)

@@ -1,5 +1,6 @@
 """N2: messages that come back: what they say, whom they suppress, and whom nobody can have suppressed by them."""
 
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
@@ -169,6 +170,14 @@ class TestTheWayOut:
         for _ in range(2):
             assert (await api.unsubscribe(anybody, token)).unsubscribed
         assert await suppressed(database, acme) == {ADA: "unsubscribe"}
+
+    @pytest.mark.parametrize(("scheme", "is_offered"), [("https", True), ("http", False)])
+    def test_one_click_is_offered_over_tls_alone(self, scheme: str, is_offered: bool) -> None:
+        """RFC 8058 §3.1: mail programs press nothing else; the link in the text stays."""
+        paper = replace(STATIONERY, public_url=f"{scheme}://forms.example")
+        link = paper.unsubscribe_url("acme", new_id("mail"))
+        assert link is not None
+        assert paper.one_click(link) == (link if is_offered else None)
 
     async def test_a_link_that_is_not_ours_leads_nowhere(self, database: Database, acme: Principal) -> None:
         api, anybody = notifications(database), Principal.anonymous("acme", origin=acme.origin)

@@ -224,14 +224,28 @@ async def test_a_worker_that_dies_is_taken_over(database: Database, monkeypatch:
     assert (await held(database), await changes_are_sound(database)) == (0, True)
 
 
-async def test_two_workers_on_one_job_change_each_once(database: Database) -> None:
-    """One was taken for dead and is not: the row of the run keeps them apart."""
+@pytest.mark.parametrize("is_by_ids", [False, True])
+async def test_two_workers_on_one_job_change_each_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, is_by_ids: bool
+) -> None:
+    """One was taken for dead and is not: the row of the run keeps them apart, also when both have read the same."""
+    both, read = asyncio.Barrier(3), BulkJob._next
+
+    async def together(*asked: Any) -> Any:
+        found = await read(*asked)
+        if not found[0]:
+            return found
+        async with asyncio.timeout(10):
+            await both.wait()
+        return found
+
+    monkeypatch.setattr(BulkJob, "_next", together)
     acme = await make_tenant(database)
     form = await make_form(database, acme)
     responses = Responses(database)
-    for _ in range(17):
-        await submit(responses)
-    order = BulkChange(action="tag", filter={}, tags=["x"])
+    ids = [await submit(responses) for _ in range(17)]
+    chosen: dict[str, Any] = {"ids": ids} if is_by_ids else {"filter": {}}
+    order = BulkChange(action="tag", tags=["x"], **chosen)
     started = await responses.start_bulk(acme, form.id, order, None)
     job = await fetch(database, started.job_id)
 
@@ -250,7 +264,8 @@ async def test_two_workers_on_one_job_change_each_once(database: Database) -> No
         )
 
     results = await asyncio.gather(*(BulkJob(database).run(run()) for _ in range(3)))
-    assert [(result.result or {})["changed"] for result in results] == [17, 17, 17]
+    tallies = [result.result or {} for result in results]
+    assert [(tally["changed"], tally["unchanged"], tally["failed"]) for tally in tallies] == [(17, 0, 0)] * 3
     assert len(await facts(database, "response.tagged")) == 17
 
 

@@ -64,6 +64,8 @@ async def tell(database: Database, *facts: EventData, actor: str = "system:test"
     (subscription,) = TellOwners(VAULT, "https://forms.example").subscriptions()
     events = [make_event(fact, tenant_id="acme", actor=actor, origin=Origin()) for fact in facts]
     assert subscription.select is not None
+    # The stream hands over nothing else.
+    assert {event.type for event in events} <= set(subscription.types)
     async with database.read("acme") as reading:
         chosen = await subscription.select(reading, events)
     async with database.write("acme") as unit:

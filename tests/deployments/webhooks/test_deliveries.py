@@ -245,21 +245,31 @@ class TestDelivering:
             (2, 200, "thanks"),
         ]
 
+    @pytest.mark.parametrize(
+        ("status", "wish", "seconds"), [("503 Busy", "0", 3600), ("500 Oops", "0", 3600), ("500 Oops", "7200", 7200)]
+    )
     async def test_the_schedule_decides_when(
-        self, database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+        self,
+        database: Database,
+        webhooks: Webhooks,
+        acme: Principal,
+        egress: Egress,
+        status: str,
+        wish: str,
+        seconds: int,
     ) -> None:
-        """W2: the wait is the schedule's, not the queue's."""
-        async with serving(answer("503 Busy")) as server:
+        """W2: the wait is the schedule's, not the queue's, unless the receiver wishes for a longer one."""
+        async with serving(answer(status, b"", f"retry-after: {wish}")) as server:
             hook = await self.ordered(database, webhooks, acme, self.url(server))
             kinds = handlers.job_kinds(database, VAULT, egress, Policy(Schedule((0.0, 3600.0), jitter=0.0)))
             async with jobs.serving(database, *kinds):
                 await jobs.eventually(lambda: self.has_been_tried(database))
         (row,) = await deliveries(database)
         (lane,) = await rows(database, WebhookLane)
-        assert 3599 < (row.next_at - row.created_at).total_seconds() < 3630
+        assert seconds - 1 < (row.next_at - row.created_at).total_seconds() < seconds + 30
         assert lane.run_at == row.next_at
         delivery = await self.only_delivery(webhooks, acme, hook.id)
-        assert (delivery.state, delivery.last_status, delivery.finished_at) == ("pending", 503, None)
+        assert (delivery.state, delivery.last_status, delivery.finished_at) == ("pending", int(status[:3]), None)
 
     async def has_been_tried(self, database: Database) -> bool:
         return [row.attempts for row in await deliveries(database)] == [1]
@@ -348,6 +358,8 @@ class TestDelivering:
             delivery = await self.only_delivery(webhooks, acme, hook.id)
             again = await webhooks.retry(acme, delivery.id)
             assert (again.state, again.finished_at, len(again.attempts)) == ("pending", None, 1)
+            # It has its whole schedule once more.
+            assert [row.tries for row in await rows(database, WebhookDelivery)] == [0]
             await self.ended(database, egress, "delivered", (0.0,))
         first, repeated = server.requests
         assert (first.body, first.headers["webhook-id"]) == (repeated.body, repeated.headers["webhook-id"])

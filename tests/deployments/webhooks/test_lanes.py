@@ -112,6 +112,28 @@ async def test_an_endpoint_gets_no_more_in_a_minute_than_it_asked_for(
     assert [row.tries for row in await rows(database, WebhookDelivery) if row.state == "pending"] == [0] * 14
 
 
+async def test_the_rate_holds_for_what_comes_when_nothing_waited(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W2: the job that sent the last one is gone by then."""
+    async with serving(answer("200 OK")) as server:
+        await endpoint(webhooks, acme, server, max_per_minute=1)
+        async with serving_jobs(database, egress):
+            for number, states in enumerate(({"delivered": 1}, {"delivered": 1, "pending": 1})):
+                await happen(database, 1, first=number)
+                await all_are(database, **states)
+                await eventually(lambda: has_left(database))
+    assert len(server.requests) == 1
+    (lane,) = await rows(database, WebhookLane)
+    assert 50 < (lane.run_at - utc_now()).total_seconds() <= 60
+
+
+async def has_left(database: Database) -> bool:
+    """Whether no job is at the lane: it waits for its time, or for nothing."""
+    (lane,) = await rows(database, WebhookLane)
+    return lane.run_at is None or lane.run_at > utc_now()
+
+
 async def test_a_hanging_endpoint_holds_up_nobody(database: Database, webhooks: Webhooks, acme: Principal) -> None:
     """W5: among 51, with fewer places than endpoints, the other 50 get theirs long before its time is over."""
     egress = Egress(("127.0.0.0/8",), timeout_s=60, keep_s=5)

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
+from sqlmodel import col
 
 from db.models.events import Event as EventRow
 from db.models.jobs import Job
@@ -21,11 +22,13 @@ from deployments.webhooks.contracts import (
 from deployments.webhooks.deployment import Webhooks
 from deployments.webhooks.errors import InvalidWebhook, WebhookDisabled
 from deployments.webhooks.policy import Policy
+from deployments.webhooks.recovery import RecoverWebhooks
 from deployments.webhooks.retry import Schedule
 from eventing.events.envelope import Event, Origin
 from eventing.events.responses import ResponseSubmitted
 from eventing.outbox import record
 from tests.deployments.local_http import answer, serving
+from tests.deployments.tenancy.population import attempt
 from tests.deployments.webhooks.lanes import all_are, endpoint, happen, ids_of, reached, rests, serving_jobs, url_of
 from tests.eventing.harness import eventually, rows
 from tests.eventing.jobs import harness as jobs
@@ -179,6 +182,34 @@ async def test_all_that_failed_is_sent_again(
             job = await jobs.reaches(database, ordered.job_id, "succeeded")
     assert job.result == {"restarted": 2, "made": 0}
     assert ids_of(server) == [*ids, *ids[1:]]
+
+
+async def test_a_recovery_begins_where_it_was_told_to_and_starts_nothing_twice(
+    database: Database, webhooks: Webhooks, acme: Principal, egress: Egress
+) -> None:
+    """W3: of what failed and of what was never made. Run again, as after a crash, it leaves what failed since then."""
+    policy = Policy(Schedule((0.0,)), failures_to_open=100)
+
+    async def missed_and_failed(failed: int) -> None:
+        """One event without a delivery, and one whose delivery fails."""
+        missed, _ = await recorded(database, 2)
+        async with database.write("acme") as unit:
+            await unit.session.execute(delete(WebhookDelivery).where(col(WebhookDelivery.event_id) == missed.id))
+        async with serving_jobs(database, egress, policy):
+            await all_are(database, failed=failed)
+
+    async with serving(answer("500 Oops")) as server:
+        hook = await endpoint(webhooks, acme, server, max_concurrency=1)
+        await missed_and_failed(1)
+        since = utc_now()
+        await missed_and_failed(2)
+        ordered = await webhooks.recover(acme, hook.id, RecoverWebhook(since=since))
+        async with serving_jobs(database, egress, policy):
+            job = await jobs.reaches(database, ordered.job_id, "succeeded")
+            await all_are(database, failed=3)
+        again = await RecoverWebhooks(database).run(attempt("acme", job.payload))
+    assert job.result == {"restarted": 1, "made": 1}
+    assert again.result == {"restarted": 0, "made": 0}
 
 
 async def test_recovering_needs_a_time_that_has_passed(webhooks: Webhooks, acme: Principal) -> None:

@@ -210,6 +210,7 @@ class TestActiveKey:
             await unit.session.execute(update(Job).values(state="succeeded"))
         (second,) = await order(database, "acme", active_key="sync")
         assert second not in (first, theirs)
+        assert await order(database, "acme", active_key="sync") == [second]
 
     async def test_orders_at_once_make_one_job(self, database: Database) -> None:
         orders = await asyncio.gather(*(order(database, "acme", active_key="sync") for _ in range(5)))

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from db.models.events import Event as EventRow
 from db.models.jobs import Job
-from db.session import Database
+from db.session import Database, UnitOfWork
 from db.types import utc_now
 from eventing.jobs import Done, JobCancelled, JobRun, JobRunner
 from tests.eventing.harness import count, eventually
@@ -206,9 +206,13 @@ async def test_leases_are_renewed_while_a_job_runs(database: Database) -> None:
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None:
-    """The fence: another worker took the job over, so this one's end and progress do not count."""
+    """The fence: another worker took the job over, so this one's end, effect and progress do not count."""
     entered, release = asyncio.Event(), asyncio.Event()
     ended: list[str] = []
+    effects: list[str] = []
+
+    async def effect(_unit: UnitOfWork) -> None:
+        effects.append("of the old worker")
 
     async def run(job: JobRun) -> Done:
         entered.set()
@@ -217,7 +221,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -
             await job.progress(9, 9)
         except JobCancelled:
             ended.append(job.id)
-        return Done({"by": "the old worker"})
+        return Done({"by": "the old worker"}, effect)
 
     async with serving(database, kind(run), lease_s=60) as runner:
         (job_id,) = await order(database, "acme")
@@ -231,5 +235,5 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -
 
         await eventually(idle)
     job = await fetch(database, job_id)
-    assert ended == [job_id]
+    assert (ended, effects) == ([job_id], [])
     assert (job.state, job.worker, job.result, job.progress_done) == ("running", "another", None, 0)

@@ -65,6 +65,16 @@ async def test_a_tenant_says_whose_pages_may_submit(fakes: Fakes, allowed: str) 
         assert (nobody.status_code, "access-control-allow-origin" in nobody.headers) == (201, False)
 
 
+@pytest.mark.parametrize("allowed", ["null", "*"])
+async def test_a_page_without_an_origin_may_nothing(fakes: Fakes, allowed: str) -> None:
+    """`null` is said by every sandboxed frame and every file, whoever made it."""
+    fakes.identity.profiles["acme"] = TenantProfile(id="acme", status="active", allowed_origins=[allowed])
+    async with running(fakes, console_origins=frozenset({"null"})) as client:
+        answer = await client.post("/api/v1/public/acme/party/responses", json={}, headers={"origin": "null"})
+        assert answer.status_code == 201
+        assert "access-control-allow-origin" not in answer.headers
+
+
 async def test_the_credential_s_tenant_says_whose_pages_may_read(fakes: Fakes) -> None:
     """`*` is for visitors: a page that holds a credential has to be named."""
     profiles = fakes.identity.profiles

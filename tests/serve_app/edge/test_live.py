@@ -115,11 +115,13 @@ class Scene:
         assert ids([await taking]) == [1]
 
     @asynccontextmanager
-    async def listening(self, after: str | None = None, *types: str) -> AsyncIterator[list[bytes]]:
+    async def listening(
+        self, after: str | None = None, *types: str, form_id: str | None = None
+    ) -> AsyncIterator[list[bytes]]:
         heard: list[bytes] = []
 
         async def listen() -> None:
-            wanted = StreamEvents(after=after, types=frozenset(types) or None)
+            wanted = StreamEvents(after=after, types=frozenset(types) or None, form_id=form_id)
             async with aclosing(self.hub.stream(OWNER, self.renew, wanted, None)) as pieces:
                 async for piece in pieces:
                     heard.append(piece)
@@ -162,6 +164,17 @@ async def test_whenever_somebody_joins_they_hear_each_event_once_and_in_order(mo
         for start in (0, 1, 7, 15, 19, 20):
             group.create_task(joins(start))
     assert scene.hub.listeners == 0
+
+
+async def test_who_listens_to_one_form_hears_of_no_other() -> None:
+    """E6: neither of what was before they came nor of what comes then, whatever others hear."""
+    scene = Scene()
+    scene.log.last = 2
+    async with scene.listening("evt_0") as everything, scene.listening("evt_0", form_id="frm_2") as other:
+        await eventually(lambda: is_true(lambda: scene.attached == 2))
+        scene.publish(3)
+        await eventually(lambda: is_true(lambda: ids(everything) == [1, 2, 3, 4, 5] and scene.handed_on == 5))
+        assert ids(other) == []
 
 
 async def test_what_nobody_wants_is_not_read_and_who_joins_a_reader_at_work_gets_theirs(

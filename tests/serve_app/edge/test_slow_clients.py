@@ -54,6 +54,16 @@ async def test_a_refused_body_that_drips_is_cut_off(fakes: Fakes) -> None:
         writer.close()
 
 
+async def test_a_body_that_is_announced_too_large_is_not_waited_for(fakes: Fakes) -> None:
+    """H3: the answer comes before the first byte of it."""
+    async with running(fakes) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = b"POST /api/v1/public/acme/party/responses HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        writer.write(head + b"content-length: 10000000\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 413")
+        writer.close()
+
+
 async def test_an_answer_that_nobody_takes_is_given_up(fakes: Fakes) -> None:
     """H3: whoever asks for much and reads nothing holds neither memory nor a connection."""
     # How often connections are looked at follows from the time that a head has.

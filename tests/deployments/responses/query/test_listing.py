@@ -160,6 +160,8 @@ async def test_what_is_bounded(form: tuple[Responses, Principal, str]) -> None:
     ("where", "same"),
     [
         ("score >= 9 or fine = true", lambda v: (v("score") or 0) >= 9 or v("fine") is True),
+        ("score >= 9 or fine = true and one = 'x'",
+         lambda v: (v("score") or 0) >= 9 or (v("fine") is True and v("one") == "x")),
         ("not (score >= 5 and exists name)", lambda v: not ((v("score") or -1) >= 5 and v("name"))),
         ('many any ["corn", "rice"] and empty day', lambda v: set(v("many") or ()) & {"corn", "rice"} and not v("day")),
         ("one in ['x', 'y'] and score between [3, 7]", lambda v: v("one") in ("x", "y") and v("score") in range(3, 8)),
