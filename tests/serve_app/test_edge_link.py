@@ -91,24 +91,6 @@ async def test_edges_count_together(nats_server: str, monkeypatch: pytest.Monkey
         assert there.limits.charge("submit", VISITOR, None)[1] > 0
 
 
-async def test_an_edge_counts_what_it_admits_once(nats_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It hears what it says, too."""
-    here, there = an_edge(), an_edge()
-    tallies: dict[Edge, list[tuple[str, int]]] = {here: [], there: []}
-    for edge, tally in tallies.items():
-        monkeypatch.setattr(edge.limits, "heard", tally.extend)
-    async with linked(nats_server, here), linked(nats_server, there):
-        await heard(nats_server, here)
-        await heard(nats_server, there)
-        assert here.limits.charge("submit", VISITOR, None)[1] == 0
-        await until(lambda: bool(tallies[there]))
-        client = await connection.connect(EventingSettings(nats_url=nats_server), "test")
-        await client.publish(EDGE_TALLY, b'["another", [["last", 1]]]')
-        await until(lambda: ("last", 1) in tallies[here])
-        await connection.close(client)
-    assert tallies[here] == [("last", 1)]
-
-
 @pytest.mark.parametrize("nonsense", [b"", b"[]", b"[1, 2]", b'["x", [["key"]]]', b'["x", [["key", "many"]]]'])
 async def test_nonsense_is_not_counted(nats_server: str, nonsense: bytes) -> None:
     edge = an_edge()

@@ -299,16 +299,6 @@ async def test_many_small_changes_become_few_files(lone: Scene) -> None:
     await lone.agrees()
 
 
-async def test_a_statement_has_its_time_and_no_more(lone: Scene) -> None:
-    """L4: what does not end is ended and told so, and the next statement is answered."""
-    everything = f"SELECT count(*) FROM {lone.form_id}, range(1000000000) a, range(1000000000) b"
-    await lone.warehouse.run(lone.acme, [lone.form_id], f"FROM {lone.form_id}")
-    async with asyncio.timeout(20):
-        with pytest.raises(StatementTooLong):
-            await lone.warehouse.run(lone.acme, [lone.form_id], everything, limits=Limits(seconds=0.5))
-    assert (await lone.warehouse.run(lone.acme, [lone.form_id], f"FROM {lone.form_id}")).num_rows == 40
-
-
 async def test_copies_that_do_not_fit_make_room(lone: Scene) -> None:
     """Least recent use first; one that is too large by itself is told so."""
     other = await make_form(lone.database, lone.acme, slug="other", definition=form_of(*ELEMENTS))

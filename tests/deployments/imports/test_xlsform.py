@@ -106,10 +106,6 @@ class TestForm:
         assert [element["type"] for element in elements(source).values()] == ["integer", "short_text"]
         assert codes(source) == [("survey row 2", "mark.outdated"), ("survey row 3", "mark.unreadable")]
 
-    def test_an_appearance_that_is_not_understood_is_reported(self, tmp_path: Path) -> None:
-        rows = [("type", "name", "label", "appearance"), ("text", "a", "A", "multiline"), ("text", "b", "B", "ex:x()")]
-        assert codes(read("xlsform", workbook(survey=rows), tmp_path)) == [("survey row 3", "property.appearance")]
-
     def test_a_constraint_on_another_field_is_not_the_own_one(self, tmp_path: Path) -> None:
         rows = [("type", "name", "label", "constraint"), ("text", "a", "A", ""), ("text", "b", "B", "regex(${a}, 'x')")]
         source = read("xlsform", workbook(survey=rows), tmp_path)

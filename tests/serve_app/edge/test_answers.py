@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from deployments.forms.contracts import ListForms
 from deployments.kit.engine import definition_schema
 from deployments.kit.errors import Conflict, Fault, TooManyRequests, Unavailable
-from serve_app.edge import pipeline
 from tests.serve_app.edge.fakes import Fakes, running
 
 SUBMIT = "/api/v1/public/acme/party/responses"

@@ -135,14 +135,6 @@ async def test_a_body_that_is_too_large_is_413(client: httpx.AsyncClient, fakes:
     assert [len(command.body) for _, command in fakes.responses.submitted] == [1024 * 1024]
 
 
-async def test_a_body_that_announces_too_much_is_refused_before_it_comes(client: httpx.AsyncClient) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
-    head = f"POST {SUBMIT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1048577\r\n\r\n"
-    writer.write(head.encode())
-    assert b"413" in await reader.readline()
-    writer.close()
-
-
 async def test_a_body_in_pieces_arrives_whole(client: httpx.AsyncClient, fakes: Fakes) -> None:
     async def pieces() -> Any:
         for _ in range(50):

@@ -120,14 +120,3 @@ async def test_queries_are_kept_shared_and_asked_again(database: Database, tmp_p
     with pytest.raises(QueryNotFound):
         await analytics.get_query(acme, kept.id)
     tables.close()
-
-
-async def test_a_tenant_keeps_so_many_and_no_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved, "MAX_QUERIES", 2)
-    acme = await make_tenant(database)
-    form = await make_form(database, acme, definition=PARTY)
-    analytics = Door(database, AwayTables())
-    for name in ("one", "two"):
-        await analytics.save_query(acme, SaveQuery(name=name, query=asked(form.id)))
-    with pytest.raises(TooManyQueries):
-        await analytics.save_query(acme, SaveQuery(name="three", query=asked(form.id)))
