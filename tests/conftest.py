@@ -80,6 +80,16 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _priority() -> Iterator[None]:
+    """What lowers the priority of its process gives way to those beside it, which are other tests here: with that, what
+    runs after it in the same process would wait for the processor beyond its deadlines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "setpriority", lambda which, who, priority: None)
+        patch.setattr(os, "nice", lambda increment: 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A real PostgreSQL of the session."""

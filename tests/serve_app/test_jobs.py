@@ -25,7 +25,6 @@ async def platform(
     tmp_path: Path, database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[OneProcess]:
     monkeypatch.setattr("eventing.jobs.runner._TELL_S", 0.1)
-    monkeypatch.setattr("os.setpriority", lambda which, who, priority: None)
     monkeypatch.setattr(JobNumbers, "asked_s", 0.0)
     async with one_process(settings_for(tmp_path, database_settings), monkeypatch) as running:
         yield running

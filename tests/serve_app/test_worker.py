@@ -19,12 +19,6 @@ from serve_app.worker import Worker
 from tests.factories import make_tenant
 
 
-@pytest.fixture(autouse=True)
-def _priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker lowers the priority of its process, which is that of the tests here."""
-    monkeypatch.setattr("os.setpriority", lambda which, who, priority: None)
-
-
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer(tmp_path / "nats") as server:
