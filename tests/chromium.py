@@ -45,7 +45,7 @@ class Page:
         """Go somewhere, as if the address had been typed."""
         await self.command("Page.navigate", url="about:blank")
         await self.command("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        await self.until("location.href !== 'about:blank'")
 
     async def value(self, expression: str) -> Any:
         """The value of an expression in the page."""
@@ -54,11 +54,11 @@ class Page:
         return found["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until an expression in the page is true."""
+        """Wait until an expression in the page, which has been loaded to its end, is true."""
         async with asyncio.timeout(_DEADLINE_S):
             while True:
                 with suppress(AssertionError, ProtocolError):  # the page may just be going somewhere else
-                    if await self.value(condition):
+                    if await self.value(f"document.readyState === 'complete' && ({condition})"):
                         return
                 await asyncio.sleep(0.02)
 
@@ -96,9 +96,9 @@ class Page:
         taken = await self.command("Page.captureScreenshot", captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
 
-    async def focused(self) -> str:
-        """The id of what has the focus, or the name of its element."""
-        return str(await self.value("document.activeElement.id || document.activeElement.localName"))
+    async def focuses(self, name: str) -> None:
+        """Wait until what has this id has the focus: `autofocus` is obeyed some time after the page is there."""
+        await self.until(f"document.activeElement.id === {json.dumps(name)}")
 
     async def named(self, role: str) -> list[str]:
         """What a screen reader calls the visible elements of a role."""

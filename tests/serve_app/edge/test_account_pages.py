@@ -88,7 +88,7 @@ async def test_an_address_is_confirmed_by_keyboard(platform: OneProcess, page: P
     await page.press("Enter")
     await page.until(SHOWN.format("done"))
 
-    assert await page.focused() == "done"
+    await page.focuses("done")
     assert (await owner.get("/api/v1/me")).json()["user"]["email_verified_at"] is not None
     assert "token" not in await page.value("location.href")
     assert_discreet(page, link)
@@ -104,13 +104,13 @@ async def test_a_forgotten_password_is_chosen_anew(platform: OneProcess, page: P
     await page.open(link)
     await page.until(SHOWN.format("reset"))
     await page.press("Tab")
-    assert await page.focused() == "reset-password"
+    await page.focuses("reset-password")
     assert await page.named("textbox") == ["New password"]
 
     await page.type("short")
     await page.press("Enter")
     await page.until(SHOWN.format("problem"))
-    assert await page.focused() == "problem"
+    await page.focuses("problem")
     assert await page.value("document.getElementById('reset-password').getAttribute('aria-invalid')") == "true"
     described = await page.value(
         "document.getElementById('reset-password').getAttribute('aria-describedby').split(' ')"
@@ -119,7 +119,7 @@ async def test_a_forgotten_password_is_chosen_anew(platform: OneProcess, page: P
     assert "At least 10 characters." in described
     await page.press("Tab")
     await page.press("Enter")
-    assert await page.focused() == "reset-password"
+    await page.focuses("reset-password")
 
     await page.value("document.getElementById('reset-password').select()")
     await page.type(FRESH)
@@ -183,7 +183,7 @@ async def test_somebody_with_an_account_joins_a_form(platform: OneProcess, page:
     await page.type("wrong password")
     await page.press("Enter")
     await page.until(SHOWN.format("problem"))
-    assert await page.focused() == "problem"
+    await page.focuses("problem")
     assert "not right" in await page.value("document.getElementById('problem').textContent")
 
     await page.value("document.getElementById('join-password').select()")
@@ -214,7 +214,7 @@ async def test_a_link_that_is_worth_nothing_says_so(platform: OneProcess, page: 
         await page.type(FRESH)
         await page.press("Enter")
     await page.until("document.getElementById('problem').textContent.includes('not valid any more')")
-    assert await page.focused() == "problem"
+    await page.focuses("problem")
     assert await page.value("document.getElementById('done').hidden") is True
 
 

@@ -21,7 +21,7 @@ async def test_a_link_leads_to_the_answers(scene: Scene, tmp_path: Path) -> None
     await page.type("Ulm")
     await page.value("document.getElementById('save').click()")
     await page.until("document.getElementById('saved') !== null")
-    assert await page.focused() == "saved"
+    await page.focuses("saved")
     assert await barriers(page) == []
     link = await page.value("document.getElementById('saved').value")
     token = link.partition("#resume=")[2]

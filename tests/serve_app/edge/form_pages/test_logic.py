@@ -192,7 +192,7 @@ async def test_the_page_decides_while_answers_are_entered(scene: Scene) -> None:
     await page.until(PROBLEMS)
     assert await page.value("document.querySelector('#problems a').hash") == "#f-bank"
     await page.value("document.querySelector('#problems a').click()")
-    assert await page.focused() == "f-bank"
+    await page.focuses("f-bank")
     await page.type("B")
     # A draft with more items than the page begins with.
     await scene.open()
