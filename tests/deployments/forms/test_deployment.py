@@ -5,7 +5,10 @@ import copy
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
+from db.models.forms import Form
 from db.session import Database
 from deployments.forms.contracts import CreateForm, ListForms, UpdateForm, ValidateDefinition
 from deployments.forms.deployment import Forms
@@ -130,6 +133,18 @@ class TestPublish:
         first = await forms.get_version(principal, form.id, 1)
         assert len(first.definition["pages"][0]["elements"]) == 4
         assert [version.version for version in (await forms.list_versions(principal, form.id)).data] == [1, 2]
+
+    async def test_a_draft_that_was_saved_under_weaker_rules_is_not_published(self, database: Database) -> None:
+        """F4: what a release refuses, it refuses of the drafts of earlier ones as well."""
+        principal = await make_tenant(database)
+        form = await make_form(database, principal)
+        changed = copy.deepcopy(PARTY)
+        changed["pages"][0]["elements"][3] = {"id": "score", "type": "date", "title": "When?"}
+        async with database.write(principal.tenant_id) as unit:
+            await unit.session.execute(update(Form).where(col(Form.id) == form.id).values(definition=changed))
+        with pytest.raises(IncompatibleChange):
+            await Forms(database).publish(principal, form.id)
+        assert (await Forms(database).get(principal, form.id)).version == 1
 
     async def test_publishing_an_unchanged_draft_makes_no_version(self, database: Database) -> None:
         principal = await make_tenant(database)
