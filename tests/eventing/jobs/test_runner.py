@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, text, update
+from sqlalchemy import Connection, event, insert, update
 
+from benchmarks.databases import analyze
 from db.errors import DatabaseUnavailable
 from db.models.jobs import Job
 from db.repositories import job_claims as claims
@@ -239,9 +240,7 @@ async def test_claims_stay_cheap_beside_finished_jobs(database: Database) -> Non
     # So many that reading all is dearer than the index, however few pages they fill.
     await finished(database, "acme", 20_000)
     await order(database, "acme", 20)
-    async with database.unscoped_write() as unit:
-        # PostgreSQL plans by what it knows of the rows, which is nothing until it has looked.
-        await unit.session.execute(text("ANALYZE job"))
+    await analyze(database.settings)
     seen: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
+from benchmarks.databases import analyze
 from db.repositories.response_query import Order, ResponseQueryRepository
 from db.session import Database
 from deployments.responses.contracts import Selection
@@ -35,9 +36,7 @@ async def test_filters_and_words_are_looked_up(database: Database) -> None:
     await survey.fill(Responses(database), acme, made.id, 200, seed=8)
     while await AnswerIndexer(database, at_least=1, rest=False).round():
         pass
-    # What the planner believes would else be what it happened to see of the table in another test.
-    async with database.unscoped_write() as unit:
-        await unit.session.execute(text("ANALYZE"))
+    await analyze(database.settings)
     for asked in ASKED:
         plans = await _plans(database, acme.tenant_id, made.id, Selection(**asked))
         assert any(LOOKED_UP.search(plan) for plan in plans), (asked, plans)
