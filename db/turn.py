@@ -17,19 +17,34 @@ from pathlib import Path
 from typing import Final
 
 from db.errors import DatabaseUnavailable
+from db.processors import Processors
 
 _REST: Final = 2.0
 """A process that yields rests so many times as long as it wrote."""
 
+_PAUSE: Final = 6.0
+"""The same for what it worked while processors are scarce."""
+
+_LONGEST_PAUSE_S: Final = 0.3
+
+_BUSY_S: Final = 1.0
+"""So long after somebody else wrote, others are taken to be at work."""
+
 
 class WritersTurn:
     """The turn to write to one file, for one process. One that `yields` leaves the file to others for a while after
-    each turn that it had to wait for."""
+    each turn that it had to wait for. While others write and processors are scarce it does so after every turn: what it
+    does between its turns is done for nobody who waits, either."""
 
-    def __init__(self, path: Path, wait_s: float, *, yields: bool = False) -> None:
+    def __init__(
+        self, path: Path, wait_s: float, *, yields: bool = False, processors: Processors | None = None
+    ) -> None:
         self._path = path
         self._wait_s = wait_s
         self._yields = yields
+        self._processors = processors or Processors()
+        self._worked_until = time.process_time()
+        self._others_wrote_at = float("-inf")
         self._rests_until = 0.0
         self._here = asyncio.Lock()
         self._file: int | None = None
@@ -56,11 +71,21 @@ class WritersTurn:
                 yield
             finally:
                 self.end()
-                if waited and self._yields:
-                    ended = time.monotonic()
-                    self._rests_until = ended + min(_REST * (ended - began), self._wait_s / 2)
+                if self._yields:
+                    self._rest(time.monotonic() - began if waited else 0.0)
         finally:
             self._here.release()
+
+    def _rest(self, wrote_s: float) -> None:
+        """Leave the file to others for a while, and the processors as well when they are at work and it takes all."""
+        now, worked, rest_s = time.monotonic(), time.process_time(), 0.0
+        if wrote_s:
+            self._others_wrote_at = now
+            rest_s = min(_REST * wrote_s, self._wait_s / 2)
+        if now - self._others_wrote_at < _BUSY_S and self._processors.are_scarce:
+            rest_s = max(rest_s, min(_PAUSE * (worked - self._worked_until), _LONGEST_PAUSE_S))
+        self._worked_until = worked
+        self._rests_until = now + rest_s
 
     def end(self) -> None:
         """Let other processes write: what its holder had to write is written. From any thread."""
