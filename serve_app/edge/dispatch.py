@@ -27,6 +27,8 @@ Send: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 _GRACE_S = 1.0
 # Less, and each call costs more than the quiet one gains: with 16 a busy tenant was stored a fifth less.
 _LEAST_SHARE = 64
+# Of what may wait: with less left, who was refused for want of room comes in again.
+_ROOM = 0.5
 
 
 class _Pending:
@@ -57,11 +59,18 @@ class _Batch:
         self.task: asyncio.Task[None] | None = None
 
 
-class TenantFull(TooManyRequests):
+class NoRoom(DomainError):
+    """Nothing more may wait. `has_room` tells whether it may again, with room for many: whoever is let in one by one
+    costs as much as all who are refused in between."""
+
+    has_room: Callable[[], bool] = staticmethod(lambda: False)
+
+
+class TenantFull(NoRoom, TooManyRequests):
     """As many requests of the tenant wait as may."""
 
 
-class EdgeFull(Unavailable):
+class EdgeFull(NoRoom, Unavailable):
     """As many requests wait as may."""
 
 
@@ -110,9 +119,9 @@ class Dispatcher:
         """
         queue = self._queues.get(tenant_id)
         if queue is not None and len(queue) >= self._max_waiting_per_tenant:
-            raise TenantFull("Too many requests of this tenant are waiting.", retry_after=1.0)
+            raise self._full(TenantFull("Too many requests of this tenant are waiting.", retry_after=1.0), tenant_id)
         if self.waiting >= self._max_waiting:
-            raise EdgeFull("Too many requests are waiting.", retry_after=1.0)
+            raise self._full(EdgeFull("Too many requests are waiting.", retry_after=1.0), tenant_id)
         loop = asyncio.get_running_loop()
         arguments = pickle.dumps(args, PROTOCOL)
         pending = _Pending(tenant_id, context, method, arguments, loop.time() + deadline_s, loop.create_future())
@@ -133,6 +142,14 @@ class Dispatcher:
             raise
         finally:
             timer.cancel()
+
+    def _full(self, error: NoRoom, tenant_id: str) -> NoRoom:
+        error.has_room = partial(self._has_room, tenant_id)
+        return error
+
+    def _has_room(self, tenant_id: str) -> bool:
+        mine = len(self._queues.get(tenant_id, ()))
+        return mine <= _ROOM * self._max_waiting_per_tenant and self.waiting <= _ROOM * self._max_waiting
 
     def _pump(self) -> None:
         self._scheduled = False

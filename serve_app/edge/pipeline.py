@@ -27,7 +27,7 @@ from serve_app.edge.auth import Authenticator
 from serve_app.edge.cookies import CookieSessions
 from serve_app.edge.correlation import correlation_id, origin
 from serve_app.edge.cors import Cors
-from serve_app.edge.dispatch import EdgeFull, TenantFull
+from serve_app.edge.dispatch import NoRoom
 from serve_app.edge.errors import framework_problem
 from serve_app.edge.limits import RateLimited, RateLimits
 from serve_app.edge.live import LiveEvents
@@ -119,8 +119,8 @@ class Pipeline:
                 answer.add(self._outward(operation, request, visit))
             status = answer.status if answer is not None else operation.status
             duration = perf_counter() - started
-            if answer is not None and isinstance(error, TenantFull | EdgeFull):
-                self._shedding.note(request, operation.id, answer)
+            if answer is not None and isinstance(error, NoRoom):
+                self._shedding.note(request, operation.id, answer, error.has_room)
             metrics.observe(operation.id, status, duration)
             if status >= 400 or duration > self._settings.slow_s or self._settings.access_log:
                 self._log(operation, request, visit.principal, status, duration, error)

@@ -1,4 +1,5 @@
-"""Shedding at the door: who was just told that there is no room is told so again, before their request is read.
+"""Shedding at the door: who was just told that there is no room is told so again, before their request is read, until
+there is.
 
 A refusal costs an edge more than a submission does, since nothing of it is shared with others: at three times what a
 platform can do, it would do little but refuse.
@@ -7,15 +8,15 @@ platform can do, it would do little but refuse.
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from sanic import Request
 from sanic.headers import format_http1_response
 
 from serve_app.edge.answer import Answer
 
-_LIFE_S: Final = 0.1
-"""Shorter than what waits takes to leave: a queue that is full does not run empty meanwhile."""
+_LIFE_S: Final = 1.0
+"""A refusal is read anew so often, whatever there is room for: who asks may not be let in at all any more."""
 
 _CAPACITY: Final = 1_000
 _END: Final = b"\r\n\r\n"
@@ -25,21 +26,29 @@ _DECIDES: Final = (b"host", b"authorization", b"origin", b"x-tenant-id", b"x-for
 _PARTICULAR: Final = (b"\r\ncookie:", b"\r\nexpect:", b"\r\ntransfer-encoding:", b"\r\nconnection: close")
 
 
+class _Refusal(NamedTuple):
+    until: float
+    has_room: Callable[[], bool]
+    operation: str
+    status: int
+    answer: bytes
+
+
 class Shedding:
-    """The refusals of a moment ago: answers for whoever asks the same of the same tenant with the same credential."""
+    """The refusals that still hold: answers for whoever asks the same of the same tenant with the same credential."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._refusals: OrderedDict[bytes, tuple[float, str, int, bytes]] = OrderedDict()
+        self._refusals: OrderedDict[bytes, _Refusal] = OrderedDict()
 
-    def note(self, request: Request, operation: str, answer: Answer) -> None:
-        """There is no room for this request, nor for others like it."""
+    def note(self, request: Request, operation: str, answer: Answer, has_room: Callable[[], bool]) -> None:
+        """There is no room for this request, nor for others like it, until `has_room` tells so."""
         key = _key(bytes(request.head))
         if key is None or request.method == "HEAD":
             return
         headers = ((b"content-length", b"%d" % len(answer.body or b"")), *answer.processed_headers)
         whole = format_http1_response(answer.status, headers) + (answer.body or b"")
-        self._refusals[key] = (self._clock() + _LIFE_S, operation, answer.status, whole)
+        self._refusals[key] = _Refusal(self._clock() + _LIFE_S, has_room, operation, answer.status, whole)
         self._refusals.move_to_end(key)
         while len(self._refusals) > _CAPACITY:
             self._refusals.popitem(last=False)
@@ -52,14 +61,13 @@ class Shedding:
         key = _key(data[:end]) if end > 0 else None
         if key is None or (found := self._refusals.get(key)) is None:
             return None
-        until, operation, status, whole = found
-        if self._clock() > until:
+        if self._clock() > found.until or found.has_room():
             del self._refusals[key]
             return None
         length = _value(data[:end], data[:end].lower(), b"content-length") or b"0"
         if not length.isdigit() or len(data) != end + len(_END) + int(length):
             return None
-        return operation, status, whole
+        return found.operation, found.status, found.answer
 
 
 def _key(head: bytes) -> bytes | None:

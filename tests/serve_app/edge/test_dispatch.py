@@ -8,7 +8,7 @@ import pytest
 
 from deployments.kit.calls import Call, Done, Failed
 from deployments.kit.errors import Conflict, DeadlineExceeded, DomainError, TooManyRequests, Unavailable
-from serve_app.edge.dispatch import Dispatcher
+from serve_app.edge.dispatch import Dispatcher, NoRoom
 
 
 class Replica:
@@ -139,6 +139,36 @@ async def test_a_full_queue_refuses_at_once() -> None:
     assert all_of_them.value.retry_after
     replica.gate.set()
     await asyncio.gather(*tasks)
+
+
+async def test_who_was_refused_is_told_when_half_of_the_room_is_free() -> None:
+    """Z3: by then many may come in at once, and who is refused meanwhile costs nothing."""
+    replica = Replica()
+    dispatcher = Dispatcher(replica.send, slots=1, max_calls=1, max_waiting=8, max_waiting_per_tenant=4)
+    travelling = _call(dispatcher, "noisy", "first")
+    await _settled()
+    tasks = [_call(dispatcher, "noisy", n) for n in range(4)]
+    await _settled()
+    with pytest.raises(NoRoom) as own:
+        await dispatcher.call("noisy", "forms", "get", (), 1.0)
+    others = [_call(dispatcher, "quiet", n) for n in range(4)]
+    await _settled()
+    with pytest.raises(NoRoom) as anybodys:
+        await dispatcher.call("calm", "forms", "get", (), 1.0)
+    tasks.pop().cancel()
+    others.pop().cancel()
+    await _settled()
+    assert not own.value.has_room()
+    tasks.pop().cancel()
+    await _settled()
+    assert not own.value.has_room()  # what is free is not theirs alone
+    assert not anybodys.value.has_room()
+    others.pop().cancel()
+    await _settled()
+    assert own.value.has_room()
+    assert anybodys.value.has_room()
+    replica.gate.set()
+    await asyncio.gather(travelling, *tasks, *others)
 
 
 async def test_each_call_of_a_batch_has_its_own_outcome() -> None:
