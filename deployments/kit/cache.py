@@ -34,6 +34,9 @@ FRESH_S: Final = 0.5
 FRESH_OF_PRIMARY_S: Final = 0.9
 """The same for what is never read from a replica."""
 
+_AHEAD: Final = 0.5
+"""The share of its time after which an answer that is in use is asked for anew, where it is renewed ahead."""
+
 _ABSENT_S: Final = 0.25
 _ABSENT_KEPT: Final = 10_000
 _MEMORY_S: Final = 60.0
@@ -171,8 +174,8 @@ class Cache(Generic[Value]):
     Values are handed out as they are kept: they must not be changed. `absent` are the failures that tell that there is
     nothing: they are remembered for `absent_s` seconds, apart from values, so that a flood of questions about nothing
     pushes no value out. `owner` is the tenant of a value, where its key cannot tell. `size` is in bytes, where pickling
-    does not tell it. With a `shape`, values of a
-    version are shared with other processes as JSON.
+    does not tell it. With a `shape`, values of a version are shared with other processes as JSON. One that is renewed
+    `ahead` asks anew while what it has may still be handed out, so that nobody waits for what many use.
     """
 
     def __init__(
@@ -186,6 +189,7 @@ class Cache(Generic[Value]):
         max_bytes: int = 16 * 1024 * 1024,
         absent: tuple[type[Exception], ...] = (),
         absent_s: float = _ABSENT_S,
+        ahead: bool = False,
         owner: Callable[[Value], str] | None = None,
         size: Callable[[Value], int] | None = None,
         shape: Any = None,
@@ -197,6 +201,7 @@ class Cache(Generic[Value]):
         self._areas = tuple(areas)
         self._absent_types = absent
         self._absent_s = absent_s
+        self._ahead_s = _AHEAD * fresh_s if ahead else float("inf")
         self._owner = owner
         self._size = size or _size_of
         self._shape = shape
@@ -222,6 +227,8 @@ class Cache(Generic[Value]):
         entry: _Entry[Value] | None = self._entries.get(key.text)
         if entry is not None and self._is_fresh(key, entry.as_of, self._fresh_s, entry.value):
             self._counts["hits"] += 1
+            if self._clock() > entry.as_of + self._ahead_s and key.text not in self._flights:
+                self._start(key, load, version)
             return entry.value
         nothing: _Entry[Exception] | None = self._absent.get(key.text)
         if nothing is not None and self._is_fresh(key, nothing.as_of, self._absent_s):
@@ -317,6 +324,7 @@ class Cache(Generic[Value]):
                 value = await self._once(key, load, number)
         except self._absent_types as error:
             self._absent.keep(key.text, _Entry(_bare(error), as_of, None, 1))
+            self._forget(key, as_of)
             raise
         self._remember(key, _Entry(value, as_of, number, self._size(value)))
         return value
@@ -326,6 +334,11 @@ class Cache(Generic[Value]):
         # Questions can overtake each other.
         if newer is None or newer.as_of <= entry.as_of:
             self._entries.keep(key.text, entry)
+
+    def _forget(self, key: Key, as_of: float) -> None:
+        entry: _Entry[Value] | None = self._entries.get(key.text)
+        if entry is not None and entry.as_of <= as_of:
+            del self._entries[key.text]
 
     async def _once(self, key: Key, load: Callable[[], Awaitable[Value]], number: Version) -> Value:
         """The answer of a version, made by one of all who ask for it, however long ago that began."""

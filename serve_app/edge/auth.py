@@ -47,6 +47,7 @@ class Authenticator:
             capacity=capacity,
             absent=(Unauthenticated, Forbidden),
             absent_s=ttl_s,
+            ahead=True,
             owner=lambda principal: principal.tenant_id,
         )
 

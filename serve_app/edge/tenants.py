@@ -26,9 +26,9 @@ class Tenants:
         self._credentials = credentials
         self._caches = caches
         self._suffix = f".{domain}" if domain else ""
-        self._by_id: Cache[TenantProfile] = Cache("tenants", caches, fresh_s=ttl_s, capacity=capacity)
+        self._by_id: Cache[TenantProfile] = Cache("tenants", caches, fresh_s=ttl_s, capacity=capacity, ahead=True)
         self._by_host: Cache[TenantProfile] = Cache(
-            "hosts", caches, fresh_s=ttl_s, capacity=capacity, owner=lambda profile: profile.id
+            "hosts", caches, fresh_s=ttl_s, capacity=capacity, ahead=True, owner=lambda profile: profile.id
         )
 
     async def find(self, tenant_id: str) -> TenantProfile | None:

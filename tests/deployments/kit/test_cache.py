@@ -320,6 +320,64 @@ class TestSingleFlight:
         assert asked == 2
 
 
+class TestAhead:
+    async def test_what_is_in_use_is_asked_anew_before_anybody_has_to_wait(self) -> None:
+        """C3: one question, behind the backs of those who get what is still good."""
+        clock, source = Clock(), Source(1)
+        cache, _ = cache_of(clock, fresh_s=1.0, ahead=True)
+        assert await cache.get(KEY, source.load) == 1
+        source.value, source.gate = 2, asyncio.Event()
+        clock.now += 0.4
+        await cache.get(KEY, source.load)
+        assert source.reads == 1
+        clock.now += 0.2
+        for _ in range(3):
+            assert await asyncio.wait_for(cache.get(KEY, source.load), 1) == 1
+            await asyncio.sleep(0)
+        assert source.reads == 2
+        source.gate.set()
+        while await cache.get(KEY, source.load) == 1:
+            await asyncio.sleep(0)
+        clock.now += 0.45  # counted from before the question
+        assert await asyncio.wait_for(cache.get(KEY, source.load), 1) == 2
+        assert source.reads == 2
+
+    async def test_what_is_found_to_be_gone_is_not_handed_out_any_more(self) -> None:
+        """U2: a credential that was taken back does not live on because it is in use."""
+        clock, source = Clock(), Source(1)
+        cache, _ = cache_of(clock, fresh_s=1.0, ahead=True, absent=(NotFound,))
+        asked = asyncio.Event()
+
+        async def gone() -> int:
+            asked.set()
+            raise NotFound
+
+        assert await cache.get(KEY, source.load) == 1
+        clock.now += 0.6
+        assert await cache.get(KEY, gone) == 1
+        await asked.wait()
+        with pytest.raises(NotFound):
+            await cache.get(KEY, gone)
+
+    async def test_a_failure_costs_nobody_what_is_still_good(self) -> None:
+        clock, source = Clock(), Source(1)
+        cache, _ = cache_of(clock, fresh_s=1.0, ahead=True)
+        asked = asyncio.Event()
+
+        async def broken() -> int:
+            asked.set()
+            raise OSError("nobody is there")
+
+        assert await cache.get(KEY, source.load) == 1
+        clock.now += 0.6
+        assert await cache.get(KEY, broken) == 1
+        await asked.wait()
+        assert await cache.get(KEY, source.load) == 1
+        clock.now += 0.5
+        with pytest.raises(OSError, match="nobody"):
+            await cache.get(KEY, broken)
+
+
 class TestVersions:
     async def test_an_answer_lives_as_long_as_its_version(self) -> None:
         """C2: past half a second the version is asked, and the answer only when that is another."""
