@@ -7,10 +7,11 @@ Each node is a raylet of this machine at an address of its own, with an edge, a 
 consumers; the edges share their port, and the kernel spreads connections over them. PostgreSQL and NATS are one each,
 their data is new each time. SQLite is a file of one machine, which the platform refuses on several nodes.
 
-Three loads: as much as goes to the forms of several tenants, as much as goes to one form, whose counter of responses
-commits take in turns, and a fixed rate to all: a third of what the first number of nodes could do, unless `--rate` says
-otherwise. The nodes share the processors of one machine, so what is compared is processor time for each submission at
-the same rate: all of it until every effect is through, less what the same processes take when nothing happens.
+Four loads: as much as goes to the forms of several tenants; as much as goes to one form, whose counter of responses
+commits take in turns; a fixed rate to all forms, a third of what the first number of nodes could do unless `--rate`
+says otherwise; and a rate for each node, which is that one where there are most nodes. The nodes share the processors
+of one machine, so what is compared is processor time for each submission: all of it until every effect is through,
+less what the same processes take when nothing happens.
 """
 
 import argparse
@@ -115,12 +116,17 @@ async def _measure_running(platform: Nodes, given: argparse.Namespace, rate: flo
     peak = await _stretch(platform, forms, idle, "peak", given)
     hot = await _stretch(platform, forms[:1], idle, "peak,one-form", given)
     rate = rate or peak.load.per_second / 3
-    fixed = await _stretch(platform, forms, idle, f"{rate:.0f}/s", given, round(1000 * given.connections / rate))
+    rates = sorted({rate, rate * platform.number / max(given.nodes)}, reverse=True)
+    fixed = [
+        await _stretch(platform, forms, idle, f"{each:.0f}/s", given, round(1000 * given.connections / each))
+        for each in rates
+    ]
     held = _by_kind({(0, name): own for name, (own, _) in processes.memory(platform).items()})
     figures += [Figure("memory, shared pages once", f"{under} process={kind}", held[kind], "MiB") for kind in KINDS]
-    _print((peak, hot, fixed), idle, held)
+    stretches = (peak, hot, *fixed)
+    _print(stretches, idle, held)
     await asyncio.gather(*(form.client.aclose() for form in forms))
-    return [*figures, *peak.figures, *hot.figures, *fixed.figures], rate
+    return [*figures, *(figure for each in stretches for figure in each.figures)], rate
 
 
 async def _stretch(
@@ -135,7 +141,7 @@ async def _stretch(
     spent, began = processes.processor_times(platform), time.monotonic()
     offering = _offer(forms, given.connections, given.seconds, pause_ms)
     load, sessions = await watched(platform.database_uri, offering)
-    await _balance(forms)
+    await balance(forms[-1])  # no consumer waits for anything then; asking for all forms would cost something, too
     took, now = time.monotonic() - began, processes.processor_times(platform)
     since = (await counts(platform.database_uri)).since(before)
     own = {key: seconds - spent.get(key, 0.0) for key, seconds in now.items()}
@@ -144,6 +150,7 @@ async def _stretch(
         pid: Lane(lane.calls - sent[pid].calls, lane.messages - sent[pid].messages)
         for pid, lane in (await _lanes(platform)).items()
     }
+    await _balance(forms[:-1])
     return Stretch(
         platform.number,
         offered,
