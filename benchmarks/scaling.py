@@ -7,11 +7,11 @@ Each node is a raylet of this machine at an address of its own, with an edge, a 
 consumers; the edges share their port, and the kernel spreads connections over them. PostgreSQL and NATS are one each,
 their data is new each time. SQLite is a file of one machine, which the platform refuses on several nodes.
 
-Four loads: as much as goes to the forms of several tenants; as much as goes to one form, whose counter of responses
-commits take in turns; a fixed rate to all forms, a third of what the first number of nodes could do unless `--rate`
-says otherwise; and a rate for each node, which is that one where there are most nodes. The nodes share the processors
-of one machine, so what is compared is processor time for each submission: all of it until every effect is through,
-less what the same processes take when nothing happens.
+The loads: as much as goes to the forms of several tenants, over so many connections in all and over so many for each
+node; as much as goes to one form, whose counter of responses commits take in turns; a fixed rate to all forms, a third
+of what the first number of nodes could do unless `--rate` says otherwise; and a rate for each node, which is that one
+where there are most nodes. The nodes share the processors of one machine, so what is compared is processor time for
+each submission: all of it until every effect is through, less what the same processes take when nothing happens.
 """
 
 import argparse
@@ -55,6 +55,8 @@ class Stretch:
     nodes: int
     offered: str
     load: Load
+    behind_s: float
+    """Until every effect was through after the last submission."""
     costs: Mapping[str, float]
     """Milliseconds of a processor for a submission by kind of process, less what they take at rest."""
     even: Mapping[str, float]
@@ -72,6 +74,7 @@ class Stretch:
             Figure("answered, p50", under, self.load.p50_ms, "ms"),
             Figure("answered, p99", under, self.load.p99_ms, "ms"),
             Figure("refused or failed", under, self.load.refused + self.load.errors, "answers"),
+            Figure("effects through after the load", under, self.behind_s, "s"),
             *(Figure("processor", f"{under} process={kind}", ms, "ms/submission") for kind, ms in self.costs.items()),
             *(
                 Figure("least over most used", f"{under} process={kind}", share, "", more_is_better=True)
@@ -113,17 +116,18 @@ async def _measure_running(platform: Nodes, given: argparse.Namespace, rate: flo
     idle = await _idle(platform, given.idle)
     under = f"database=postgresql nodes={platform.number}"
     figures = [Figure("processor at rest", f"{under} process={kind}", idle[kind], "ms/s") for kind in KINDS]
-    peak = await _stretch(platform, forms, idle, "peak", given)
-    hot = await _stretch(platform, forms[:1], idle, "peak,one-form", given)
-    rate = rate or peak.load.per_second / 3
-    rates = sorted({rate, rate * platform.number / max(given.nodes)}, reverse=True)
-    fixed = [
-        await _stretch(platform, forms, idle, f"{each:.0f}/s", given, round(1000 * given.connections / each))
-        for each in rates
+    connections, seconds = given.connections, given.seconds
+    stretches = [
+        await _stretch(platform, forms, idle, f"peak,connections:{number}", number, seconds)
+        for number in sorted({connections, connections * platform.number})
     ]
+    rate = rate or stretches[0].load.per_second / 3
+    stretches.append(await _stretch(platform, forms[:1], idle, "peak,one-form", connections, seconds))
+    for each in sorted({rate, rate * platform.number / max(given.nodes)}, reverse=True):
+        pause_ms = round(1000 * connections / each)
+        stretches.append(await _stretch(platform, forms, idle, f"{each:.0f}/s", connections, seconds, pause_ms))
     held = _by_kind({(0, name): own for name, (own, _) in processes.memory(platform).items()})
     figures += [Figure("memory, shared pages once", f"{under} process={kind}", held[kind], "MiB") for kind in KINDS]
-    stretches = (peak, hot, *fixed)
     _print(stretches, idle, held)
     await asyncio.gather(*(form.client.aclose() for form in forms))
     return [*figures, *(figure for each in stretches for figure in each.figures)], rate
@@ -134,12 +138,13 @@ async def _stretch(
     forms: Sequence[Form],
     idle: Mapping[str, float],
     offered: str,
-    given: argparse.Namespace,
+    connections: int,
+    seconds: int,
     pause_ms: int = 0,
 ) -> Stretch:
     before, sent = await counts(platform.database_uri), await _lanes(platform)
     spent, began = processes.processor_times(platform), time.monotonic()
-    offering = _offer(forms, given.connections, given.seconds, pause_ms)
+    offering = _offer(forms, connections, seconds, pause_ms)
     load, sessions = await watched(platform.database_uri, offering)
     await balance(forms[-1])  # no consumer waits for anything then; asking for all forms would cost something, too
     took, now = time.monotonic() - began, processes.processor_times(platform)
@@ -155,6 +160,7 @@ async def _stretch(
         platform.number,
         offered,
         load,
+        took - seconds,
         costs | {"all": sum(costs.values())},
         _even(own) | {"edge": _share([lane.calls for lane in lanes.values()])},
         sum(lane.calls for lane in lanes.values()) / sum(lane.messages for lane in lanes.values()),
@@ -247,16 +253,18 @@ def _share(values: Sequence[float]) -> float:
 def _print(stretches: Sequence[Stretch], idle: Mapping[str, float], held: Mapping[str, float]) -> None:
     names = {"ray": "Ray", "nats": "NATS", "postgresql": "PostgreSQL"}
     kinds = [names.get(kind, kind) for kind in KINDS]
-    print(f"| offered | stored/s | p50 ms | p99 ms | refused | {' | '.join(kinds)} | all |")
-    print("|" + "---|" * (len(KINDS) + 6))
+    print(f"| offered | stored/s | p50 ms | p99 ms | refused | effects after s | {' | '.join(kinds)} | all |")
+    print("|" + "---|" * (len(KINDS) + 7))
     for each in stretches:
-        load, costs = each.load, each.costs
+        load, costs = each.load, [f"{each.costs[kind]:.2f}" for kind in (*KINDS, "all")]
         print(
             f"| {each.offered} | {load.per_second:,.0f} | {load.p50_ms:.1f} | {load.p99_ms:.1f} |"
-            f" {load.refused + load.errors} | {' | '.join(f'{costs[kind]:.2f}' for kind in (*KINDS, 'all'))} |"
+            f" {load.refused + load.errors} | {each.behind_s:.1f} | {' | '.join(costs)} |"
         )
-    print(f"| at rest, ms/s | | | | | {' | '.join(f'{idle[kind]:.0f}' for kind in KINDS)} | {sum(idle.values()):.0f} |")
-    print(f"| MiB | | | | | {' | '.join(f'{held[kind]:.0f}' for kind in KINDS)} | {sum(held.values()):.0f} |")
+    print(
+        f"| at rest, ms/s | | | | | | {' | '.join(f'{idle[kind]:.0f}' for kind in KINDS)} | {sum(idle.values()):.0f} |"
+    )
+    print(f"| MiB | | | | | | {' | '.join(f'{held[kind]:.0f}' for kind in KINDS)} | {sum(held.values()):.0f} |")
     print(
         f"\n| offered | {' | '.join(f'{kind}: least over most' for kind in ON_EACH)} | in a message | in a commit |"
         f" log written for each | sessions | {' | '.join(_DOING)} | deadlocks |"
