@@ -11,7 +11,8 @@ The loads: as much as goes to the forms of several tenants, over so many connect
 node; as much as goes to one form, whose counter of responses commits take in turns; a fixed rate to all forms, a third
 of what the first number of nodes could do unless `--rate` says otherwise; and a rate for each node, which is that one
 where there are most nodes. The nodes share the processors of one machine, so what is compared is processor time for
-each submission: all of it until every effect is through, less what the same processes take when nothing happens.
+each submission: all of it until every effect is through, less what the same processes take when nothing happens. Where
+others use the machine, the same time does less, which the same work tells that is done each time.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from benchmarks.wrk import Load
 KINDS = (*ON_EACH, "runners", "others", "nats", "postgresql", "ray")
 _REPLICA = re.compile(r"^ray::ServeReplica:([a-z]+)")
 _ASKED = 100
+_WORK = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Stretch:
     """Until every effect was through after the last submission."""
     costs: Mapping[str, float]
     """Milliseconds of a processor for a submission by kind of process, less what they take at rest."""
+    same_ms: float
+    """Of a processor for the same work each time, in the middle of it: other loads of the machine make it longer."""
     even: Mapping[str, float]
     """The share of the least used of a kind over that of the most used."""
     in_message: float
@@ -75,6 +79,7 @@ class Stretch:
             Figure("answered, p99", under, self.load.p99_ms, "ms"),
             Figure("refused or failed", under, self.load.refused + self.load.errors, "answers"),
             Figure("effects through after the load", under, self.behind_s, "s"),
+            Figure("processor, the same work", under, self.same_ms, "ms"),
             *(Figure("processor", f"{under} process={kind}", ms, "ms/submission") for kind, ms in self.costs.items()),
             *(
                 Figure("least over most used", f"{under} process={kind}", share, "", more_is_better=True)
@@ -145,7 +150,7 @@ async def _stretch(
     before, sent = await counts(platform.database_uri), await _lanes(platform)
     spent, began = processes.processor_times(platform), time.monotonic()
     offering = _offer(forms, connections, seconds, pause_ms)
-    load, sessions = await watched(platform.database_uri, offering)
+    (load, sessions), same_ms = await asyncio.gather(watched(platform.database_uri, offering), _same_work(seconds / 2))
     await balance(forms[-1])  # no consumer waits for anything then; asking for all forms would cost something, too
     took, now = time.monotonic() - began, processes.processor_times(platform)
     since = (await counts(platform.database_uri)).since(before)
@@ -162,11 +167,24 @@ async def _stretch(
         load,
         took - seconds,
         costs | {"all": sum(costs.values())},
+        same_ms,
         _even(own) | {"edge": _share([lane.calls for lane in lanes.values()])},
         sum(lane.calls for lane in lanes.values()) / sum(lane.messages for lane in lanes.values()),
         since,
         sessions,
     )
+
+
+async def _same_work(after_s: float) -> float:
+    """Milliseconds of a processor that it takes then."""
+
+    def work() -> float:
+        began = time.thread_time()
+        sum(number * number for number in range(_WORK))
+        return (time.thread_time() - began) * 1000
+
+    await asyncio.sleep(after_s)
+    return await asyncio.to_thread(work)
 
 
 async def _offer(forms: Sequence[Form], connections: int, seconds: int, pause_ms: int = 0) -> Load:
@@ -253,18 +271,18 @@ def _share(values: Sequence[float]) -> float:
 def _print(stretches: Sequence[Stretch], idle: Mapping[str, float], held: Mapping[str, float]) -> None:
     names = {"ray": "Ray", "nats": "NATS", "postgresql": "PostgreSQL"}
     kinds = [names.get(kind, kind) for kind in KINDS]
-    print(f"| offered | stored/s | p50 ms | p99 ms | refused | effects after s | {' | '.join(kinds)} | all |")
-    print("|" + "---|" * (len(KINDS) + 7))
+    columns = ("offered", "stored/s", "p50 ms", "p99 ms", "refused", "effects after s", *kinds, "all", "same work ms")
+    print(f"| {' | '.join(columns)} |")
+    print("|" + "---|" * len(columns))
     for each in stretches:
         load, costs = each.load, [f"{each.costs[kind]:.2f}" for kind in (*KINDS, "all")]
         print(
             f"| {each.offered} | {load.per_second:,.0f} | {load.p50_ms:.1f} | {load.p99_ms:.1f} |"
-            f" {load.refused + load.errors} | {each.behind_s:.1f} | {' | '.join(costs)} |"
+            f" {load.refused + load.errors} | {each.behind_s:.1f} | {' | '.join(costs)} | {each.same_ms:.0f} |"
         )
-    print(
-        f"| at rest, ms/s | | | | | | {' | '.join(f'{idle[kind]:.0f}' for kind in KINDS)} | {sum(idle.values()):.0f} |"
-    )
-    print(f"| MiB | | | | | | {' | '.join(f'{held[kind]:.0f}' for kind in KINDS)} | {sum(held.values()):.0f} |")
+    for what, values in (("at rest, ms/s", idle), ("MiB", held)):
+        numbers = " | ".join(f"{values[kind]:.0f}" for kind in KINDS)
+        print(f"| {what} | | | | | | {numbers} | {sum(values.values()):.0f} | |")
     print(
         f"\n| offered | {' | '.join(f'{kind}: least over most' for kind in ON_EACH)} | in a message | in a commit |"
         f" log written for each | sessions | {' | '.join(_DOING)} | deadlocks |"
