@@ -48,8 +48,8 @@ class Counting:
         self._piece = piece or (200 if database.is_sqlite else 1_000)
 
     async def advance(self, tenant_id: str, form_id: str) -> bool:
-        """One piece of each generation of the form's figures; whether there is more to do. A generation that has come as
-        far as the form is shown, and what was shown before is deleted."""
+        """One piece of each generation of the form's figures; whether there is more to do. A generation that has come
+        as far as the form is shown, and what was shown before is deleted."""
         try:
             async with self._database.read(tenant_id) as unit:
                 states = await _figures(unit, form_id).states()
