@@ -33,6 +33,7 @@ PARTS = (
     Part("submissions", quick="--seconds 2 --connections 1 64", keeps=True),
     Part("reads", quick="--responses 200 --seconds 1", keeps=True),
     Part("overload", quick="--seconds 3 --times 2", keeps=True),
+    Part("scaling", quick="--nodes 1 2 --tenants 2 --seconds 3 --warm 2 --idle 5", keeps=True),
     Part("rows", quick="--rows 1000 10000 --seconds 2", keeps=True),
     Part("storage", quick="--rows 4000 --seconds 2", keeps=True),
     Part("isolation", quick="--rows 20000 --rounds 50"),

@@ -14,10 +14,11 @@ Measure: TypeAlias = Callable[[str, argparse.Namespace], Awaitable[Sequence[Figu
 """Measures one database, prints tables, and returns the figures."""
 
 
-def parser_of(text: str | None) -> argparse.ArgumentParser:
+def parser_of(text: str | None, databases: Sequence[str] = DATABASES) -> argparse.ArgumentParser:
     """A parser with the options that every command has."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", choices=DATABASES, action="append", help="again for both, which is the default")
+    parser.add_argument("--database", choices=databases, action="append", help="again for another; all by default")
+    parser.set_defaults(databases=databases)
     parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
     return parser
 
@@ -27,7 +28,7 @@ def run(parser: argparse.ArgumentParser, measure: Measure) -> None:
     arguments = parser.parse_args()
     print(describe(), flush=True)
     figures: list[Figure] = []
-    for database in arguments.database or DATABASES:
+    for database in arguments.database or arguments.databases:
         figures += asyncio.run(measure(database, arguments))
         # After each, so that what fails later does not lose it.
         if arguments.out:

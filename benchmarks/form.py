@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
+import psutil
 
 from benchmarks.databases import database_url, server_folder
 from benchmarks.wrk import Load, post
@@ -59,6 +60,24 @@ ANSWERS: dict[str, Any] = {
 }
 
 
+class Watched(Protocol):
+    """A running platform whose database and processes can be looked into."""
+
+    url: str
+    database: DatabaseSettings
+    postgresql: Path
+
+    @property
+    def nats_url(self) -> str:
+        """Of its NATS, with credentials."""
+
+    def everything(self) -> Iterator[psutil.Process]:
+        """All its processes but PostgreSQL's, which work in the folder `postgresql`."""
+
+    async def sign_up(self, tenant: str) -> httpx.AsyncClient:
+        """A new tenant without limits, and a client that may do everything in it."""
+
+
 class OwnPlatform(Platform):
     """A platform with a database that is its own and can be looked into."""
 
@@ -71,6 +90,11 @@ class OwnPlatform(Platform):
     def nats_url(self) -> str:
         """Of its own server, with credentials: the command that starts the platform hands it to what it starts."""
         return self.find("raylet").environ()["FORMSTREAM_NATS_URL"]
+
+    def everything(self) -> Iterator[psutil.Process]:
+        """The command and all that it started."""
+        yield psutil.Process(self.pid)
+        yield from self.processes()
 
 
 @contextmanager
@@ -95,7 +119,7 @@ class Form:
     an answer: the generator leaves what is under way when its time is over.
     """
 
-    platform: OwnPlatform
+    platform: Watched
     client: httpx.AsyncClient
     tenant: str
     id: str
@@ -103,7 +127,7 @@ class Form:
     unanswered: int = 0
 
     @classmethod
-    async def of(cls, platform: OwnPlatform, tenant: str) -> Self:
+    async def of(cls, platform: Watched, tenant: str) -> Self:
         """Sign up the tenant, publish the form, and submit to it once."""
         client = await platform.sign_up(tenant)
         made = await client.post("/api/v1/forms", json={"slug": "ten", "title": "Ten", "definition": TEN_FIELDS})

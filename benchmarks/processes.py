@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import psutil
 
-from benchmarks.form import OwnPlatform
+from benchmarks.form import Watched
 
 Times: TypeAlias = Mapping[tuple[int, str], float]
 
@@ -18,7 +18,7 @@ _LOOK_S = 1.0
 _IN_A_ROW = 3
 
 
-def processor_times(platform: OwnPlatform) -> Times:
+def processor_times(platform: Watched) -> Times:
     """Seconds of processor time that each process has had, by its number and name."""
     times = {}
     for process in _processes(platform):
@@ -37,7 +37,7 @@ def costs(before: Times, after: Times, number: int) -> dict[str, float]:
     return {name: cost for name, cost in dearest if cost >= 0.01} | {"all": sum(spent.values())}
 
 
-def until_quiet(platform: OwnPlatform) -> None:
+def until_quiet(platform: Watched) -> None:
     """Return once the platform has nothing left to do: it takes less than a third of a processor for some seconds.
 
     Raises AssertionError when it does not come to rest.
@@ -53,7 +53,7 @@ def until_quiet(platform: OwnPlatform) -> None:
     raise AssertionError(f"the platform is not at rest after {_QUIET_S:g} s")
 
 
-def memory(platform: OwnPlatform) -> dict[str, tuple[float, float]]:
+def memory(platform: Watched) -> dict[str, tuple[float, float]]:
     """MiB of each process by name: with its part of what it shares, and resident."""
     found: defaultdict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for process in _processes(platform):
@@ -63,9 +63,8 @@ def memory(platform: OwnPlatform) -> dict[str, tuple[float, float]]:
     return dict(found)
 
 
-def _processes(platform: OwnPlatform) -> Iterator[psutil.Process]:
-    yield psutil.Process(platform.pid)
-    yield from platform.processes()
+def _processes(platform: Watched) -> Iterator[psutil.Process]:
+    yield from platform.everything()
     # The server is nobody's child; its processes work in the folder of their data.
     for process in psutil.process_iter(["name", "cwd"]):
         if process.info["name"] == "postgres" and process.info["cwd"] == str(platform.postgresql):

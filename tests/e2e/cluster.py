@@ -50,8 +50,9 @@ class Cluster(Platform):
         self._database = beside._database if beside else f"cluster_{secrets.token_hex(6)}"
         # Ray puts sockets some 65 characters below its folder, and the kernel takes paths of 107.
         self._ray_dir = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))
-        self._nats = beside._nats if beside else EmbeddedServer(data_dir.parent / "nats")
+        self.nats = beside.nats if beside else EmbeddedServer(data_dir.parent / "nats")
         self._dashboard_port = free_port()
+        self.ray_port = free_port()
         self.config = beside.config if beside else ROOT / "serve_config.yaml"
         self.migrated = ""
         super().__init__(data_dir)
@@ -61,21 +62,31 @@ class Cluster(Platform):
         self.data_dir.mkdir()
         if self._beside is None:
             asyncio.run(self._create_database())
-            self._nats.start()
+            self.nats.start()
         self._environment = self._variables()
         self.migrated = self.run("formstream", "migrate")
-        self.run(
-            *("ray", "start", "--head", "--num-cpus=8", "--object-store-memory=100000000", "--disable-usage-stats"),
-            *("--node-ip-address=127.0.0.1", f"--port={free_port()}", f"--temp-dir={self._ray_dir}"),
-            *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"),
-            f"--dashboard-agent-listen-port={free_port()}",
-            f"--ray-client-server-port={free_port()}",
-            # Any free ones: two clusters of one machine would else give their workers the same.
-            *("--min-worker-port=0", "--max-worker-port=0"),
-        )
+        self.start_ray()
         self.deploy(self.config)
         self.wait_ready()
         return self
+
+    def start_ray(self) -> None:
+        """Start the head."""
+        self.start_node(
+            *("--head", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+            *(f"--port={self.ray_port}", f"--temp-dir={self._ray_dir}"),
+            *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"),
+            f"--ray-client-server-port={free_port()}",
+        )
+
+    def start_node(self, *arguments: str) -> None:
+        """Start a node."""
+        self.run(
+            *("ray", "start", "--num-cpus=8", "--object-store-memory=100000000", *arguments),
+            f"--dashboard-agent-listen-port={free_port()}",
+            # Any free ones: two clusters of one machine would else give their workers the same.
+            *("--min-worker-port=0", "--max-worker-port=0"),
+        )
 
     def deploy(self, config: Path) -> None:
         """`serve deploy`; returns when the configuration is accepted."""
@@ -161,7 +172,7 @@ class Cluster(Platform):
                 process.kill()
             psutil.wait_procs(late, timeout_s)
             if self._beside is None:
-                self._nats.stop()
+                self.nats.stop()
                 asyncio.run(self._drop_database())
             shutil.rmtree(self._ray_dir, ignore_errors=True)
         return len(late)
@@ -202,8 +213,8 @@ class Cluster(Platform):
             **RAY_ENVIRONMENT,
             **own,
             "RAY_AUTH_MODE": "token",
-            "FORMSTREAM_DATABASE_URL": sqlalchemy_url(self._uri),
-            "FORMSTREAM_NATS_URL": self._nats.url,
+            "FORMSTREAM_DATABASE_URL": sqlalchemy_url(self.database_uri),
+            "FORMSTREAM_NATS_URL": self.nats.url,
             "FORMSTREAM_OBJECT_STORE_URL": f"file://{self.data_dir / 'objects'}",
             "FORMSTREAM_SECRET_KEY": secrets.token_urlsafe(48),
             "FORMSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
@@ -211,14 +222,14 @@ class Cluster(Platform):
 
     async def fetch_value(self, query: str, *arguments: object) -> Any:
         """What a query answers, asked as PostgreSQL's superuser."""
-        connection = await asyncpg.connect(self._uri)
+        connection = await asyncpg.connect(self.database_uri)
         try:
             return await connection.fetchval(query, *arguments, timeout=60)
         finally:
             await connection.close()
 
     @property
-    def _uri(self) -> str:
+    def database_uri(self) -> str:
         head, _, query = self._postgres_server.partition("?")
         return f"{head.rpartition('/')[0]}/{self._database}?{query}"
 

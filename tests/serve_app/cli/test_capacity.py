@@ -19,9 +19,25 @@ def test_a_small_load_needs_one_of_each_and_two_nodes() -> None:
 def test_replicas_are_processor_time_over_how_full_a_processor_may_be() -> None:
     found = need(Load(6_000, webhooks=0, fill=0.5))
 
-    assert found.edge == pytest.approx(6_000 * 0.26 / 1000 / 0.5, abs=1)
-    assert found.workers == pytest.approx(6_000 * 0.93 / 1000 / 0.5, abs=1)
+    assert found.edge == pytest.approx(6_000 * capacity.PROCESSOR_MS["edge"] / 1000 / 0.5, abs=1)
+    assert found.workers == pytest.approx(6_000 * capacity.PROCESSOR_MS["workers"] / 1000 / 0.5, abs=1)
     assert need(Load(6_000, webhooks=2, fill=0.5)).workers > found.workers
+
+
+def test_what_is_there_without_any_load_counts_too() -> None:
+    idle, busy = need(Load(1)), need(Load(6_000, node_processors=4))
+
+    assert idle.processors == pytest.approx(0.3, abs=0.01)  # two nodes and the other applications
+    assert idle.memory_gib > (capacity.OTHERS_MIB + 2 * capacity.NODE_MIB) / 1024
+    assert busy.nodes * (4 - capacity.REST_PROCESSORS) >= busy.processors - busy.nodes * capacity.REST_PROCESSORS
+
+
+def test_postgresql_needs_processors_for_the_load_and_connections_for_every_pool() -> None:
+    idle, busy = need(Load(1)), need(Load(1_200, webhooks=0))
+
+    assert idle.database_connections == 96  # as docs/operations.md says
+    assert busy.database_connections == 8 * (busy.responses + busy.workers + 10)
+    assert busy.database_processors == pytest.approx(1_200 * capacity.PROCESSOR_MS["postgresql"] / 1000 / 0.6)
 
 
 def test_disks_are_what_comes_in_a_day_for_as_long_as_it_is_kept() -> None:
