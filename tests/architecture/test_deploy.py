@@ -43,7 +43,7 @@ INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", DOCKERFILE)).split
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9]+)*")
 STORES = ("postgres", "nats")
 SCRIPTS = [
-    *("entrypoint.sh", "formstream", "lint.sh", "slim.sh", "update.sh"),
+    *("entrypoint.sh", "formstream", "lint.sh", "nightly.sh", "slim.sh", "update.sh"),
     *("kuberay/canary.sh", "kuberay/deploy.sh", "postgres/10-role.sh"),
 ]
 
@@ -62,7 +62,7 @@ class TestCompose:
 
     def test_has_every_part(self) -> None:
         assert SERVICES.keys() == {
-            *("app", "postgres", "nats", "caddy", "mailpit"),
+            *("app", "backup", "postgres", "nats", "caddy", "mailpit"),
             *("prometheus", "alertmanager", "grafana"),
         }
 
@@ -114,6 +114,15 @@ class TestCompose:
         written |= {volume.partition(":")[2] for volume in SERVICES["app"]["volumes"]}
 
         assert written == {"/tmp", "/var/lib/formstream"}  # noqa: S108
+
+    def test_backups_are_made_of_what_the_app_has(self) -> None:
+        """O4: the same database and files, by the same image, each night."""
+        app, backup = SERVICES["app"], SERVICES["backup"]
+
+        assert backup["image"] == app["image"]
+        assert backup["environment"].items() <= app["environment"].items()
+        assert (set(backup["secrets"]), set(app["volumes"]) - set(backup["volumes"])) == (set(app["secrets"]), set())
+        assert backup["command"] == ["nightly.sh"]
 
     def test_networks_and_volumes_exist(self) -> None:
         networks = {name for service in SERVICES.values() for name in service["networks"]}
@@ -310,6 +319,47 @@ class TestImage:
         assert path.read_text().startswith("#!/bin/sh\n")
         assert path.stat().st_mode & 0o111
         assert subprocess.run([shell, "-n", path], capture_output=True).stderr == b""
+
+    @pytest.mark.parametrize(
+        ("day", "fails", "url", "calls", "failed"),
+        [
+            (1, "", "", ["backup /backups --keep 14 --json"], False),
+            (7, "", "", ["backup /backups --keep 14 --json", "drill /backups --scratch /data --json"], False),
+            (7, "drill", "s3://b/p", ["backup --keep 14 --json", "drill --scratch /data --json"], True),
+            (7, "backup", "", ["backup /backups --keep 14 --json"] * 3, True),
+        ],
+    )
+    def test_each_night_has_a_backup_and_sunday_a_drill(
+        self, tmp_path: Path, day: int, fails: str, url: str, calls: list[str], failed: bool
+    ) -> None:
+        mark, log = tmp_path / "failed", tmp_path / "log"
+        if not failed:
+            mark.touch()
+        programs = {
+            # Midnight: three hours and a quarter before.
+            "date": f'case "$*" in *%s) echo 86400 ;; *) echo {day} ;; esac',
+            # Whoever waits for the second night is told to stop.
+            "sleep": 'echo "$1" >>"$LOG.slept"; [ "$(grep -c 11700 "$LOG.slept")" -lt 2 ] || kill $PPID',
+            "formstream": f'echo "$*" >>"$LOG"; [ "$1" != "{fails}" ]',
+        }
+        for name, text in programs.items():
+            _touch(tmp_path / "bin" / name, f"#!/bin/sh\n{text}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        script = tmp_path / "nightly.sh"
+        _touch(script, (ROOT / "deploy" / "nightly.sh").read_text().replace("/tmp/failed", str(mark)))  # noqa: S108
+        environment = {
+            "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+            "LOG": str(log),
+            "FORMSTREAM_DATA_DIR": "/data",
+            "FORMSTREAM_BACKUP_URL": url,
+        }
+        done = subprocess.run(["/bin/sh", script], env=environment, timeout=30)
+
+        assert done.returncode == 0
+        assert log.read_text().splitlines() == calls
+        assert mark.exists() == failed
+        slept = (tmp_path / "log.slept").read_text().split()
+        assert slept == ["11700", *(["3600", "3600", "0"] if fails == "backup" else []), "11700"]
 
     def test_entrypoint_makes_variables_of_secrets(self, tmp_path: Path) -> None:
         (tmp_path / "PGPASSWORD").write_text("pass word$HOME\n")
