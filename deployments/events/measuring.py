@@ -17,6 +17,9 @@ LAG: Final = "consumers"
 BACKUP: Final = "backup"
 """No part that somebody looks at: what the last backup left. Of its figures, `last_success` is when it was taken."""
 
+DRILL: Final = "drill"
+"""The same of the last drill: `findings` are how many it had, `last_success` is when one last had none."""
+
 _STALE: Final = timedelta(seconds=60)
 
 
@@ -25,8 +28,9 @@ async def measure(database: Database) -> EventMeasures:
     backlog = await database.view(component_state.backlog)
     parts = await database.view(component_state.seen)
     now = utc_now()
-    fresh = [part for part in parts if now - part.checked_at < _STALE and part.name != BACKUP]
+    fresh = [part for part in parts if now - part.checked_at < _STALE and part.name not in (BACKUP, DRILL)]
     backup = next((part.figures for part in parts if part.name == BACKUP), {})
+    drill = next((part.figures for part in parts if part.name == DRILL), {})
     lag = next((part.figures for part in fresh if part.name == LAG), {})
     names = sorted({*lag, *backlog.waiting, *backlog.dead_letters})
     oldest = backlog.oldest_unpublished_at
@@ -44,4 +48,6 @@ async def measure(database: Database) -> EventMeasures:
             for name in names
         ],
         last_backup=backup.get("last_success"),
+        last_drill=drill.get("last_success"),
+        drill_findings=drill.get("findings"),
     )

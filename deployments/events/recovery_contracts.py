@@ -111,6 +111,10 @@ class EventMeasures(Contract):
     last_backup: float | None = Field(
         default=None, description="When the last complete backup was taken, in seconds since 1970; null for none."
     )
+    last_drill: float | None = Field(
+        default=None, description="When a drill last ended without findings, in seconds since 1970; null for never."
+    )
+    drill_findings: float | None = Field(default=None, description="What the last drill found wrong; null for none.")
 
 
 class EventRecoveryApi(Protocol):

@@ -10,18 +10,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from db.backup.scratch import scratch_database
+from db.backup.sqlite_file import database_file
 from db.engine import normalise_url
 from db.errors import DatabaseError
+from db.repositories import component_state
+from db.repositories.component_state import Seen
 from db.repositories.samples import SampleRepository
 from db.repositories.tenants import TenantDirectory
 from db.session import Database
+from db.types import utc_now
 from deployments.audit.deployment import Audit
+from deployments.events.measuring import DRILL
 from deployments.files.places import final_object
 from deployments.kit.contract import Contract
 from deployments.kit.engine import CompiledForm, compile_form, stored_definition
@@ -102,6 +110,30 @@ async def drill_backup(
         wrong=tuple(looking.wrong),
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+async def remember(settings: Settings, report: Report) -> bool:
+    """Tell of a drill where monitoring looks, in the platform's database; whether that is there."""
+    where = settings.database()
+    if where.is_sqlite and not database_file(where).exists():
+        return False
+    try:
+        async with Database(where) as database:
+            await database.transact(partial(_note, report=report))
+    except (DatabaseError, DBAPIError):
+        return False
+    return True
+
+
+def _note(connection: Connection, *, report: Report) -> None:
+    now = utc_now()
+    earlier = next((each.figures for each in component_state.seen(connection) if each.name == DRILL), {})
+    figures = {name: value for name, value in earlier.items() if name == "last_success"}
+    if not report.wrong:
+        figures["last_success"] = round(now.timestamp(), 3)
+    figures["findings"] = float(len(report.wrong))
+    part = Seen(DRILL, healthy=not report.wrong, detail=report.backup, figures=figures, checked_at=now)
+    component_state.note(connection, [part])
 
 
 class _Looking:

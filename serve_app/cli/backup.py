@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from serve_app.backup.drilling import Drill, Report, drill_backup
+from serve_app.backup.drilling import Drill, Report, drill_backup, remember
 from serve_app.backup.encryption import Keys, Wish, read_identities
 from serve_app.backup.errors import BackupUnusable
 from serve_app.backup.making import Backup, back_up, wish_of
@@ -102,15 +102,24 @@ def drill(
     folder = backup_at(settings, backup)
     passphrase, identities = _keys(settings, folder, identity)
     wanted = Drill(sample=sample, seed=seed, scratch=scratch, server=server)
-    report = _run(
-        drill_backup(settings, folder, wanted, passphrase=passphrase, identities=identities, progress=_steps())
-    )
+    report, told = _run(_drilled(settings, folder, wanted, passphrase, identities))
     if as_json:
         _print_json(report.model_dump(mode="json"))
     else:
         _tell_report(report)
+    if not told:
+        Console(stderr=True).print("The platform's database is not here: monitoring is not told of this drill.")
     if report.wrong:
         raise CommandFailed(f"The backup {report.backup} is not in order: {len(report.wrong)} findings.")
+
+
+async def _drilled(
+    settings: Settings, folder: AnyPath, wanted: Drill, passphrase: str, identities: Keys
+) -> tuple[Report, bool]:
+    report = await drill_backup(
+        settings, folder, wanted, passphrase=passphrase, identities=identities, progress=_steps()
+    )
+    return report, await remember(settings, report)
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

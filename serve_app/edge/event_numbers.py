@@ -9,8 +9,10 @@ from deployments.events.recovery_contracts import EventMeasures
 from serve_app.edge.measured import Measured
 from serve_app.edge.measures import (
     DEAD_LETTERS,
+    DRILL_FINDINGS,
     HEALTHY,
     LAST_BACKUP,
+    LAST_DRILL,
     OLDEST_UNPUBLISHED,
     PENDING_EVENTS,
     WAITING_EVENTS,
@@ -41,15 +43,20 @@ class EventNumbers(Measured[EventsApi, EventMeasures]):
     def collect(self) -> Iterable[Metric]:
         healthy, oldest = family(HEALTHY), family(OLDEST_UNPUBLISHED)
         pending, waiting, dead = family(PENDING_EVENTS), family(WAITING_EVENTS), family(DEAD_LETTERS)
-        backup = family(LAST_BACKUP)
+        backup, drill, findings = family(LAST_BACKUP), family(LAST_DRILL), family(DRILL_FINDINGS)
         if self.measures is not None:
             oldest.add_metric([], self.measures.oldest_unpublished_s)
-            if self.measures.last_backup is not None:
-                backup.add_metric([], self.measures.last_backup)
+            for metric, value in (
+                (backup, self.measures.last_backup),
+                (drill, self.measures.last_drill),
+                (findings, self.measures.drill_findings),
+            ):
+                if value is not None:
+                    metric.add_metric([], value)
             for part in self.measures.components:
                 healthy.add_metric([part.name], part.healthy)
             for each in self.measures.consumers:
                 pending.add_metric([each.consumer], each.pending)
                 waiting.add_metric([each.consumer], each.waiting)
                 dead.add_metric([each.consumer], each.dead_letters)
-        yield from (healthy, oldest, pending, waiting, dead, backup)
+        yield from (healthy, oldest, pending, waiting, dead, backup, drill, findings)

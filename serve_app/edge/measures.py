@@ -134,6 +134,15 @@ LAST_BACKUP: Final = Measure(
     "seconds since 1970",
     "When the last complete backup was taken; absent while there is none.",
 )
+LAST_DRILL: Final = Measure(
+    "formstream_drill_last_success_timestamp_seconds",
+    "gauge",
+    "seconds since 1970",
+    "When a drill last found nothing wrong; absent while none did.",
+)
+DRILL_FINDINGS: Final = Measure(
+    "formstream_drill_findings", "gauge", "findings", "What the last drill found wrong; absent while there is none."
+)
 DEAD_LETTERS: Final = Measure(
     "formstream_consumer_dead_letters", "gauge", "events", "Given up, and kept.", ("consumer",)
 )
@@ -198,7 +207,8 @@ MEASURES: Final = (
     *(REQUESTS, REQUEST_SECONDS, IN_FLIGHT, REPLICA, LISTENERS, WAITING_CALLS, CALLS, BATCHES),
     *(POOL_SIZE, POOL_IN_USE, MODEL_SECONDS),
     *(CACHE_READS, CACHE_EVICTIONS, CACHE_ENTRIES, CACHE_BYTES),
-    *(HEALTHY, OLDEST_UNPUBLISHED, PENDING_EVENTS, WAITING_EVENTS, DEAD_LETTERS, LAST_BACKUP),
+    *(HEALTHY, OLDEST_UNPUBLISHED, PENDING_EVENTS, WAITING_EVENTS, DEAD_LETTERS),
+    *(LAST_BACKUP, LAST_DRILL, DRILL_FINDINGS),
     *(JOBS_WAITING, JOBS_RUNNING, JOBS_OLDEST, JOB_ATTEMPTS, JOB_SECONDS, JOB_LAG),
     *(WEBHOOKS_DUE, WEBHOOKS_OLDEST, WEBHOOKS_ENDED, WEBHOOK_ENDPOINTS, WEBHOOKS_RESTING),
     *(TENANTS, FORMS, RESPONSES, PEOPLE),

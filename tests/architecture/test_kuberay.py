@@ -30,6 +30,8 @@ CLUSTER = SERVICE["spec"]["rayClusterConfig"]
 GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
 BACKUP: dict[str, Any] = _all(BASE / "backup.yaml")[0]["spec"]
 BACKUP_POD = BACKUP["jobTemplate"]["spec"]["template"]
+DRILL: dict[str, Any] = _all(BASE / "drill.yaml")[0]["spec"]
+DRILL_POD = DRILL["jobTemplate"]["spec"]["template"]
 POLICIES = {each["metadata"]["name"]: each["spec"] for each in _all(BASE / "network.yaml")}
 
 
@@ -42,7 +44,7 @@ class TestBase:
         )
 
     def test_containers_are_pinned_limited_and_write_nothing(self) -> None:
-        for pod in (template["spec"] for template in (*(group["template"] for group in GROUPS), BACKUP_POD)):
+        for pod in (template["spec"] for template in (*(group["template"] for group in GROUPS), BACKUP_POD, DRILL_POD)):
             assert pod["securityContext"]["runAsNonRoot"] is True
             volumes = {volume["name"] for volume in pod["volumes"]}
             for container in (*pod["containers"], *pod.get("initContainers", ())):
@@ -103,6 +105,18 @@ class TestBase:
         assert (BACKUP["suspend"], BACKUP["concurrencyPolicy"]) == (True, "Forbid")
         assert POLICIES["formstream-backup"]["podSelector"]["matchLabels"] == BACKUP_POD["metadata"]["labels"]
         assert "ingress" not in POLICIES["formstream-backup"]
+
+    def test_a_drill_is_held_each_week_where_it_is_switched_on(self) -> None:
+        """O4: of the newest backup, in a volume of its own, by a pod that reaches what a backup reaches."""
+        (container,) = DRILL_POD["spec"]["containers"]
+        program, command, *words = container["args"]
+        understood = get_command(app).get_command(None, command).make_context(command, words)  # type: ignore[attr-defined]
+
+        assert (program, command, understood.params["backup"]) == ("formstream", "drill", "")
+        assert str(understood.params["scratch"]) in {mount["mountPath"] for mount in container["volumeMounts"]}
+        assert (DRILL["suspend"], DRILL["concurrencyPolicy"]) == (True, "Forbid")
+        assert DRILL_POD["metadata"]["labels"] == BACKUP_POD["metadata"]["labels"]
+        assert {"backup.yaml", "drill.yaml"} <= set(_all(BASE / "kustomization.yaml")[0]["resources"])
 
     def test_metrics_are_not_for_the_world(self) -> None:
         ingress = _all(BASE / "ingress.yaml")[0]

@@ -7,7 +7,9 @@ from sqlalchemy import text
 
 from db import migrate
 from db.session import Database
-from serve_app.backup.drilling import Drill, drill_backup
+from db.types import utc_now
+from deployments.events.measuring import measure
+from serve_app.backup.drilling import Drill, Report, drill_backup, remember
 from serve_app.backup.making import back_up
 from serve_app.backup.restoring import restore
 from serve_app.settings import Settings
@@ -71,6 +73,24 @@ async def test_a_drill_says_that_it_is_in_order_and_leaves_nothing(
     ]
     assert "10 looked at in 2 tenants" in report.checks[2].said
     assert list(scratch.iterdir()) == []
+
+
+async def test_monitoring_is_told_of_drills(filled: Settings, tmp_path: Path) -> None:
+    """O4: what the last one found, and when one last found nothing; where there is no platform, nothing is made."""
+    good = Report(backup="one", taken_at=utc_now(), checks=(), wrong=(), seconds=0.1)
+    began = utc_now().timestamp()
+    assert await remember(filled, good)
+    async with Database(filled.database()) as database:
+        first = await measure(database)
+        assert await remember(filled, good.model_copy(update={"wrong": ("A file is missing.", "So is another.")}))
+        second = await measure(database)
+    assert first.last_drill is not None
+    assert first.last_drill >= round(began, 3)
+    assert (first.drill_findings, second.drill_findings, second.last_drill) == (0, 2, first.last_drill)
+    assert [each.name for each in second.components] == ["workers"]
+    nowhere = tmp_path / "nowhere"
+    assert not await remember(filled.model_copy(update={"data_dir": nowhere, "database_url": ""}), good)
+    assert not nowhere.exists()
 
 
 async def _on_server(settings: Settings, statement: str) -> list[asyncpg.Record]:

@@ -203,6 +203,8 @@ class FakeEvents:
             components=[Component(name=name, healthy=healthy) for name, healthy in self.components.items()],
             consumers=[ConsumerBacklog(consumer="mail", pending=7, waiting=2, dead_letters=1)],
             last_backup=1_795_334_042.25,
+            last_drill=1_795_340_000.0,
+            drill_findings=0.0,
         )
 
 

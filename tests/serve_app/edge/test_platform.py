@@ -64,6 +64,8 @@ async def test_what_does_not_work_is_named_while_requests_are_taken(client: http
     assert 'formstream_consumer_waiting_events{consumer="mail"} 2.0' in text
     assert 'formstream_consumer_dead_letters{consumer="mail"} 1.0' in text
     assert "formstream_backup_last_success_timestamp_seconds 1.79533404225e+09" in text
+    assert "formstream_drill_last_success_timestamp_seconds 1.79534e+09" in text
+    assert "formstream_drill_findings 0.0" in text
     assert "formstream_events_oldest_unpublished_seconds 0.0" in text
     assert fakes.events.asked == 1
 
