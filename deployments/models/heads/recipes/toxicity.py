@@ -1,4 +1,4 @@
-"""The built-in head `toxicity`: whether an English text insults, threatens or demeans somebody, or is civil.
+"""The built-in head `toxicity`: whether an English text insults or demeans somebody, or is civil.
 
     python -m deployments.models.heads.recipes.toxicity --data <folder> --models <registry>
 
