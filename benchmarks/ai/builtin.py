@@ -2,8 +2,9 @@
 
     python -m benchmarks.ai.builtin --data <folder>
 
-`<folder>` holds `sms_spam_train.tsv`, and if there, the sentences that `recipes.sentiment` learns from, and
-`banking77_train.csv` and `nlupp/`, real messages that are no spam. Languages are asked of the messages of programs in
+`<folder>` holds `sms_spam_train.tsv`, and if there, the sentences that `recipes.sentiment` learns from, the tweets and
+comments that `recipes.toxicity` does, and `banking77_train.csv` and `nlupp/`, real messages that are neither spam nor
+toxic. Languages are asked of the messages of programs in
 other languages, which Unix systems have below `/usr/share/locale`. The reliability diagrams are written into `docs/ai`.
 """
 
@@ -21,13 +22,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.machine import describe
 from deployments.kit.passages import grouped, passages
 from deployments.models import minilm
 from deployments.models.encoder import Encoder
-from deployments.models.heads.builtin import Judge, builtin
-from deployments.models.heads.recipes import sentiment, spam
+from deployments.models.heads.builtin import FOLDER, Judge, builtin
+from deployments.models.heads.head import Head
+from deployments.models.heads.recipes import sentiment, spam, toxicity
 from deployments.models.heads.recipes.record import Bin, Figures, figures_of
 from deployments.models.registry import Registry
 
@@ -36,6 +40,7 @@ CATALOGUES: Final = Path("/usr/share/locale")
 PROGRAMS: Final = ("gtk30", "glib20", "coreutils", "software-properties", "PackageKit", "grep")
 
 _SPAM: Final = spam.LABELS.index("spam")
+_TOXIC: Final = toxicity.LABELS.index("toxic")
 _THRESHOLDS: Final = (0.5, 0.9)
 # Of a language, so that those with long catalogues do not decide.
 _MOST: Final = 120
@@ -61,6 +66,7 @@ def run(data: Path) -> None:
         found = _spam(data, encoders)
         _honest(data, encoders["int8"])
         _sentiment(data, encoders["int8"])
+        _toxicity(data, encoders["int8"])
     _diagram(found.reliability, "spam")
     if CATALOGUES.is_dir():
         _diagram(_languages(), "language")
@@ -91,14 +97,8 @@ def _honest(data: Path, encoder: Encoder) -> None:
     if not (data / "banking77_train.csv").exists():
         return
     head = builtin(spam.NAME)
-    with (data / "banking77_train.csv").open(newline="", encoding="utf-8") as file:
-        customers = [row["text"] for row in csv.DictReader(file)]
+    customers, requests = _customers(data), _requests(data)
     samples = {"Banking77, every 10th": [[text] for text in customers[::10]]}
-    requests = [
-        each["text"]
-        for path in sorted((data / "nlupp").glob("*/fold*.json"))
-        for each in json.loads(path.read_text(encoding="utf-8"))
-    ]
     samples["NLU++, every 3rd"] = [[text] for text in requests[::3]]
     long = [" ".join(customers[start : start + 8]) for start in range(0, 1_600, 8)]
     samples["8 of Banking77 as one text, whole"] = [[text] for text in long]
@@ -137,6 +137,129 @@ def _sentiment(data: Path, encoder: Encoder) -> None:
         of = np.ones(len(right), dtype=bool) if name == "all" else origins == name
         print(f"| {name} | {of.sum()} | {right[of].mean():.1%} | {right[of & sure].mean():.1%} |")
     _diagram(Figures.of(scores.max(axis=1), right.astype(np.int64)).reliability, sentiment.NAME)
+
+
+def _customers(data: Path) -> list[str]:
+    with (data / "banking77_train.csv").open(newline="", encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+def _requests(data: Path) -> list[str]:
+    return [
+        each["text"]
+        for path in sorted((data / "nlupp").glob("*/fold*.json"))
+        for each in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
+def _toxicity(data: Path, encoder: Encoder) -> None:
+    needed = (*toxicity.FILES.values(), *sentiment.FILES.values(), spam.FILE)
+    if missing := [name for name in needed if not (data / name).exists()]:
+        print(f"\ntoxicity: not measured, {data} has no {', '.join(missing)}")
+        return
+    texts = toxicity.read(data)
+    unseen, head = texts.of(texts.apart), builtin(toxicity.NAME)
+    of = {
+        "tweets that were held out": np.isin(unseen.origins, toxicity.CLASSES),
+        "comments that were held out": unseen.origins == toxicity.COMMENTS,
+    }
+    vectors = encoder.embed(unseen.texts)
+    raw = Head((FOLDER / toxicity.NAME / f"{toxicity.NAME}.onnx").read_bytes()).score(unseen.texts, vectors)[:, _TOXIC]
+    found = {name: (raw[chosen], unseen.targets[chosen]) for name, chosen in of.items()}
+    found["all comments, by a head that learnt from none"] = _without_comments(texts, encoder)
+    print("\ntoxicity, at one half")
+    print("| texts | number | toxic | F1 | precision | recall | AUC | Brier | calibration error |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, (scores, targets) in found.items():
+        each = Figures.of(scores, targets)
+        print(
+            f"| {name} | {each.texts} | {targets.sum()} | {each.f1:.4f} | {each.precision:.4f} | {each.recall:.4f} "
+            f"| {roc_auc_score(targets, scores):.4f} | {each.brier:.4f} | {each.calibration_error:.4f} |"
+        )
+    said = head.score(unseen.texts, vectors)[:, _TOXIC]
+    threshold = head.card.threshold
+    print(f"\ntoxicity as served: a label from {threshold} on, none for what is taken for another language")
+    print("| texts | labelled | right of those | precision of toxic | toxic ones found | civil ones called toxic |")
+    print("|---|---|---|---|---|---|")
+    for name, chosen in of.items():
+        scores, targets = said[chosen], unseen.targets[chosen]
+        sure, called = np.maximum(scores, 1 - scores) >= threshold, scores >= threshold
+        print(
+            f"| {name} | {sure.mean():.1%} | {((scores > 0.5) == targets)[sure].mean():.1%} "
+            f"| {targets[called].mean():.1%} | {called[targets == 1].mean():.1%} | {called[targets == 0].mean():.1%} |"
+        )
+    for name in toxicity.CLASSES:
+        print(f"{name}: {(said[unseen.origins == name] >= threshold).mean():.1%} called toxic")
+    _civil(data, encoder)
+    comments = Figures.of(*found["comments that were held out"])
+    _diagram(comments.reliability, toxicity.NAME)
+
+
+def _without_comments(texts: toxicity.Texts, encoder: Encoder) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What is said of all comments by a head that was learnt from the other texts alone; what they are."""
+    comments = texts.of(texts.origins == toxicity.COMMENTS)
+    others = toxicity.seen(texts.of(texts.origins != toxicity.COMMENTS))
+    head = Head(toxicity.train(others, encoder.embed(others.texts)))
+    return head.score(comments.texts, encoder.embed(comments.texts))[:, _TOXIC], comments.targets
+
+
+def _civil(data: Path, encoder: Encoder) -> None:
+    """What texts are taken for that insult nobody, and what becomes of an insult at the end of a long one."""
+    sentences = sentiment.read(data)
+    negative = sentiment.held_out(sentences.documents) & (sentences.targets == sentiment.LABELS.index("negative"))
+    samples = {
+        f"negative sentences of {origin} that were held out": list(
+            sentences.of(negative & (np.array(sentences.origins) == origin)).texts
+        )
+        for origin in ("product reviews", "film reviews", "editorials")
+    }
+    messages = spam.read(data)
+    honest = spam.held_out(messages.texts) & (messages.targets == spam.LABELS.index("ham"))
+    samples["SMS without spam that were held out"] = list(messages.of(honest).texts)
+    if (data / "banking77_train.csv").exists():
+        samples |= {"Banking77": _customers(data), "NLU++": _requests(data)}
+    head = builtin(toxicity.NAME)
+    print("\ntoxicity: texts that insult nobody")
+    print("| texts | number | over one half | called toxic | at 0.9 |")
+    print("|---|---|---|---|---|")
+    for name, some in samples.items():
+        scores = head.score(some, encoder.embed(some))[:, _TOXIC]
+        shares = [scores > 0.5, scores >= head.card.threshold, scores >= 0.9]
+        print(f"| {name} | {len(some)} | {' | '.join(f'{share.mean():.2%}' for share in shares)} |")
+    _groups(head, encoder)
+    if "Banking77" not in samples:
+        return
+    texts = toxicity.read(data)
+    toxic = texts.of(texts.apart & (texts.origins == toxicity.COMMENTS) & (texts.targets == 1)).texts
+    customers = samples["Banking77"]
+    long = [f"{' '.join(customers[9 * number :][:8])}\n{text}" for number, text in enumerate(toxic)]
+    whole = head.score(long, encoder.embed(long))[:, _TOXIC] >= head.card.threshold
+    print(f"\ntoxicity: of {len(long)} toxic comments after 8 of Banking77, as one text, {whole.mean():.1%} are found")
+
+
+def _groups(head: Judge, encoder: Encoder) -> None:
+    """What is said of people who are called what they call themselves, in sentences that nothing was learnt from."""
+    for kind, names in (("that the recipe names", toxicity.NAMES), ("that it does not name", OTHERS)):
+        some = [sentence.format(name) for name in names for sentence in SENTENCES]
+        scores = head.score(some, encoder.embed(some))[:, _TOXIC].reshape(len(names), -1)
+        called = (scores >= head.card.threshold).sum(axis=1)
+        worst = ", ".join(f"{name} {number}" for name, number in zip(names, called, strict=True) if number)
+        print(
+            f"| sentences that name groups {kind} | {scores.size} | {(scores > 0.5).mean():.2%} "
+            f"| {called.sum() / scores.size:.2%} | {(scores >= 0.9).mean():.2%} |"
+            f" {f'of {len(SENTENCES)} each: {worst}' if worst else ''}"
+        )
+
+
+OTHERS: Final = ("bisexual", "white", "Mexican", "Hindu", "blind", "unemployed", "homeless", "divorced", "obese")
+"""As people call themselves, beside the names of the recipe."""
+SENTENCES: Final = (
+    "I am {}.",
+    "My neighbour is {} and very kind.",
+    "As a {} person I felt welcome here.",
+    "Do you have offers for {} people?",
+    "I am {} and I was treated badly by your staff.",
+)
 
 
 def _shares(head: Judge, encoder: Encoder, texts: Sequence[list[str]]) -> list[float]:

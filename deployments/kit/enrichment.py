@@ -20,7 +20,7 @@ ENTITY_TYPES: Final = ".types"
 VECTOR: Final = "vector"
 _TAKEN: Final = frozenset({ENTITIES, VECTOR, "confidence"})
 
-BuiltInHead = Literal["spam", "sentiment", "language"]
+BuiltInHead = Literal["spam", "sentiment", "language", "toxicity"]
 BroughtKind = Literal["sequence", "token"]
 """What a model that a tenant brought labels: texts, or parts of them."""
 ModelId = Annotated[str, StringConstraints(pattern=r"^mdl_[0-9a-f]{1,64}$")]

@@ -20,6 +20,7 @@ READ_AT_RUN_TIME = {
     "deployments/models/heads/builtin/language/card.md",
     "deployments/models/heads/builtin/spam/record.json",
     "deployments/models/heads/builtin/spam/spam.onnx",
+    "deployments/models/heads/builtin/toxicity/toxicity.onnx",
     "deployments/notifications/templates/response_notification.txt.j2",
     "deployments/notifications/templates/de/invitation.txt.j2",
     "serve_app/embedded.yaml",

@@ -181,11 +181,25 @@ async def test_every_command_about_built_in_models_works(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A2, R6: a response is stored, judged by the real model afterwards, kept apart, and released."""
+    """A2, R6: a response is stored, judged by the real model afterwards, kept apart, released; an insult is found."""
     settings = settings_for(tmp_path, sqlite_settings, nats_server, models_dir=models_folder)
     async with one_process(settings, monkeypatch) as platform:
         answers = await _all_work(platform, GUIDE.with_name("ai-builtin.md"))
-    assert len(answers) == 8
+        owner = next(client for client in platform.clients if "authorization" in client.headers)
+        forms = {each["slug"]: each["id"] for each in (await owner.get("/api/v1/forms")).json()["data"]}
+        path = f"/api/v1/forms/{forms['opinions']}/responses"
+        (rude,) = (await owner.get(path, params={"filter[ai.toxicity]": "toxic"})).json()["data"]
+        (civil,) = (await owner.get(path, params={"filter[ai.toxicity]": "civil"})).json()["data"]
+        rows = (await owner.get(f"{path}.csv", params={"columns": "opinion,ai"})).text.splitlines()
+        told = (await owner.get("/api/v1/events", params={"type": "inference.completed"})).json()["data"]
+    assert "liars" in rude["answers"]["opinion"]
+    assert "terrible" in civil["answers"]["opinion"]
+    said = rude["inference"]["opinion"]["toxicity"]
+    assert (said["label"], said["model"], said["revision"]) == ("toxic", "toxicity@1", 1)
+    assert "toxicity" in rows[0]
+    assert sorted(",toxic," in row for row in rows[1:]) == [False, True]
+    assert {each["data"]["results"]["opinion"]["toxicity"]["label"] for each in told} == {"toxic", "civil"}
+    assert len(answers) == 13
 
 
 async def test_every_command_about_queries_works(
@@ -329,7 +343,7 @@ async def _all_work(platform: OneProcess, guide: Path, section: str = "") -> lis
             await eventually(partial(_is_apart, owner, variables["response"]))
         if "/apply" in command:
             await eventually(partial(_is_ready, owner, variables["model"]), deadline_s=30)
-        if "/search" in command:
+        if "/search" in command or "ai.toxicity" in command:
             await eventually(partial(_is_enriched, owner, variables["form"]))
         answer = await platform.client().request(**_request(command, variables))
         assert answer.status_code < 300, (command, answer.text)

@@ -2,7 +2,7 @@
 
 import copy
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
@@ -18,6 +18,7 @@ from deployments.forms.errors import InvalidSettings
 from deployments.forms.fitting import misfits
 from deployments.kit.answer_quotas import AnswerQuota
 from deployments.kit.engine import compile_form, parse_definition
+from deployments.kit.enrichment import BuiltInHead
 from deployments.kit.principal import Principal
 from deployments.kit.texts import text_in
 from deployments.responses.contracts import SubmitResponse
@@ -304,7 +305,8 @@ async def test_every_fault_of_settings_is_named_at_once(database: Database) -> N
 class TestEnrichment:
     def test_names_texts_that_the_form_asks_for(self) -> None:
         """A5: every fault at once."""
-        assert faults(ai={"classify": [{"head": "spam", "fields": ["name"]}], "embed": {"fields": ["name"]}}) == set()
+        heads = [{"head": head, "fields": ["name"]} for head in get_args(BuiltInHead)]
+        assert faults(ai={"classify": heads, "embed": {"fields": ["name"]}}) == set()
         wrong = {
             "classify": [{"head": "spam", "fields": ["score", "nobody"]}, {"head": "spam", "fields": ["name", "name"]}],
             "extract": {"fields": ["side"]},

@@ -113,6 +113,11 @@ async def test_heads_that_come_with_the_platform_are_asked_by_name(acme: Scene) 
     assert [each.label for each in languages.results] == ["de", "en"]
     feelings = await acme.inference.classify(owner(), ClassifyTexts(texts=["What a wonderful day!"], head="sentiment"))
     assert (feelings.results[0].label, feelings.model.partition("@")[0]) == ("positive", "sentiment")
+    insults = ClassifyTexts(
+        texts=["Shut up, you worthless fool!", "Du bist ein dummer Esel, halt den Mund."], head="toxicity"
+    )
+    rude = await acme.inference.classify(owner(), insults)
+    assert ([each.label for each in rude.results], rude.model.partition("@")[0]) == (["toxic", None], "toxicity")
 
 
 async def test_a_tenant_without_ai_gets_none(acme: Scene) -> None:

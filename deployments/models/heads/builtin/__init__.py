@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from deployments.kit.vectors import Vectors
 from deployments.models.errors import ModelMissing
+from deployments.models.heads.builtin.english import EnglishHead
 from deployments.models.heads.builtin.language import language_head
-from deployments.models.heads.builtin.sentiment import SentimentHead
 from deployments.models.heads.head import Head, HeadCard, Scores
 
 FOLDER: Final = Path(__file__).parent
@@ -36,8 +36,9 @@ def _trained(name: str) -> Head:
 
 _MADE: Final[Mapping[str, Callable[[], Judge]]] = {
     "language": language_head,
-    "sentiment": SentimentHead,
+    "sentiment": lambda: EnglishHead(_trained("sentiment")),
     "spam": lambda: _trained("spam"),
+    "toxicity": lambda: EnglishHead(_trained("toxicity")),
 }
 
 NAMES: Final = tuple(_MADE)

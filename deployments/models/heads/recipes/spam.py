@@ -13,21 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.svm import LinearSVC
 
 from deployments.kit.vectors import Vectors
 from deployments.models import minilm
 from deployments.models.encoder import Encoder
 from deployments.models.heads.builtin import FOLDER
 from deployments.models.heads.head import Head, HeadCard
-from deployments.models.heads.recipes import linear, ngrams
+from deployments.models.heads.recipes import calibration, linear, ngrams
 from deployments.models.heads.recipes.ngrams import CHARACTERS, WORDS, Ngrams
 from deployments.models.heads.recipes.record import RECORD, Record, figures_of
 from deployments.models.registry import Registry, sha256_of
@@ -36,12 +32,10 @@ NAME: Final = "spam"
 VERSION: Final = "2"
 LABELS: Final = ("ham", "spam")
 FILE: Final = "sms_spam_train.tsv"
-SOURCES: Final = (Path(__file__), Path(linear.__file__), Path(ngrams.__file__))
+SOURCES: Final = (Path(__file__), Path(calibration.__file__), Path(linear.__file__), Path(ngrams.__file__))
 """The code that decides what is learnt; when it changes, the head is to be trained anew."""
 
 _HELD_OUT: Final = 5
-_FOLDS: Final = 5
-_SEED: Final = 0
 # Found by cross-validation on what is learnt from, among 0.3, 1 and 3.
 _COST: Final = 1.0
 
@@ -81,15 +75,16 @@ def held_out(texts: Sequence[str]) -> NDArray[np.bool_]:
 
     Texts that differ in numbers and signs alone are on one side: the same message was sent to many.
     """
-    return np.array([group % _HELD_OUT == 0 for group in _groups(texts)], dtype=bool)
+    return np.array([group % _HELD_OUT == 0 for group in calibration.letters(texts)], dtype=bool)
 
 
 def train(messages: Messages, vectors: Vectors) -> bytes:
     """The file of the head that is learnt from all of `messages`."""
     blocks = _blocks()
-    features = _learnt(blocks, messages.texts, vectors)
-    machine = LinearSVC(C=_COST, random_state=_SEED).fit(features, messages.targets)
-    slope, offset = _calibration(messages, vectors)
+    features = calibration.learnt(blocks, messages.texts, vectors)
+    machine = calibration.machine(features, messages.targets, _COST)
+    margins = calibration.unseen(_blocks, _COST, messages.texts, messages.targets, vectors)
+    slope, offset = calibration.platt(margins, messages.targets)
     # The odds of spam against one.
     weights = np.zeros((features.shape[1], len(LABELS)), dtype=np.float32)
     weights[:, 1] = machine.coef_[0] * slope
@@ -104,31 +99,6 @@ def _blocks() -> tuple[Ngrams, ...]:
         Ngrams(CHARACTERS, (2, 5), least=3, most=12_000),
         Ngrams(CHARACTERS, (1, 3), least=3, most=3_000, lower=False),
     )
-
-
-def _learnt(blocks: Sequence[Ngrams], texts: Sequence[str], vectors: Vectors) -> Any:
-    return hstack([csr_matrix(vectors), *(block.learn(texts) for block in blocks)]).tocsr()
-
-
-def _calibration(messages: Messages, vectors: Vectors) -> tuple[float, float]:
-    """Slope and offset that make of a margin the logarithm of odds (Platt, 1999), learnt from the margins that each
-    message gets of a machine that has not seen it."""
-    margins = np.zeros(len(messages.texts))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
-    for seen, unseen in folds.split(vectors, messages.targets, _groups(messages.texts)):
-        blocks = _blocks()
-        features = _learnt(blocks, [messages.texts[index] for index in seen], vectors[seen])
-        machine = LinearSVC(C=_COST, random_state=_SEED).fit(features, messages.targets[seen])
-        texts = [messages.texts[index] for index in unseen]
-        others = hstack([csr_matrix(vectors[unseen]), *(block.weights(texts) for block in blocks)]).tocsr()
-        margins[unseen] = machine.decision_function(others)
-    platt = LogisticRegression(C=1e6).fit(margins.reshape(-1, 1), messages.targets)
-    return float(platt.coef_[0, 0]), float(platt.intercept_[0])
-
-
-def _groups(texts: Sequence[str]) -> list[int]:
-    letters = ["".join(each for each in text.lower() if each.isalpha()) or text for text in texts]
-    return [int.from_bytes(sha256(each.encode()).digest()[:4]) for each in letters]
 
 
 def main() -> None:

@@ -1,27 +1,25 @@
-"""The built-in head `sentiment`, for English: trained here, see `deployments.models.heads.recipes.sentiment`."""
+"""A head for English texts: of what is known to be in another language it says nothing."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from deployments.kit.vectors import Vectors
 from deployments.models.heads.builtin.language import language_head
 from deployments.models.heads.head import Head, Scores
 
-_FILE: Final = Path(__file__).with_name("sentiment.onnx")
 _ENGLISH: Final = "en"
 
 
-class SentimentHead:
-    """Tells what English texts feel; what is known to be in another language gets the same score for each label, which
-    is below the threshold."""
+class EnglishHead:
+    """What a head says of English texts; what is known to be in another language gets the same score for each label,
+    which is below the threshold."""
 
     needs_vectors = True
 
-    def __init__(self) -> None:
-        self._head = Head(_FILE.read_bytes())
+    def __init__(self, head: Head) -> None:
+        self._head = head
         self._language = language_head()
-        self.card = self._head.card
+        self.card = head.card
 
     def score(self, texts: Sequence[str], vectors: Vectors | None) -> Scores:
         """A probability for each label, float32 [texts, labels]."""
