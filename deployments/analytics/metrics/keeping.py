@@ -48,8 +48,8 @@ class Counting:
         self._piece = piece or (200 if database.is_sqlite else 1_000)
 
     async def advance(self, tenant_id: str, form_id: str) -> bool:
-        """One piece of each generation of the form's figures; whether there is more to do. A generation that has come
-        as far as the form is shown, and what was shown before is deleted."""
+        """One piece of each generation of the form's figures; whether there was anything to do. A generation that has
+        come as far as the form is shown, and what was shown before is deleted."""
         try:
             async with self._database.read(tenant_id) as unit:
                 states = await _figures(unit, form_id).states()
@@ -88,7 +88,7 @@ class Counting:
             async with self._database.write(tenant_id) as unit:
                 await _figures(unit, form_id).show(state.generation)
             return True
-        return piece.ends < piece.changes
+        return piece.is_needed
 
     async def _forget(self, tenant_id: str, form_id: str, states: Sequence[MetricState]) -> bool:
         """Delete some of what was shown before, or was given up."""
@@ -168,9 +168,7 @@ class MetricKeeper(Duty):
         self._counting = Counting(database, piece=piece)
 
     async def round(self) -> bool:
-        """One piece of each form that is behind; whether any is more than that behind. Of a form that is being answered
-        there always is something new, which its events tell the consumers of: they gather, and two would wait for each
-        other."""
+        """One piece of each form that is behind; whether there was any."""
         return await self._each_form(self._behind, self._counting.advance)
 
     async def _behind(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:

@@ -235,15 +235,3 @@ async def test_the_keeper_finds_what_no_event_told_of(database: Database) -> Non
     health = await analytics(database).health(acme)
     assert (health.live.forms, health.live.changes, health.live.seconds) == (0, 0, 0.0)
     await keeper.stop()
-
-
-async def test_the_keeper_rests_when_it_has_counted_all_there_was(database: Database) -> None:
-    """Of a form that is being answered there is something new each time: it would never rest, and take a processor."""
-    acme = await make_tenant(database)
-    form = await make_form(database, acme, definition=survey.SURVEY)
-    await survey.fill(Responses(database), acme, form.id, 12, seed=1)
-    keeper = MetricKeeper(database, piece=10)
-    assert await keeper.round()
-    assert not await keeper.round()
-    assert (await shown(database, acme, form.id)).submissions == 12
-    await keeper.stop()
