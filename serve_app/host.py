@@ -70,7 +70,7 @@ class ContextHost:
             self._runtime = Runtime(settings, name, tracer=self._tracer)
             times = ModelTimes()
             self._targets = build_contexts(
-                contexts, self._runtime.database, settings, models, self._runtime.caches, times
+                contexts, self._runtime.database, settings, models, self._runtime.caches, times, self._tracer
             )
         self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime, times)}
         self._calls = Calls()

@@ -1,8 +1,10 @@
 """The models where they are hosted: `ModelsApi` over handles of Serve."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from grpc import RpcError  # type: ignore[import-untyped]
@@ -28,6 +30,10 @@ from deployments.models.contracts import (
     Judgements,
     Prompt,
 )
+from serve_app.tracing.models import ModelSpans, tell
+
+if TYPE_CHECKING:
+    from serve_app.tracing.tracer import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -147,16 +153,19 @@ def _too_late() -> Unavailable:
     return Unavailable("The models did not answer in time.", retry_after=5.0)
 
 
-def over_handles(homes: Mapping[Faculty, str], deadline_s: float, *, written_s: float = 0.0) -> RemoteModels:
+def over_handles(
+    homes: Mapping[Faculty, str], deadline_s: float, *, written_s: float = 0.0, tracer: Tracer | None = None
+) -> RemoteModels:
     """The models at these applications: `homes` tells where each faculty is; for the times see `RemoteModels`."""
+    spans = ModelSpans(tracer)
     asks: dict[str, Ask] = {}
     for faculty, application in homes.items():
-        asks |= dict.fromkeys(FACULTIES[faculty], _asker(application))
+        asks |= dict.fromkeys(FACULTIES[faculty], _asker(application, spans))
     anybody = next(iter(asks.values()))
     return RemoteModels({"installed": anybody, "capabilities": anybody} | asks, deadline_s, written_s=written_s)
 
 
-def _asker(application: str) -> Ask:
+def _asker(application: str, spans: ModelSpans) -> Ask:
     handles: list[Any] = []
 
     def handle() -> Any:
@@ -171,21 +180,29 @@ def _asker(application: str) -> Ask:
     async def ask(method: str, arguments: tuple[Any, ...], timeout_s: float, model: str = "") -> Outcome:
         """Cancelled, it cancels the work in the replica. Raises what Ray raises for a replica that is gone."""
         way = handle().options(multiplexed_model_id=model) if model else handle()
-        response = way.ask.remote(method, arguments, timeout_s)
-        try:
-            outcome: Outcome = await response
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        except BackPressureError as error:
-            raise Unavailable("The models have too much to do.", retry_after=1.0) from error
-        except _GONE:
-            raise
-        except RequestCancelledError as error:
-            raise DeadlineExceeded from error
-        except (RayError, RpcError) as error:
-            log.exception("models cannot be asked", method=method)
-            raise Unavailable(retry_after=1.0) from error
+        with spans.leaving(method) as span:
+            # A replica of before knows no trace: where nobody traces it is told of none.
+            carried = (span.traceparent,) if span.traceparent else ()
+            outcome = await _answer(way.ask.remote(method, arguments, timeout_s, *carried), method)
+            tell(span, outcome)
         return outcome
 
     return ask
+
+
+async def _answer(response: Any, method: str) -> Outcome:
+    try:
+        outcome: Outcome = await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise
+    except BackPressureError as error:
+        raise Unavailable("The models have too much to do.", retry_after=1.0) from error
+    except _GONE:
+        raise
+    except RequestCancelledError as error:
+        raise DeadlineExceeded from error
+    except (RayError, RpcError) as error:
+        log.exception("models cannot be asked", method=method)
+        raise Unavailable(retry_after=1.0) from error
+    return outcome

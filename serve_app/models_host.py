@@ -16,6 +16,7 @@ from ray import serve
 
 from deployments.kit.calls import Done, Failed, Outcome
 from deployments.kit.errors import DeadlineExceeded, DomainError, Unavailable
+from deployments.kit.spans import Span
 from deployments.models.batching import BATCHABLE
 from deployments.models.contracts import FACULTIES, Faculty, HeadRef, ModelsApi
 from deployments.models.errors import ModelDamaged, ModelMissing
@@ -24,6 +25,8 @@ from serve_app.logging import configure
 from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
 from serve_app.starting import collect_rarely
+from serve_app.tracing.models import ModelSpans, tell
+from serve_app.tracing.opening import open_tracer
 
 if TYPE_CHECKING:
     from deployments.models.heads.builtin import Judge
@@ -43,12 +46,20 @@ _HEADS: Final = 64
 _ALONE: Final = 2
 _WARMING: Final = ("", "warm", "what is computed first takes longer than what follows " * 10)
 
+UNTRACED: Final = ModelSpans(None)
+
 Asked = tuple[str, tuple[Any, ...]]
 """A method and its arguments."""
 
+Seen = tuple[Asked, Span]
+"""A call with its span."""
 
-async def answer_together(models: object, calls: Sequence[Asked]) -> list[Outcome]:
-    """The outcome of each call, in their order; calls that ask the same of different texts are computed at once."""
+
+async def answer_together(
+    models: object, calls: Sequence[Asked], spans: ModelSpans = UNTRACED, callers: Sequence[Span] = ()
+) -> list[Outcome]:
+    """The outcome of each call, in their order; calls that ask the same of different texts are computed at once, in one
+    of `spans`. `callers` are the spans of the calls."""
     alike: dict[Any, list[int]] = {}
     for index, (method, arguments) in enumerate(calls):
         alike.setdefault((method, BATCHABLE[method].about(arguments)), []).append(index)
@@ -57,7 +68,10 @@ async def answer_together(models: object, calls: Sequence[Asked]) -> list[Outcom
         kind = BATCHABLE[method]
         texts = [kind.texts(calls[index][1]) for index in indices]
         every = [text for some in texts for text in some]
-        outcome = await answer_one(models, (method, kind.asking(calls[indices[0]][1], every)))
+        with spans.together(method, [callers[index] for index in indices if callers]) as span:
+            span.note(**{"formstream.texts": len(every)})
+            outcome = await answer_one(models, (method, kind.asking(calls[indices[0]][1], every)))
+            tell(span, outcome)
         end = 0
         for index, some in zip(indices, texts, strict=True):
             start, end = end, end + len(some)
@@ -101,6 +115,8 @@ class ModelsHost:
         self._tracker = open_tracker(settings, "models")
         keep_to_node()
         configure(settings.log_level, "models", self._tracker)
+        self._tracer = open_tracer(settings, "models")
+        self._spans = ModelSpans(self._tracer)
         # Whoever submits goes first.
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         objects = ObjectStore(settings.object_store(), **settings.object_store_options())
@@ -114,15 +130,21 @@ class ModelsHost:
         self._running = 0
         await warm_up(self._models)
 
-    async def ask(self, method: str, arguments: tuple[Any, ...], timeout_s: float) -> Outcome:
+    async def ask(self, method: str, arguments: tuple[Any, ...], timeout_s: float, traceparent: str = "") -> Outcome:
         """Call a method of `ModelsApi`. Never raises a failure of the models: that is the outcome."""
+        with self._spans.answering(method, traceparent) as span:
+            outcome = await self._answer(method, arguments, timeout_s, span)
+            tell(span, outcome)
+        return outcome
+
+    async def _answer(self, method: str, arguments: tuple[Any, ...], timeout_s: float, span: Span) -> Outcome:
         if method not in self._methods and method not in EVERYWHERE:
             return Failed(Unavailable(f"nobody here can {method}", retry_after=60.0))
         self._running += 1
         try:
             async with asyncio.timeout(timeout_s):
                 if method in self._batched:
-                    outcome: Outcome = await self._batched[method]((method, arguments))
+                    outcome: Outcome = await self._batched[method](((method, arguments), span))
                     return outcome
                 if method in EVERYWHERE:
                     return await answer_one(self._models, (method, arguments))
@@ -137,6 +159,8 @@ class ModelsHost:
         await self._models.close()
         if self._tracker is not None:
             await self._tracker.close()
+        if self._tracer is not None:
+            await self._tracer.stop()
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The calls that run or wait here, for `serve_app.autoscaling`."""
@@ -145,16 +169,21 @@ class ModelsHost:
     # A queue for each, so that what is quick does not wait for what is slow.
 
     @serve.batch(max_batch_size=_BATCH_CALLS, batch_wait_timeout_s=_BATCH_WAIT_S)
-    async def _embed(self, calls: list[Asked]) -> list[Outcome]:
-        return await answer_together(self._models, calls)
+    async def _embed(self, calls: list[Seen]) -> list[Outcome]:
+        return await self._together(calls)
 
     @serve.batch(max_batch_size=_BATCH_CALLS, batch_wait_timeout_s=_BATCH_WAIT_S)
-    async def _classify(self, calls: list[Asked]) -> list[Outcome]:
-        return await answer_together(self._models, calls)
+    async def _classify(self, calls: list[Seen]) -> list[Outcome]:
+        return await self._together(calls)
 
     @serve.batch(max_batch_size=_BATCH_CALLS, batch_wait_timeout_s=_BATCH_WAIT_S)
-    async def _extract(self, calls: list[Asked]) -> list[Outcome]:
-        return await answer_together(self._models, calls)
+    async def _extract(self, calls: list[Seen]) -> list[Outcome]:
+        return await self._together(calls)
+
+    async def _together(self, calls: list[Seen]) -> list[Outcome]:
+        return await answer_together(
+            self._models, [call for call, _ in calls], self._spans, [span for _, span in calls]
+        )
 
     async def _load(self, ref: HeadRef) -> "Judge":
         head: Judge = await self._multiplexed(ref.model_dump_json())

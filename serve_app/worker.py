@@ -81,7 +81,7 @@ class Worker:
         self._relay: Relay | None = None
         self._lag = 0.0
         self._runtime = Runtime(settings, "worker", self._attach, yields=True, tracer=self._tracer)
-        self._models = models_at(models, settings, _MODELS_DEADLINE_S)
+        self._models = models_at(models, settings, _MODELS_DEADLINE_S, self._tracer)
         kinds = job_kinds(
             self._runtime.database, self._egress, settings, self._purge, _Stream(self), self._models, self._tracer
         )

@@ -1,7 +1,7 @@
 """How the parts of the platform are, as one worker last saw them, and what waits; over all tenants."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
@@ -43,6 +43,12 @@ def note(connection: Connection, parts: list[Seen]) -> None:
         }
         statement = upsert_on(connection, ComponentState).values(name=part.name, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def note_over(connection: Connection, part: Seen) -> None:
+    """Write down how a part is; figures that it has none of now stay as they were."""
+    earlier = next((each.figures for each in seen(connection) if each.name == part.name), {})
+    note(connection, [replace(part, figures={**earlier, **part.figures})])
 
 
 def seen(connection: Connection) -> list[Seen]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from db.backup.scratch import scratch_database
@@ -117,23 +116,17 @@ async def remember(settings: Settings, report: Report) -> bool:
     where = settings.database()
     if where.is_sqlite and not database_file(where).exists():
         return False
+    now = utc_now()
+    figures = {"findings": float(len(report.wrong))}
+    if not report.wrong:
+        figures["last_success"] = round(now.timestamp(), 3)
+    part = Seen(DRILL, healthy=not report.wrong, detail=report.backup, figures=figures, checked_at=now)
     try:
         async with Database(where) as database:
-            await database.transact(partial(_note, report=report))
+            await database.transact(partial(component_state.note_over, part=part))
     except (DatabaseError, DBAPIError):
         return False
     return True
-
-
-def _note(connection: Connection, *, report: Report) -> None:
-    now = utc_now()
-    earlier = next((each.figures for each in component_state.seen(connection) if each.name == DRILL), {})
-    figures = {name: value for name, value in earlier.items() if name == "last_success"}
-    if not report.wrong:
-        figures["last_success"] = round(now.timestamp(), 3)
-    figures["findings"] = float(len(report.wrong))
-    part = Seen(DRILL, healthy=not report.wrong, detail=report.backup, figures=figures, checked_at=now)
-    component_state.note(connection, [part])
 
 
 class _Looking:

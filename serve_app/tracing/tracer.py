@@ -167,6 +167,20 @@ class Tracer:
             for span in others:
                 span.end()
 
+    @contextmanager
+    def batch(self, name: str, traceparents: Sequence[str], facts: Mapping[str, Fact]) -> Iterator[Recorded]:
+        """What is done once for several requests: one span, in the trace of the first that is kept, with a link to the
+        span of each."""
+        kept = [get_current_span(parent).get_span_context() for each in traceparents if (parent := _kept(each))]
+        if not kept:
+            yield Recorded(NonRecordingSpan(SpanContext(0, 0, is_remote=False)))
+            return
+        links = [Link(each) for each in kept]
+        with self._current(
+            self._tracer.start_span(name, _at(kept[0]), SpanKind.INTERNAL, _known(facts), links)
+        ) as recorded:
+            yield recorded
+
     def past(self, name: str, traceparent: str, facts: Mapping[str, Fact], started_ns: int) -> None:
         """A message that was handed over between `started_ns` and now."""
         parent = _kept(traceparent)

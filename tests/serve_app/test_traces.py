@@ -1,18 +1,28 @@
 """O2: one trace from the edge through context, database, stream and consumer to the effect, over OTLP."""
 
 import asyncio
+import contextvars
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ray import serve
 
 from db.group_commit import GroupCommit
 from db.settings import DatabaseSettings
+from deployments.kit.calls import Done, Outcome
 from deployments.kit.errors import NotFound
+from deployments.models.contracts import Frame
 from eventing.events.envelope import Origin
+from serve_app.models_client import over_handles
+from serve_app.models_host import ModelsHost, Seen
+from serve_app.settings import Settings
 from serve_app.tracing.database import TracedGroups
 from serve_app.tracing.tracer import Tracer
 from tests.architecture.rooms import ROOT
@@ -152,6 +162,114 @@ class TestKeeping:
             pass
         async with asyncio.timeout(3):
             await tracer.stop(0.2)
+
+
+class TestModels:
+    """Calls of models, which a replica answers in batches."""
+
+    async def test_a_call_is_followed_to_the_batch_that_answered_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "setpriority", lambda *_: None)
+        with collecting() as collector:
+            host = _Host.__new__(_Host)
+            settings = Settings(data_dir=tmp_path, otlp_endpoint=collector.url)
+            await host.__init__(settings, ("extraction",))  # type: ignore[misc]
+            # Serve gathers batches in its own replicas only.
+            host._batched = {"extract": _Gathered(host, (1, 3))}  # type: ignore[dict-item]
+            monkeypatch.setattr(serve, "get_deployment_handle", lambda *_: _Handle(host))
+            tracer = _tracer(collector)
+            models = over_handles({"extraction": "models"}, 20.0, tracer=tracer)
+            frame = Frame(moment=datetime(2026, 1, 1, tzinfo=UTC))
+
+            async def ask(name: str) -> None:
+                with tracer.request(name, "", {}):
+                    await models.extract(["write to ada@example.org"], frame)
+
+            await ask("first")
+            # The last of them is in no trace.
+            await asyncio.gather(ask("second"), ask("third"), models.extract(["nobody looks"], frame))
+            await tracer.stop()
+            await ModelsHost.__del__(host)
+        spans = {(span.name, span.trace_id): span for span in collector.spans}
+        alone, two = (batch for batch in collector.spans if batch.name == "models batch")
+        requests = {span.name: span for span in collector.spans if span.name in ("first", "second", "third")}
+        for name, batch, size in (("first", alone, 1), ("second", two, 3), ("third", two, 3)):
+            trace = requests[name].trace_id
+            call, answer = spans["call models.extract", trace], spans["models.extract", trace]
+            assert (call.parent_id, answer.parent_id) == (requests[name].span_id, call.span_id)
+            assert (call.service, answer.service, batch.service) == ("formstream-test", *["formstream-models"] * 2)
+            assert answer.facts["formstream.batch_size"] == batch.facts["formstream.batch_size"] == size
+            assert answer.span_id in batch.links
+            models_named = {span.facts["gen_ai.response.model"] for span in (call, answer, batch)}
+            assert len(models_named) == 1
+        assert alone.parent_id == spans["models.extract", requests["first"].trace_id].span_id
+        assert two.parent_id == spans["models.extract", requests["second"].trace_id].span_id
+        assert (len(alone.links), len(two.links)) == (1, 2)
+        assert two.facts["formstream.texts"] == 3
+        assert b"ada@example" not in b"".join(collector.bodies)
+
+    async def test_a_replica_is_told_of_no_trace_where_nobody_traces(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One of an older version knows none."""
+        seen: list[int] = []
+
+        class Old:
+            ask: Any
+
+            def remote(self, *call: Any) -> asyncio.Task[Outcome]:
+                seen.append(len(call))
+                return asyncio.ensure_future(_done())
+
+        async def _done() -> Outcome:
+            return Done(())
+
+        old = Old()
+        old.ask = old
+        monkeypatch.setattr(serve, "get_deployment_handle", lambda *_: old)
+        await over_handles({"extraction": "models"}, 5.0).installed()
+        with collecting() as collector:
+            tracer = _tracer(collector)
+            await over_handles({"extraction": "models"}, 5.0, tracer=tracer).installed()
+            await tracer.stop()
+        assert seen == [3, 3]
+
+
+class _Host(ModelsHost):
+    """Of which nobody waits for the end, as Serve does."""
+
+    def __del__(self) -> None:  # type: ignore[override]
+        pass
+
+
+class _Handle:
+    """A handle of Serve to a host in this process."""
+
+    def __init__(self, host: ModelsHost) -> None:
+        self._host = host
+        self.ask = self
+
+    def remote(self, *call: Any) -> asyncio.Task[Outcome]:
+        # As over the wire: nothing of the caller's context comes along.
+        return asyncio.get_running_loop().create_task(self._host.ask(*call), context=contextvars.Context())
+
+
+class _Gathered:
+    """Batches of these sizes, one after the other."""
+
+    def __init__(self, host: ModelsHost, sizes: tuple[int, ...]) -> None:
+        self._host = host
+        self._sizes = iter(sizes)
+        self._size = next(self._sizes)
+        self._waiting: list[tuple[Seen, asyncio.Future[Outcome]]] = []
+
+    async def __call__(self, call: Seen) -> Outcome:
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, answer))
+        if len(self._waiting) == self._size:
+            batch, self._waiting, self._size = self._waiting, [], next(self._sizes, 0)
+            for (_, each), outcome in zip(batch, await self._host._together([seen for seen, _ in batch]), strict=True):
+                each.set_result(outcome)
+        return await answer
 
 
 class TestTelling:
