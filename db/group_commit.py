@@ -39,7 +39,7 @@ class GroupCommit(Generic[Item, Result]):
     `write(items)` stores the items in one transaction and returns, once it is durable, a result or an exception for
     each, in order. When it raises a database error, every item of the group is written again alone, so one bad item
     never fails its neighbours. With `tenant_of` the tenants take turns, and where several have some, no group is mostly
-    one's.
+    one's. A group of one tenant alone has `max_alone` at most.
     """
 
     watch: ClassVar[Watch | None] = None
@@ -50,11 +50,13 @@ class GroupCommit(Generic[Item, Result]):
         *,
         tenant_of: Callable[[Item], str] | None = None,
         max_group: int = 256,
+        max_alone: int | None = None,
         max_waiting: int = 8192,
     ) -> None:
         self._write = write
         self._tenant_of = tenant_of
         self._max_group = max_group
+        self._max_alone = max_alone or max_group
         self._max_waiting = max_waiting
         self._waiting = 0
         self._lines: dict[str, deque[_Entry[Item, Result]]] = {}
@@ -87,7 +89,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _next(self) -> list[_Entry[Item, Result]]:
         self._sharing.see(len(self._lines))
-        share = self._sharing.share(self._max_group, len(self._lines))
+        share = self._sharing.share(self._max_group, len(self._lines)) if self._sharing.is_on else self._max_alone
         group: list[_Entry[Item, Result]] = []
         for tenant in list(self._lines)[: self._max_group]:
             line = self._lines.pop(tenant)

@@ -44,7 +44,9 @@ def connect(contexts: dict[str, str], settings: EdgeSettings, credentials: Crede
     alone: dict[str, Dispatcher] = {}
     for application in sorted(set(contexts.values())):
         send = ray_sender(serve.get_deployment_handle(application, application))
-        hot[application] = Dispatcher(send, slots=4, max_calls=128)
+        # Small ones on the way one after the other, so that edge and context work at the same time: with few large ones
+        # each waited while the other was busy with all of them.
+        hot[application] = Dispatcher(send, slots=8, max_calls=32)
         calm[application] = Dispatcher(send, slots=16, max_calls=8)
         # What waits for somebody else's server must hold up no other call.
         alone[application] = Dispatcher(send, slots=64, max_calls=1)

@@ -53,7 +53,10 @@ class Submitting:
         self._forms = forms
         self._partials = partials
         self._quotas = QuotaNotices(database)
-        self._group: GroupCommit[Submission, Outcome] = GroupCommit(self._store, tenant_of=attrgetter("tenant_id"))
+        # What two messages of an edge bring: with all in one, edge and context would wait for each other in turns.
+        self._group: GroupCommit[Submission, Outcome] = GroupCommit(
+            self._store, tenant_of=attrgetter("tenant_id"), max_alone=64
+        )
 
     async def submit(
         self, principal: Principal, command: SubmitResponse, *, may_ask: bool = False

@@ -54,6 +54,18 @@ async def test_what_arrives_during_a_write_is_the_next_group() -> None:
     assert log.groups == [[0], [1, 2, 3]]
 
 
+async def test_what_one_tenant_alone_has_is_committed_in_smaller_groups() -> None:
+    log = Log()
+    commit: GroupCommit[int, int] = GroupCommit(
+        log.write, tenant_of=lambda item: str(item // 100), max_group=24, max_alone=2
+    )
+    await asyncio.gather(*(commit.add(n) for n in range(5)))
+    assert [len(group) for group in log.groups] == [2, 2, 1]
+    log.groups.clear()
+    await asyncio.gather(*(commit.add(n) for n in (0, 1, 2, 3, 100)))
+    assert sorted(log.groups[0]) == [0, 1, 2, 3, 100]
+
+
 async def test_a_group_is_bounded() -> None:
     log = Log()
     commit: GroupCommit[int, int] = GroupCommit(log.write, max_group=2)
