@@ -11,8 +11,8 @@ from tests.e2e.platform import Platform
 
 TEXTS = [f"Where is my order {number}?" for number in range(120)]
 
-# More than the 256 that are looked at together, and long enough for a batch to take seconds.
-COMMENTS = [" ".join([f"Order {number} came late and nobody answers."] * 12) for number in range(320)]
+# Twice the 256 that are looked at together, and long enough for each batch to take seconds.
+COMMENTS = [" ".join([f"Order {number} came late and nobody answers."] * 12) for number in range(512)]
 FORM = {
     "slug": "comments",
     "title": "Comments",
