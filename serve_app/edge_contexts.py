@@ -46,7 +46,7 @@ def connect(contexts: dict[str, str], settings: EdgeSettings, credentials: Crede
         send = ray_sender(serve.get_deployment_handle(application, application))
         # Small ones on the way one after the other, so that edge and context work at the same time: with few large ones
         # each waited while the other was busy with all of them.
-        hot[application] = Dispatcher(send, slots=8, max_calls=32)
+        hot[application] = Dispatcher(send)
         calm[application] = Dispatcher(send, slots=16, max_calls=8)
         # What waits for somebody else's server must hold up no other call.
         alone[application] = Dispatcher(send, slots=64, max_calls=1)

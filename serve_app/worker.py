@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 _STALE_S = 120.0
 _KEPT_S = 15.0
-_NICENESS = 10
+_NICENESS = 15
 _LAG_S = 2.0
 # A job can wait; it is tried again when that is not enough.
 _MODELS_DEADLINE_S = 60.0
@@ -65,10 +65,8 @@ class Worker:
         keep_to_node()
         configure(settings.log_level, "worker", self._tracker)
         self._tracer = open_tracer(settings, "worker")
-        if not settings.database().is_sqlite:
-            # Effects may lag behind when the processors are busy; whoever waits for an answer goes first. On SQLite
-            # they would wait for us: the turn to write is ours for as long as others have the processor.
-            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+        # Effects may lag behind when the processors are busy; whoever waits for an answer goes first.
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         self._settings = settings
         self._subscription_names = subscription_names
         self._queues = queues

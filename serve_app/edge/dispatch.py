@@ -25,10 +25,9 @@ Send: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 # What a batch gets beyond the last deadline in it: the calls' own deadlines end first, this one only ends a hang.
 _GRACE_S = 1.0
-# Less, and each call costs more than the quiet one gains: with 16 a busy tenant was stored a fifth less.
-_LEAST_SHARE = 64
-# Of what may wait: with less left, who was refused for want of room comes in again.
-_ROOM = 0.5
+# Of what may wait: with less left, who was refused for want of room comes in again. With half of it, so many come at
+# once that all who travel wait until they are read.
+_ROOM = 0.875
 
 
 class _Pending:
@@ -79,17 +78,16 @@ class Dispatcher:
 
     At most `slots` batches travel at once, each of at most `max_calls` calls and `max_bytes` of arguments (a
     larger single call travels alone). Waiting calls leave in turns over the tenants, one each, so a busy tenant
-    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, one has a sixth of
-    a batch at most (but 64), and the last slot is for who has nothing on the way. At most `max_waiting` wait in all and
-    `max_waiting_per_tenant` of one tenant.
+    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, the last slot is
+    for who has nothing on the way. At most `max_waiting` wait in all and `max_waiting_per_tenant` of one tenant.
     """
 
     def __init__(
         self,
         send: Send,
         *,
-        slots: int = 4,
-        max_calls: int = 128,
+        slots: int = 16,
+        max_calls: int = 32,
         max_bytes: int = 2 * 1024 * 1024,
         max_waiting: int = 4096,
         max_waiting_per_tenant: int = 1024,
@@ -169,13 +167,11 @@ class Dispatcher:
     def _take(self) -> list[_Pending]:
         taken: list[_Pending] = []
         size = 0
-        share = max(_LEAST_SHARE, self._sharing.share(self._max_calls))
-        taken_of: Counter[str] = Counter()
         passed: list[str] = []
         is_last = self._free == 1 and self._slots > 1 and self._sharing.is_on
         while self._turns and len(taken) < self._max_calls:
             tenant_id = self._turns[0]
-            if taken_of[tenant_id] >= share or (is_last and tenant_id in self._travelling):
+            if is_last and tenant_id in self._travelling:
                 passed.append(self._turns.popleft())
                 continue
             queue = self._queues[tenant_id]
@@ -184,7 +180,6 @@ class Dispatcher:
                 break
             del self._turns[0]
             taken.append(queue.popleft())
-            taken_of[tenant_id] += 1
             if queue:
                 self._turns.append(tenant_id)
             else:

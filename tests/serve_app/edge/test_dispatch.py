@@ -94,9 +94,9 @@ async def test_tenants_take_turns() -> None:
 
 
 async def test_what_travels_keeps_nobody_waiting() -> None:
-    """T6: where others call too, batches are not mostly one's, and the last slot is for who has nothing on the way."""
+    """T6: where others call too, the last slot is for who has nothing on the way."""
     replica = Replica()
-    dispatcher = Dispatcher(replica.send, slots=3, max_calls=200)
+    dispatcher = Dispatcher(replica.send, slots=3, max_calls=64)
     tasks = [_call(dispatcher, "noisy", "alone"), _call(dispatcher, "quiet", "shares")]
     await _settled()
     tasks += [_call(dispatcher, "noisy", f"noisy{n}") for n in range(100)]
@@ -141,23 +141,20 @@ async def test_a_full_queue_refuses_at_once() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_who_was_refused_is_told_when_half_of_the_room_is_free() -> None:
+async def test_who_was_refused_is_told_when_there_is_room_for_many() -> None:
     """Z3: by then many may come in at once, and who is refused meanwhile costs nothing."""
     replica = Replica()
-    dispatcher = Dispatcher(replica.send, slots=1, max_calls=1, max_waiting=8, max_waiting_per_tenant=4)
+    dispatcher = Dispatcher(replica.send, slots=1, max_calls=1, max_waiting=16, max_waiting_per_tenant=8)
     travelling = _call(dispatcher, "noisy", "first")
     await _settled()
-    tasks = [_call(dispatcher, "noisy", n) for n in range(4)]
+    tasks = [_call(dispatcher, "noisy", n) for n in range(8)]
     await _settled()
     with pytest.raises(NoRoom) as own:
         await dispatcher.call("noisy", "forms", "get", (), 1.0)
-    others = [_call(dispatcher, "quiet", n) for n in range(4)]
+    others = [_call(dispatcher, "quiet", n) for n in range(8)]
     await _settled()
     with pytest.raises(NoRoom) as anybodys:
         await dispatcher.call("calm", "forms", "get", (), 1.0)
-    tasks.pop().cancel()
-    others.pop().cancel()
-    await _settled()
     assert not own.value.has_room()
     tasks.pop().cancel()
     await _settled()
