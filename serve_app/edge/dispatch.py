@@ -78,7 +78,7 @@ class Dispatcher:
 
     At most `slots` batches travel at once, each of at most `max_calls` calls and `max_bytes` of arguments (a
     larger single call travels alone). Waiting calls leave in turns over the tenants, one each, so a busy tenant
-    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, the last slot is
+    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, half of the slots are
     for who has nothing on the way. At most `max_waiting` wait in all and `max_waiting_per_tenant` of one tenant.
     """
 
@@ -168,10 +168,10 @@ class Dispatcher:
         taken: list[_Pending] = []
         size = 0
         passed: list[str] = []
-        is_last = self._free == 1 and self._slots > 1 and self._sharing.is_on
+        is_kept = self._free <= self._slots // 2 and self._sharing.is_on
         while self._turns and len(taken) < self._max_calls:
             tenant_id = self._turns[0]
-            if is_last and tenant_id in self._travelling:
+            if is_kept and tenant_id in self._travelling:
                 passed.append(self._turns.popleft())
                 continue
             queue = self._queues[tenant_id]

@@ -94,7 +94,7 @@ async def test_tenants_take_turns() -> None:
 
 
 async def test_what_travels_keeps_nobody_waiting() -> None:
-    """T6: where others call too, the last slot is for who has nothing on the way."""
+    """T6: where others call too, half of the slots are for who has nothing on the way."""
     replica = Replica()
     dispatcher = Dispatcher(replica.send, slots=3, max_calls=64)
     tasks = [_call(dispatcher, "noisy", "alone"), _call(dispatcher, "quiet", "shares")]
