@@ -78,8 +78,8 @@ class Dispatcher:
 
     At most `slots` batches travel at once, each of at most `max_calls` calls and `max_bytes` of arguments (a
     larger single call travels alone). Waiting calls leave in turns over the tenants, one each, so a busy tenant
-    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, half of the slots are
-    for who has nothing on the way. At most `max_waiting` wait in all and `max_waiting_per_tenant` of one tenant.
+    cannot keep a quiet one waiting. Nor can it by what already travels: where several tenants call, half of the slots
+    are for who has nothing on the way. At most `max_waiting` wait in all and `max_waiting_per_tenant` of one tenant.
     """
 
     def __init__(
