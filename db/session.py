@@ -3,7 +3,15 @@
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -14,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from db.engine import postgres_engine, sqlite_engine
 from db.errors import DatabaseUnavailable, QueryTimeout
+from db.pause import Pause
 from db.replicas import Replicas
 from db.repositories.audit import AuditRepository, Deed
 from db.roles import APP_ROLE, SYSTEM_ROLE
@@ -116,10 +125,11 @@ class Database:
         self.reader: AsyncEngine
         self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._turn: WritersTurn | None = None
+        self._pause = Pause() if settings.yields else None
         self._replicas: Replicas | None = None
         if settings.is_sqlite:
             turn = Path(f"{make_url(settings.url).database}.turn")
-            self._turn = WritersTurn(turn, settings.wait_s, yields=settings.yields)
+            self._turn = WritersTurn(turn, settings.wait_s, self._pause)
             self.writer = sqlite_engine(settings, self._turn)
             self.reader = sqlite_engine(settings)
         else:
@@ -185,11 +195,17 @@ class Database:
     @asynccontextmanager
     async def connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """A transaction on `engine`, committed at the end; connection failures become DatabaseUnavailable."""
-        turn = self._turn if engine is self.writer else None
-        async with nullcontext() if turn is None else turn.taken():
+        async with self._turn_on(engine):
             with _translated():
                 async with engine.begin() as connection:
                     yield connection
+
+    def _turn_on(self, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+        if engine is not self.writer:
+            return nullcontext()
+        if self._turn is not None:
+            return self._turn.taken()
+        return nullcontext() if self._pause is None else self._pause.kept()
 
     @asynccontextmanager
     async def _unit(

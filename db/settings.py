@@ -20,7 +20,7 @@ class DatabaseSettings(BaseModel):
     wait_s: float = Field(default=10.0, gt=0, description="Longest wait in seconds for a connection or a lock.")
 
     yields: bool = Field(
-        default=False, description="Whether this process writes to SQLite for others than those who wait for an answer."
+        default=False, description="Whether what this process writes can wait for those who wait for an answer."
     )
 
     @property

@@ -17,34 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from db.errors import DatabaseUnavailable
-from db.processors import Processors
+from db.pause import Pause
 
 _REST: Final = 2.0
 """A process that yields rests so many times as long as it wrote."""
 
-_PAUSE: Final = 6.0
-"""The same for what it worked while processors are scarce."""
-
-_LONGEST_PAUSE_S: Final = 0.3
-
-_BUSY_S: Final = 1.0
-"""So long after somebody else wrote, others are taken to be at work."""
-
 
 class WritersTurn:
-    """The turn to write to one file, for one process. One that `yields` leaves the file to others for a while after
-    each turn that it had to wait for. While others write and processors are scarce it does so after every turn: what it
-    does between its turns is done for nobody who waits, either."""
+    """The turn to write to one file, for one process. One that has a `pause` makes it between its turns, and leaves
+    the file to others for a while after each turn that it had to wait for."""
 
-    def __init__(
-        self, path: Path, wait_s: float, *, yields: bool = False, processors: Processors | None = None
-    ) -> None:
+    def __init__(self, path: Path, wait_s: float, pause: Pause | None = None) -> None:
         self._path = path
         self._wait_s = wait_s
-        self._yields = yields
-        self._processors = processors or Processors()
-        self._worked_until = time.process_time()
-        self._others_wrote_at = float("-inf")
+        self._pause = pause
         self._rests_until = 0.0
         self._here = asyncio.Lock()
         self._file: int | None = None
@@ -54,7 +40,8 @@ class WritersTurn:
     @property
     def rest_s(self) -> float:
         """Seconds for which this process leaves the file to others."""
-        return max(0.0, self._rests_until - time.monotonic())
+        rest_s = max(0.0, self._rests_until - time.monotonic())
+        return rest_s if self._pause is None else max(rest_s, self._pause.left_s)
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
@@ -71,21 +58,15 @@ class WritersTurn:
                 yield
             finally:
                 self.end()
-                if self._yields:
-                    self._rest(time.monotonic() - began if waited else 0.0)
+                if self._pause is not None:
+                    self._pause.begin()
+                    if waited:
+                        self._rest(time.monotonic() - began)
         finally:
             self._here.release()
 
     def _rest(self, wrote_s: float) -> None:
-        """Leave the file to others for a while, and the processors as well when they are at work and it takes all."""
-        now, worked, rest_s = time.monotonic(), time.process_time(), 0.0
-        if wrote_s:
-            self._others_wrote_at = now
-            rest_s = min(_REST * wrote_s, self._wait_s / 2)
-        if now - self._others_wrote_at < _BUSY_S and self._processors.are_scarce:
-            rest_s = max(rest_s, min(_PAUSE * (worked - self._worked_until), _LONGEST_PAUSE_S))
-        self._worked_until = worked
-        self._rests_until = now + rest_s
+        self._rests_until = time.monotonic() + min(_REST * wrote_s, self._wait_s / 2)
 
     def end(self) -> None:
         """Let other processes write: what its holder had to write is written. From any thread."""

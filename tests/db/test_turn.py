@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,9 @@ from typing import IO
 import pytest
 
 from db.errors import DatabaseUnavailable
-from db.processors import Processors
+from db.pause import Pause
 from db.turn import WritersTurn
+from tests.db.test_pause import processors
 
 
 @pytest.fixture
@@ -116,19 +116,8 @@ async def test_a_wait_that_was_given_up_takes_the_lock_from_nobody(turn: Writers
     assert _is_free(other)
 
 
-def _processors(idle: float) -> Processors:
-    """Processors of which this share is idle, whenever one looks."""
-    looks = itertools.count(1)
-
-    def spent() -> tuple[float, float]:
-        whole = float(next(looks))
-        return whole * idle, whole
-
-    return Processors(itertools.count().__next__, spent)
-
-
 async def test_who_yields_leaves_room_after_a_turn_that_it_waited_for(path: Path, other: IO[bytes]) -> None:
-    turn = WritersTurn(path, 5.0, yields=True, processors=_processors(idle=0.5))
+    turn = WritersTurn(path, 5.0, Pause(processors(idle=0.5)))
     try:
         fcntl.flock(other, fcntl.LOCK_EX)
         asyncio.get_running_loop().call_later(0.02, fcntl.flock, other, fcntl.LOCK_UN)
@@ -143,39 +132,15 @@ async def test_who_yields_leaves_room_after_a_turn_that_it_waited_for(path: Path
         turn.close()
 
 
-@pytest.mark.parametrize(("idle", "rests"), [(0.05, True), (0.2, False)])
-async def test_who_yields_leaves_scarce_processors_to_who_writes(
-    path: Path, other: IO[bytes], idle: float, rests: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Z3: what the worker does costs those who wait for an answer as little as possible, and it never stops."""
+async def test_who_yields_pauses_between_its_turns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worked = 0.0
     monkeypatch.setattr(time, "process_time", lambda: worked)
-    turn = WritersTurn(path, 5.0, yields=True, processors=_processors(idle))
+    turn = WritersTurn(path, 5.0, Pause(processors(idle=0.05)))
     try:
         async with turn.taken():
-            worked = 1.0
-        assert turn.rest_s == 0  # nobody else was seen to write
-        fcntl.flock(other, fcntl.LOCK_EX)
-        asyncio.get_running_loop().call_later(0.01, fcntl.flock, other, fcntl.LOCK_UN)
-        async with turn.taken():
             worked += 0.02
-        assert (turn.rest_s > 0.1) == rests
+        assert turn.rest_s > 0.1
         async with turn.taken():
-            worked += 100
-        assert (turn.rest_s > 0) == rests
-        assert turn.rest_s < 0.5
+            assert turn.rest_s == 0
     finally:
         turn.close()
-
-
-def test_processors_are_looked_at_ten_times_a_second_at_most() -> None:
-    now, idle, whole = 0.0, 0.0, 0.0
-    processors = Processors(lambda: now, lambda: (idle, whole))
-    now, whole = 0.05, 1.0
-    assert not processors.are_scarce
-    now = 0.1
-    assert processors.are_scarce
-    now, idle, whole = 0.3, 0.5, 2.0
-    assert not processors.are_scarce
-    now = 0.5  # Nothing was counted meanwhile.
-    assert not processors.are_scarce
