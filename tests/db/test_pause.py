@@ -1,5 +1,6 @@
 """Pauses of who works in the background: while others need the processors, and never for long."""
 
+import asyncio
 import itertools
 import time
 
@@ -57,3 +58,39 @@ async def test_a_database_in_the_background_pauses_between_its_transactions(
         ended = time.monotonic()
         async with database.connect(database.writer):
             assert time.monotonic() - ended > 0.1
+
+
+async def test_no_transaction_waits_for_longer_than_one_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others that end meanwhile prolong the pause, but not for who waits already."""
+    worked = 0.0
+    monkeypatch.setattr(time, "process_time", lambda: worked)
+    pause = Pause(processors(idle=0.05))
+    worked += 1
+    pause.begin()
+
+    async def prolong() -> None:
+        nonlocal worked
+        while True:
+            worked += 1
+            pause.begin()
+            await asyncio.sleep(0.01)
+
+    prolonging = asyncio.create_task(prolong())
+    try:
+        async with asyncio.timeout(10), pause.kept():
+            assert not prolonging.done()
+    finally:
+        prolonging.cancel()
+
+
+def test_processors_are_looked_at_ten_times_a_second_at_most() -> None:
+    now, spent = 0.0, Spent(0.0, 0.0, 0.0)
+    looked = Processors(lambda: now, lambda: spent)
+    now, spent = 0.05, Spent(0.0, 0.0, 1.0)
+    assert not looked.are_scarce
+    now = 0.1
+    assert looked.are_scarce
+    now, spent = 0.3, Spent(0.5, 0.0, 2.0)
+    assert not looked.are_scarce
+    now = 0.5  # Nothing was counted meanwhile.
+    assert not looked.are_scarce

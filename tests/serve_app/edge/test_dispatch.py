@@ -110,6 +110,23 @@ async def test_what_travels_keeps_nobody_waiting() -> None:
     assert [len(tags) for tags in replica.tags()[3:]] == [36]
 
 
+async def test_half_of_the_slots_are_not_for_who_travels_already() -> None:
+    """T6: a flood takes the other half and no more, while another tenant asks now and then."""
+    replica = Replica()
+    dispatcher = Dispatcher(replica.send, slots=6, max_calls=2)
+    tasks = [_call(dispatcher, "noisy", "first"), _call(dispatcher, "quiet", "first")]
+    await _settled()
+    tasks += [_call(dispatcher, "noisy", n) for n in range(20)]
+    await _settled()
+    assert len(replica.tags()) == 3
+    for tenant in ("calm", "rare", "late"):
+        tasks.append(_call(dispatcher, tenant, tenant))
+        await _settled()
+    assert replica.tags()[3:] == [["calm"], ["rare"], ["late"]]
+    replica.gate.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_batches_are_bounded_in_bytes_and_a_larger_call_travels_alone() -> None:
     replica = Replica()
     dispatcher = Dispatcher(replica.send, slots=1, max_bytes=1000)
