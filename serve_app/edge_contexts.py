@@ -1,9 +1,7 @@
-"""The contexts as the edge calls them: over the handles of their deployments."""
+"""The contexts as the edge calls them: in messages to the applications that host them."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-
-from ray import serve
 
 from deployments.analytics.contracts import AnalyticsApi
 from deployments.audit.contracts import AuditApi
@@ -25,8 +23,7 @@ from deployments.tenancy.contracts import TenancyApi
 from deployments.webhooks.contracts import WebhooksApi
 from serve_app.edge.apis import Apis
 from serve_app.edge.client import remote
-from serve_app.edge.dispatch import Dispatcher
-from serve_app.edge.handle import ray_sender
+from serve_app.edge.dispatch import Dispatcher, Send
 from serve_app.edge.settings import EdgeSettings
 
 Api = TypeVar("Api")
@@ -36,14 +33,16 @@ _WRITTEN = ("generate", "generate_form")
 _COMPUTED = ("run_sql", "response_document")
 
 
-def connect(contexts: dict[str, str], settings: EdgeSettings, credentials: CredentialsApi) -> Apis:
-    """The contexts behind their deployments, each deployment with a lane for submissions, one for the rest, and one for
-    what others outside are asked about."""
+def connect(
+    contexts: dict[str, str], settings: EdgeSettings, credentials: CredentialsApi, way: Callable[[str], Send]
+) -> Apis:
+    """The contexts behind their applications, each with a lane for submissions, one for the rest, and one for what
+    others outside are asked about. `way` leads to an application."""
     hot: dict[str, Dispatcher] = {}
     calm: dict[str, Dispatcher] = {}
     alone: dict[str, Dispatcher] = {}
     for application in sorted(set(contexts.values())):
-        send = ray_sender(serve.get_deployment_handle(application, application))
+        send = way(application)
         # Small ones on the way one after the other, so that edge and context work at the same time: with few large ones
         # each waited while the other was busy with all of them.
         hot[application] = Dispatcher(send)

@@ -4,6 +4,8 @@ Serve imports this once more to build the application, in a process that ends th
 imported by the replica.
 """
 
+from ray import serve
+
 from serve_app.error_tracking import open_tracker
 from serve_app.logging import configure
 from serve_app.replica_port import keep_to_node
@@ -18,9 +20,13 @@ class EdgeHost:
         collect_rarely()
         with without_collections():
             from serve_app.edge.deployment import Edge
+            from serve_app.edge.dispatch import Send
+            from serve_app.edge.handle import ray_sender
             from serve_app.edge_contexts import connect
             from serve_app.edge_credentials import EdgeCredentials
             from serve_app.edge_link import EdgeLink
+            from serve_app.sockets.client import Client
+            from serve_app.sockets.folder import folder_of_this_node
             from serve_app.tracing.opening import open_tracer
 
         self._tracker = open_tracker(settings, "edge")
@@ -29,7 +35,18 @@ class EdgeHost:
         edge = settings.edge()
         self._tracer = open_tracer(settings, "edge")
         self._credentials = EdgeCredentials(settings, edge.deadline_s, self._tracer)
-        apis = connect(contexts, edge, self._credentials)
+        folder = folder_of_this_node()
+        self._clients: list[Client] = []
+
+        def way(application: str) -> Send:
+            over_ray = ray_sender(serve.get_deployment_handle(application, application))
+            if folder is None:
+                return over_ray
+            client = Client(folder, application, over_ray)
+            self._clients.append(client)
+            return client.send
+
+        apis = connect(contexts, edge, self._credentials, way)
         if self._tracer is None:
             self._edge = Edge(edge, apis)
         else:
@@ -49,6 +66,8 @@ class EdgeHost:
 
     async def __del__(self) -> None:
         await self._edge.stop()
+        for client in self._clients:
+            await client.close()
         await self._link.stop()
         await self._credentials.stop()
         if self._tracer is not None:

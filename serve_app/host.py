@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ray import serve
+
 from db.errors import DatabaseUnavailable
 from deployments.kit.cache import CacheNumbers
 from deployments.kit.calls import answer
@@ -22,6 +24,8 @@ from serve_app.model_times import ModelTimes
 from serve_app.pools import pools_of
 from serve_app.replica_port import keep_to_node
 from serve_app.settings import Settings
+from serve_app.sockets.folder import folder_of_this_node
+from serve_app.sockets.server import Server
 from serve_app.starting import collect_rarely, without_collections
 from serve_app.tracing.calls import traced_contexts
 from serve_app.tracing.opening import open_tracer
@@ -74,6 +78,11 @@ class ContextHost:
             )
         self._callable = {**traced_contexts(self._targets, self._tracer), "probe": Probe(self._runtime, times)}
         self._calls = Calls()
+        folder = folder_of_this_node()
+        self._server = None
+        if folder is not None:
+            self._server = Server(folder, serve.get_replica_context().app_name, self.call)
+            await self._server.start()
         # Nobody waits for it: the process is ready as it is.
         self._warming = asyncio.create_task(self._runtime.caches.warm())
 
@@ -90,6 +99,8 @@ class ContextHost:
         return {"calls": self._calls.running}
 
     async def __del__(self) -> None:
+        if self._server is not None:
+            await self._server.close()
         self._warming.cancel()
         await asyncio.wait({self._warming})
         for target in self._targets.values():
