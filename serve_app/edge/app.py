@@ -20,6 +20,7 @@ from serve_app.edge.form_pages.assets import FORM_ASSETS
 from serve_app.edge.form_pages.hosted import HostedForms
 from serve_app.edge.limits import RateLimits
 from serve_app.edge.live import LiveEvents
+from serve_app.edge.lobby import Lobby
 from serve_app.edge.metrics import Metrics
 from serve_app.edge.operations import Operation
 from serve_app.edge.pipeline import Pipeline
@@ -79,6 +80,7 @@ def create_app(
     )
     app.ctx.admission = Admission(settings.max_connections, settings.max_connections_per_address)
     app.ctx.shedding = shedding
+    app.ctx.lobby = Lobby()
     app.ctx.metrics = metrics
     # For refused methods: the framework names the permitted ones only where an address has no parameters.
     app.ctx.addresses = permitted

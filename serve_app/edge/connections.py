@@ -3,11 +3,14 @@
 from asyncio import BaseTransport
 from collections import Counter
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from sanic.exceptions import RequestTimeout
 from sanic.http import Http, Stage
 from sanic.server import HttpProtocol
+
+_MOST_UNREAD: Final = 256 * 1024
+"""Bytes of one connection that wait in the lobby; with more, whoever sends them is read."""
 
 
 class Admission:
@@ -69,7 +72,7 @@ class GuardedProtocol(HttpProtocol):
     """
 
     HTTP_CLASS = CountedHttp
-    __slots__ = ("_address", "_blocked_at", "_noted", "_noted_at")
+    __slots__ = ("_address", "_blocked_at", "_noted", "_noted_at", "_unread")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -77,6 +80,7 @@ class GuardedProtocol(HttpProtocol):
         self._blocked_at = 0.0
         self._noted: tuple[int, Stage] | None = None
         self._noted_at = 0.0
+        self._unread = b""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A new connection; closed at once when there are too many."""
@@ -94,13 +98,34 @@ class GuardedProtocol(HttpProtocol):
             return
         self.app.ctx.admission.leave(self._address)
         self._address = None
+        self._unread = b""
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._address is None or (self._is_between_requests and self._shed(data)):
+        if self._address is None:
             return
-        super().data_received(data)
+        if self._unread:
+            self._unread += data
+            if len(self._unread) > _MOST_UNREAD:
+                self._leave_lobby()
+        elif self._is_between_requests and self.app.ctx.shedding.refusal(data) is not None:
+            self._unread = data
+            self._time = monotonic()
+            self.app.ctx.lobby.enter(self._leave_lobby)
+        else:
+            super().data_received(data)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a request of this connection is in the lobby."""
+        return bool(self._unread)
+
+    def _leave_lobby(self) -> None:
+        """Refuse the request that waits unread, or read it when there is room by now."""
+        data, self._unread = self._unread, b""
+        if data and self.transport is not None and not self.transport.is_closing() and not self._shed(data):
+            super().data_received(data)
 
     @property
     def _is_between_requests(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sanic import Sanic
 from sanic.http import Stage
-from sanic.server import AsyncioServer, HttpProtocol
+from sanic.server import AsyncioServer
 
 from deployments.kit.cache import Caches
 from serve_app.edge.apis import Apis
@@ -125,11 +125,11 @@ class Edge:
             await asyncio.sleep(_TICK_S)
 
 
-def _close_when_quiet(connection: HttpProtocol) -> None:
+def _close_when_quiet(connection: GuardedProtocol) -> None:
     if _is_idle(connection):
         connection.close()
 
 
-def _is_idle(connection: HttpProtocol) -> bool:
+def _is_idle(connection: GuardedProtocol) -> bool:
     http = connection.http
-    return http is None or (http.stage is Stage.IDLE and not connection.recv_buffer)
+    return http is None or (http.stage is Stage.IDLE and not connection.recv_buffer and not connection.waits)
