@@ -189,7 +189,7 @@ figures are means of {len(SEEDS)} draws, with standard deviation and range.
 
 "Without labels" are texts drawn from the other training texts, whose intents the classifier is not told; the fifth that
 was held out is never among them. In {helped} of {len(more)} draws its cross-validation said that they help:
-[decision 0053](../decisions/0053-answers-without-labels.md).
+[decision 0054](../decisions/0054-answers-without-labels.md).
 "Logistic regression" is the plain one on the same vectors. "Answered" is the share of texts that the classifier does
 not abstain from, with the precision that it aims at by default, 0.9. "Of hotels" and "of messages" are the shares that
 it labels of texts which are about none of the intents, and should be none: {others[0]} requests to hotels (NLU++,

@@ -23,7 +23,7 @@ from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 from eventing.outbox import record
 
 UNLABELLED: Final = 5_000
-"""Answers without labels that are looked at, the newest: of more, heads gain little (docs/decisions/0053)."""
+"""Answers without labels that are looked at, the newest: of more, heads gain little (docs/decisions/0054)."""
 
 _PAGE: Final = 1_000
 _EMBEDDED_AT_ONCE: Final = 128

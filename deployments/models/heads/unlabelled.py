@@ -1,7 +1,7 @@
 """What texts without labels teach: the head guesses theirs, and learns them as what it half believes (self-training).
 
 None of them is in the result: their guesses move the linear map and the weights of places that are made of examples.
-What the constants are, and why, is in docs/decisions/0053.
+What the constants are, and why, is in docs/decisions/0054.
 """
 
 from typing import Any, Final
