@@ -74,19 +74,17 @@ class AnswerVectorRepository:
 
     async def named(self, numbers: Collection[int]) -> dict[int, Directed]:
         """The answers that these numbers name, of responses that are there."""
-        same = and_(
-            col(Response.tenant_id) == col(AnswerVector.tenant_id), col(Response.id) == col(AnswerVector.response_id)
-        )
-        statement = (
-            self._select()
-            .join(Response, same)
-            .where(
-                col(AnswerVector.number).in_(numbers),
-                col(Response.deleted_at).is_(None),
-                col(Response.status) == COMPLETE,
-            )
-        )
+        statement = self._there().where(col(AnswerVector.number).in_(numbers))
         return {row.number: Directed(*row) for row in await self._session.execute(statement)}
+
+    async def newest(self, field: str, model: str, before: str | None, limit: int) -> list[Directed]:
+        """The answers to a field whose vectors a model made, of responses that are there, the one made last first;
+        `before` is the response of the last one that was read."""
+        statement = self._there().where(col(AnswerVector.field) == field, col(AnswerVector.model) == model)
+        if before is not None:
+            statement = statement.where(col(AnswerVector.response_id) < before)
+        ordered = statement.order_by(col(AnswerVector.response_id).desc()).limit(limit)
+        return [Directed(*row) for row in await self._session.execute(ordered)]
 
     async def of_responses(self, response_ids: Collection[str]) -> list[Directed]:
         """The vectors of these responses."""
@@ -102,6 +100,17 @@ class AnswerVectorRepository:
 
     async def _of(self, condition: Any) -> list[Directed]:
         return [Directed(*row) for row in await self._session.execute(self._select().where(condition))]
+
+    def _there(self) -> Any:
+        """Those of responses that are neither in the trash nor in quarantine."""
+        same = and_(
+            col(Response.tenant_id) == col(AnswerVector.tenant_id), col(Response.id) == col(AnswerVector.response_id)
+        )
+        return (
+            self._select()
+            .join(Response, same)
+            .where(col(Response.deleted_at).is_(None), col(Response.status) == COMPLETE)
+        )
 
     def _select(self) -> Any:
         names = ("number", "response_id", "field", "model", "vector")

@@ -17,3 +17,10 @@ def small(vectors: Vectors) -> Bytes:
     longest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
     found: Bytes = np.rint(vectors * (127.0 / longest)).astype(np.int8)
     return found
+
+
+def stretched(rows: Bytes) -> Vectors:
+    """Small vectors at unit length."""
+    numbers: Vectors = rows.astype(np.float32)
+    lengths: Vectors = np.maximum(np.linalg.norm(numbers, axis=1, keepdims=True), 1e-12)
+    return numbers / lengths

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
+from pydantic import Field
+
 from deployments.kit.contract import Contract
 from deployments.kit.enrichment import BroughtKind
 
@@ -243,6 +245,16 @@ class ReliabilityBin(Contract):
     accuracy: float
 
 
+class UnlabelledReport(Contract):
+    """What texts without labels brought: how many were `looked_at`, the accuracy `before` them and `after` them, null
+    where that could not be measured. They are `used` where it says that they help."""
+
+    looked_at: int
+    used: bool = False
+    before: float | None = None
+    after: float | None = None
+
+
 class HeadReport(Contract):
     """What a head is worth, measured on its examples by stratified cross-validation: each is judged by a head that did
     not see it. With `folds` 0 there were too few examples to measure anything.
@@ -262,6 +274,9 @@ class HeadReport(Contract):
     labels: tuple[LabelReport, ...] = ()
     confusion: tuple[Confusion, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
+    unlabelled: UnlabelledReport | None = Field(
+        default=None, description="What answers without labels brought; null where none were looked at."
+    )
 
 
 class Learned(Contract):
@@ -275,8 +290,11 @@ class Learned(Contract):
 class LearningApi(Protocol):
     """What makes heads, and uses one that is in nobody's store."""
 
-    async def learn(self, lesson: Lesson, vectors: Embeddings, described: Embeddings) -> Learned:
-        """A head from the vectors of a lesson's texts, and of the descriptions of its labels.
+    async def learn(
+        self, lesson: Lesson, vectors: Embeddings, described: Embeddings, unlabelled: Embeddings | None = None
+    ) -> Learned:
+        """A head from the vectors of a lesson's texts, and of the descriptions of its labels; `unlabelled` are those of
+        texts whose labels nobody knows, and are used if they help.
 
         Raises ValueError for a lesson without labels, and for vectors that do not fit it.
         """

@@ -227,6 +227,10 @@ async def test_every_command_about_classifying_works(
     settings = settings_for(tmp_path, sqlite_settings, models_dir=models_folder)
     async with one_process(settings, monkeypatch) as platform:
         answers = await _all_work(platform, GUIDE.with_name("ai-classify.md"))
+        owner = next(client for client in platform.clients if "authorization" in client.headers)
+        (made,) = (await owner.get("/api/v1/classifiers")).json()["data"]
+        version = (await owner.get(f"/api/v1/classifiers/{made['id']}/versions/1")).json()
+        assert version["report"]["unlabelled"] is None  # 0053: it is about no field
     assert len(answers) == 10
 
 

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from db.models.classifiers import Classifier, ClassifierExample, ClassifierVersion
+from db.repositories.answer_vectors import AnswerVectorRepository
 from db.session import Database, UnitOfWork
 from db.types import utc_now
 from deployments.inference.classifiers import service
 from deployments.inference.classifiers.places import folder_of
 from deployments.inference.contracts import FORGET_LEARNED, TRAIN
+from deployments.inference.search.vectors import rows_of
 from deployments.kit.errors import DeadlineExceeded, Unavailable
 from deployments.kit.objects import ObjectStore
+from deployments.kit.vectors import stretched
 from deployments.models.contracts import Embeddings, Learned, LearningApi, Lesson, ModelsApi
 from eventing.events.classifiers import ClassifierTrained
 from eventing.events.envelope import Origin
 from eventing.jobs import Done, GiveUp, JobKind, JobRun, Retry
 from eventing.outbox import record
+
+UNLABELLED: Final = 5_000
+"""Answers without labels that are looked at, the newest: of more, heads gain little (docs/decisions/0054)."""
 
 _PAGE: Final = 1_000
 _EMBEDDED_AT_ONCE: Final = 128
@@ -99,7 +105,30 @@ class TrainClassifier:
             precision=row.precision,
         )
         of_examples = Embeddings(model=described.model, dimensions=described.dimensions, vectors=vectors)
-        return await self._learning.learn(lesson, of_examples, described), described.model
+        unlabelled = await self._unlabelled(job.tenant_id, material, described)
+        return await self._learning.learn(lesson, of_examples, described, unlabelled), described.model
+
+    async def _unlabelled(self, tenant_id: str, material: _Material, like: Embeddings) -> Embeddings | None:
+        """Stored vectors of the newest answers that the classifier is about and that are no examples; None when it is
+        about no field. Those of another model cannot be compared with these."""
+        row = material.row
+        if row.form_id is None or row.field is None:
+            return None
+        labelled = {each.response_id for each in material.examples}
+        found: list[bytes] = []
+        before: str | None = None
+        while (room := UNLABELLED - len(found)) > 0:
+            async with self._database.read(tenant_id) as unit:
+                vectors = AnswerVectorRepository(unit.session, tenant_id, row.form_id)
+                page = await vectors.newest(row.field, like.model, before, _PAGE)
+            found += [each.vector for each in page if each.response_id not in labelled][:room]
+            if len(page) < _PAGE:
+                break
+            before = page[-1].response_id
+        if not found:
+            return None
+        rows = stretched(rows_of(found))
+        return Embeddings(model=like.model, dimensions=like.dimensions, vectors=rows.tobytes())
 
     async def _keep(
         self, job: JobRun, material: _Material, number: int, learned: Learned, encoder: str

@@ -47,6 +47,10 @@ class Familiarity:
         least = min(MOST, float(np.quantile(nearest, UNUSUAL)))
         return cls(seen, least), np.where(nearest >= least, np.float32(1), np.float32(DOUBT))
 
+    def nearest(self, vectors: Vectors) -> Numbers:
+        """The cosine of each text and what was seen that is nearest to it."""
+        return np.asarray((vectors @ _directions(self.seen)).max(axis=1), dtype=np.float32)
+
     def constants(self) -> dict[str, Any]:
         """What `nodes` refer to; the examples keep their bytes in the file."""
         return {

@@ -28,12 +28,8 @@ class KernelPart:
     @classmethod
     def fit(cls, vectors: Vectors, places: Places, described: Vectors) -> "KernelPart":
         """Learn examples, and the description of each label as one more of it."""
-        space = Space.of(vectors, places) if len(vectors) else Space.of(described, np.arange(len(described)))
-        # Descriptions are worded unlike what people write: their own mean takes that away.
-        their_centre = described.mean(axis=0) if len(described) > 1 else space.centre
-        moved = np.vstack([vectors - space.centre, described - their_centre])
-        everywhere = np.concatenate([places, np.arange(len(described))])
-        space = space.contrasted(moved, everywhere)
+        whitened, moved, everywhere = begun(vectors, places, described)
+        space = whitened.contrasted(moved, everywhere)
         support = unit(moved @ space.axes)
         targets = wanted(everywhere, len(described))
         return cls(space, support, ridge(kernel(support, support), targets, RIDGE))
@@ -42,6 +38,15 @@ class KernelPart:
         """How near each text is to each label, float32 [texts, labels]."""
         scores: Numbers = kernel(self.space.place(vectors), self.support) @ self.weights
         return scores
+
+
+def begun(vectors: Vectors, places: Places, described: Vectors) -> tuple[Space, Numbers, Places]:
+    """Where learning begins: the whitened space, examples and descriptions less their centres, and their places."""
+    space = Space.of(vectors, places) if len(vectors) else Space.of(described, np.arange(len(described)))
+    # Descriptions are worded unlike what people write: their own mean takes that away.
+    their_centre = described.mean(axis=0) if len(described) > 1 else space.centre
+    moved = np.vstack([vectors - space.centre, described - their_centre])
+    return space, moved, np.concatenate([places, np.arange(len(described))])
 
 
 def kernel(left: Numbers, right: Numbers) -> Numbers:

@@ -25,14 +25,18 @@ class Learning:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._heads: OrderedDict[bytes, Head] = OrderedDict()
 
-    async def learn(self, lesson: Lesson, vectors: Embeddings, described: Embeddings) -> Learned:
+    async def learn(
+        self, lesson: Lesson, vectors: Embeddings, described: Embeddings, unlabelled: Embeddings | None = None
+    ) -> Learned:
         async with self._places:
-            return await asyncio.to_thread(self._learn, lesson, vectors, described)
+            return await asyncio.to_thread(self._learn, lesson, vectors, described, unlabelled)
 
     async def judge(self, file: bytes, texts: Sequence[str], vectors: Embeddings) -> Judgements:
         return await asyncio.to_thread(self._judge, file, tuple(texts), vectors)
 
-    def _learn(self, lesson: Lesson, vectors: Embeddings, described: Embeddings) -> Learned:
+    def _learn(
+        self, lesson: Lesson, vectors: Embeddings, described: Embeddings, unlabelled: Embeddings | None
+    ) -> Learned:
         # Loaded where something is learned only: it takes time and memory.
         from deployments.models.heads.training import learn
 
@@ -42,6 +46,7 @@ class Learning:
                 unpacked(vectors.vectors, vectors.dimensions),
                 unpacked(described.vectors, described.dimensions),
                 described.model,
+                None if unlabelled is None else unpacked(unlabelled.vectors, unlabelled.dimensions),
             )
 
     def _judge(self, file: bytes, texts: Sequence[str], vectors: Embeddings) -> Judgements:

@@ -1,7 +1,7 @@
 """From examples and descriptions of labels to a head's file, with what it is worth.
 
 Pure: the same lesson gives the same head. How examples are learned, see `space`, `kernel` and `wording`; how sure the
-head is and when it abstains is chosen from answers to examples that were left out.
+head is, when it abstains, and whether `unlabelled` texts help, is chosen from answers to examples that were left out.
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from deployments.kit.vectors import Vectors
-from deployments.models.contracts import HeadReport, LabelReport, Learned, Lesson
-from deployments.models.heads import evaluation, wording
+from deployments.models.contracts import HeadReport, LabelReport, Learned, Lesson, UnlabelledReport
+from deployments.models.heads import evaluation, unlabelled, wording
 from deployments.models.heads.familiarity import TRUST, Familiarity
 from deployments.models.heads.head import SCORES, TEXTS, VECTORS, HeadCard
 from deployments.models.heads.kernel import WIDTH, KernelPart
@@ -30,10 +30,14 @@ _UNMEASURED_MARGIN: Final = 0.125
 _MEASURED_MARGIN: Final = 0.075
 _SHARES_OF_WORDING: Final = (0.0, 0.15, 0.3, 0.5)
 _TEXTS_FOR_WORDING: Final = 50
+_HARDLY_MORE: Final = 1.05
 
 
-def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) -> Learned:
-    """A head of `encoder`'s vectors: of the lesson's texts, and of a description of each label.
+def learn(
+    lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str, further: Vectors | None = None
+) -> Learned:
+    """A head of `encoder`'s vectors: of the lesson's texts, and of a description of each label. `further` are vectors
+    of texts without labels, of which the head learns if its examples are told apart no worse so.
 
     Raises ValueError for a lesson without labels, and for vectors that do not fit it.
     """
@@ -44,7 +48,11 @@ def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) ->
     vocabulary = Vocabulary.of(lesson.texts) if len(lesson.texts) >= _TEXTS_FOR_WORDING else None
     features = vocabulary.features(lesson.texts) if vocabulary else None
     counts = [Counter(lesson.places)[place] for place in range(labels)]
-    trial = _trial(vectors, places, described, features)
+    others = unlabelled.others(further, vectors) if further is not None and unlabelled.may_help(places) else None
+    trial, guessing = _trials(vectors, places, described, features, others)
+    is_helped = trial is not None and guessing is not None and guessing.is_better_than(trial)
+    brought = _brought(further, trial, guessing)
+    trial = guessing if is_helped else trial
     familiarity = None
     if trial is None:
         share, sharpness = 0.0, _USUAL_SHARPNESS
@@ -59,12 +67,28 @@ def learn(lesson: Lesson, vectors: Vectors, described: Vectors, encoder: str) ->
         threshold = evaluation.fit_threshold(chances, trial.truth, lesson.precision, least)
         told = evaluation.report(lesson.labels, counts, chances, trial.truth, threshold, trial.folds)
     kernel = KernelPart.fit(vectors, places, described)
+    if is_helped and others is not None:
+        kernel = unlabelled.continued(kernel, vectors, places, described, others)
     words = wording.fit(features, places, labels) * np.float32(share) if share else None
     graph = _graph(kernel, vocabulary if words is not None else None, words, sharpness, familiarity)
     card = HeadCard(
         name=lesson.name, version=lesson.version, labels=lesson.labels, encoder=encoder, threshold=threshold
     )
+    told = told.model_copy(update={"unlabelled": brought})
     return Learned(file=card.written_into(graph), threshold=threshold, report=told)
+
+
+def _brought(further: Vectors | None, without: "_Trial | None", guessing: "_Trial | None") -> UnlabelledReport | None:
+    if further is None or not len(further):
+        return None
+    if without is None or guessing is None:
+        return UnlabelledReport(looked_at=len(further))
+    return UnlabelledReport(
+        looked_at=len(further),
+        used=guessing.is_better_than(without),
+        before=round(without.accuracy, 4),
+        after=round(guessing.accuracy, 4),
+    )
 
 
 class _Trial:
@@ -78,30 +102,45 @@ class _Trial:
             sharpness = evaluation.fit_sharpness(scores, truth)
             loss = evaluation.log_loss(evaluation.probabilities(scores, sharpness), truth)
             tries.append((loss, share, sharpness, scores))
-        _, self.share, self.sharpness, self.scores = min(tries, key=lambda each: each[0])
+        self.loss, self.share, self.sharpness, self.scores = min(tries, key=lambda each: each[0])
+        self.accuracy = float((self.scores.argmax(axis=1) == truth).mean())
+
+    def is_better_than(self, other: "_Trial") -> bool:
+        """It is right as often at least, and hardly surprises more: one of the two alone is often luck."""
+        return self.accuracy >= other.accuracy and self.loss < other.loss * _HARDLY_MORE
 
 
-def _trial(vectors: Vectors, places: Places, described: Vectors, features: Any) -> _Trial | None:
-    """None when there are too few examples to leave any out. Labels with one example are learned and not judged."""
+def _trials(
+    vectors: Vectors, places: Places, described: Vectors, features: Any, others: Vectors | None
+) -> tuple[_Trial | None, _Trial | None]:
+    """Without and with `others`, which have no labels. None when there are too few examples to leave any out, or no
+    others. Labels with one example are learned and not judged."""
     labels = len(described)
     counts = Counter(places.tolist())
     often = np.array([counts[place] > 1 for place in places.tolist()], dtype=bool)
     judged = np.flatnonzero(often)
     if labels < 2 or len(judged) < _LEAST_JUDGED:
-        return None
+        return None, None
     folds = _FEWER_FOLDS if len(judged) >= _FEWER_FOLDS_FROM else _FOLDS
     folds = max(2, min(folds, min(counts[place] for place in set(places[judged].tolist()))))
     always = np.flatnonzero(~often)
     near = np.zeros((len(judged), labels), dtype=np.float32)
+    guessed = None if others is None or not len(others) else np.zeros_like(near)
     worded = None if features is None else np.zeros_like(near)
     turns = _turns(places[judged], folds)
     for turn in range(folds):
         seen, unseen = np.flatnonzero(turns != turn), np.flatnonzero(turns == turn)
         taught, asked = np.concatenate([judged[seen], always]), judged[unseen]
-        near[unseen] = KernelPart.fit(vectors[taught], places[taught], described).scores(vectors[asked])
+        kernel = KernelPart.fit(vectors[taught], places[taught], described)
+        near[unseen] = kernel.scores(vectors[asked])
+        if guessed is not None and others is not None:
+            kernel = unlabelled.continued(kernel, vectors[taught], places[taught], described, others)
+            guessed[unseen] = kernel.scores(vectors[asked])
         if worded is not None:
             worded[unseen] = features[asked] @ wording.fit(features[taught], places[taught], labels)
-    return _Trial(near, worded, judged, places[judged], folds)
+    truth = places[judged]
+    without = _Trial(near, worded, judged, truth, folds)
+    return without, None if guessed is None else _Trial(guessed, worded, judged, truth, folds)
 
 
 def _turns(places: Places, folds: int) -> Places:

@@ -1,13 +1,17 @@
 """A2: what is learned from examples and descriptions, what that is worth, and that it is served as it was learned."""
 
 import csv
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
+from threadpoolctl import threadpool_limits
 
-from deployments.kit.vectors import Vectors, small
+from deployments.kit.vectors import Vectors, small, stretched
 from deployments.models.contracts import Learned, Lesson
 from deployments.models.encoder import Encoder
 from deployments.models.heads import evaluation
@@ -18,6 +22,7 @@ from deployments.models.heads.judging import judged
 from deployments.models.heads.kernel import KernelPart
 from deployments.models.heads.space import AT_ONCE, Space
 from deployments.models.heads.training import learn
+from deployments.models.heads.unlabelled import LANDMARKS, LEAST_EXAMPLES, continued, others
 from deployments.models.heads.wording import Vocabulary
 from deployments.models.registry import Registry
 from tests.architecture.rooms import ROOT
@@ -210,6 +215,78 @@ class TestLearning:
             learn(lesson(places), vectors[:3], centres, ENCODER)
 
 
+class TestWithoutLabels:
+    """0053: texts whose labels nobody knows are learned where the examples are told apart no worse with them."""
+
+    @pytest.fixture(autouse=True)
+    def one_thread(self) -> Iterator[None]:
+        """As it is learned in production, and no slower while others use the processors."""
+        with threadpool_limits(1):
+            yield
+
+    def test_they_help_and_the_report_says_so(self) -> None:
+        (vectors, told, centres), further = _lesson(0.3), _further(0.3)
+        helped, without = _helped(), learn(told, vectors, centres, ENCODER)
+        asked, truth, _ = clouds(150, 10, 0.3, seed=3)
+        right = [
+            (Head(each.file).score([""] * len(asked), asked).argmax(axis=1) == truth).mean()
+            for each in (without, helped)
+        ]
+        assert right[1] > right[0] + 0.03
+        report = helped.report.unlabelled
+        assert report is not None
+        assert (report.looked_at, report.used, report.before) == (1_500, True, without.report.accuracy)
+        assert report.after == helped.report.accuracy
+        assert without.report.unlabelled is None
+        assert helped.file == learn(told, vectors, centres, ENCODER, further).file
+
+    def test_none_of_them_is_in_the_file(self) -> None:
+        """So a version need not go with a response of which it has no example."""
+        further, helped = _further(0.3), _helped()
+        support = _constant(helped, "support")
+        assert support.shape[1] == 60 + 10 + LANDMARKS
+        places = Space(_constant(helped, "centre"), _constant(helped, "axes")).place(further)
+        assert (places @ support).max() < 0.999
+        assert _constant(helped, "seen").shape[1] == 60 + 10
+
+    def test_with_few_examples_they_are_not_asked(self) -> None:
+        vectors, places, centres = clouds(LEAST_EXAMPLES // 3 - 1)
+        further, _, _ = clouds(100, seed=2)
+        learned = learn(lesson(places), vectors, centres, ENCODER, further)
+        assert learned.file == learn(lesson(places), vectors, centres, ENCODER).file
+        told = learned.report.unlabelled
+        assert told is not None
+        assert (told.looked_at, told.used, told.before) == (300, False, None)
+
+    def test_where_examples_are_told_apart_worse_with_them_they_are_not_used(self) -> None:
+        vectors, told, centres = _lesson(0.45, each=8, labels=8)
+        further, _, _ = clouds(60, 8, 0.45, seed=2)
+        learned = learn(told, vectors, centres, ENCODER, further)
+        report = learned.report.unlabelled
+        assert report is not None
+        assert (report.before or 0) > (report.after or 0)
+        assert not report.used
+        assert learned.file == learn(told, vectors, centres, ENCODER).file
+
+    def test_what_is_about_something_else_is_left_out(self) -> None:
+        """Texts that are near to no example teach nothing, however many they are."""
+        vectors, places, centres = clouds(6, 10, 0.3)
+        first = KernelPart.fit(vectors, np.array(places), centres)
+        near, _, _ = clouds(20, 10, 0.3, seed=2)
+        far = np.zeros((500, 12), dtype=np.float32)
+        far[:, 11] = -1
+        assert continued(first, vectors, np.array(places), centres, far) is first
+        one = continued(first, vectors, np.array(places), centres, near)
+        both = continued(first, vectors, np.array(places), centres, np.vstack([near, far]))
+        np.testing.assert_array_equal(one.weights, both.weights)
+
+    def test_an_example_is_not_one_of_them_under_another_name(self) -> None:
+        """Else what is left out to be judged would have been seen."""
+        vectors, _, _ = clouds(20, spread=0.6)
+        stored = stretched(small(np.vstack([vectors[:30], clouds(5, spread=0.6, seed=4)[0]])))
+        assert len(others(stored, vectors)) == 15
+
+
 class TestWords:
     def test_what_few_people_wrote_is_not_kept(self) -> None:
         """The file of a head holds no word that only one or two texts have."""
@@ -249,6 +326,27 @@ class TestEvaluation:
         assert evaluation.fit_threshold(chances, truth, 0.99, 0.5) == pytest.approx(0.8)
         assert evaluation.fit_threshold(chances, np.zeros(4, dtype=np.int64), 0.9, 0.5) == pytest.approx(0.5)
         assert evaluation.fit_threshold(chances, np.ones(4, dtype=np.int64), 0.9, 0.5) == pytest.approx(0.9)
+
+
+def _lesson(spread: float, each: int = 6, labels: int = 10) -> tuple[Vectors, Lesson, Vectors]:
+    vectors, places, centres = clouds(each, labels, spread)
+    return vectors, lesson(places, labels), centres
+
+
+def _further(spread: float) -> Vectors:
+    return clouds(150, 10, spread, seed=2)[0]
+
+
+@cache
+def _helped() -> Learned:
+    vectors, told, centres = _lesson(0.3)
+    return learn(told, vectors, centres, ENCODER, _further(0.3))
+
+
+def _constant(learned: Learned, name: str) -> Vectors:
+    """A constant of a head's graph."""
+    graph = onnx.load_from_string(learned.file).graph
+    return np.asarray(next(numpy_helper.to_array(each) for each in graph.initializer if each.name == name))
 
 
 def _gap(space: Space, vectors: Vectors, places: list[int]) -> float:
