@@ -230,7 +230,7 @@ async def test_every_command_about_classifying_works(
         owner = next(client for client in platform.clients if "authorization" in client.headers)
         (made,) = (await owner.get("/api/v1/classifiers")).json()["data"]
         version = (await owner.get(f"/api/v1/classifiers/{made['id']}/versions/1")).json()
-        assert version["report"]["unlabelled"] is None  # 0053: it is about no field
+        assert version["report"]["unlabelled"] is None  # 0054: it is about no field
     assert len(answers) == 10
 
 

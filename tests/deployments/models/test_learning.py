@@ -216,7 +216,7 @@ class TestLearning:
 
 
 class TestWithoutLabels:
-    """0053: texts whose labels nobody knows are learned where the examples are told apart no worse with them."""
+    """0054: texts whose labels nobody knows are learned where the examples are told apart no worse with them."""
 
     @pytest.fixture(autouse=True)
     def one_thread(self) -> Iterator[None]:
