@@ -213,7 +213,7 @@ def picture(named: Named, ahead: int = 28, shown: int = 84) -> str:
 
 _PAGE: Final = """# How far forecasts and alarms can be trusted
 
-Made by `python -m benchmarks.forecast` (statsmodels). Every forecast knew what was known at its time, chose its model
+Made by `python -m benchmarks.forecast` (augurs). Every forecast knew what was known at its time, chose its model
 by its own backtest, and was compared with what came after. MASE below 1 is better than what repeating the week before
 errs by on average; the 80 % intervals should hold 80 % of what came.
 
@@ -250,7 +250,7 @@ as they were: the share that is told with the default `min_difference`.
 |---|---|---|---|
 {found}
 
-A forecast took {seconds:.1f} s of one CPU on average. Measured while the machine had other work to do,
+A forecast took {seconds:.2f} s of one CPU on average. Measured while the machine had other work to do,
 which changes the seconds and nothing else.
 
 ```

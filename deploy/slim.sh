@@ -9,7 +9,7 @@ find . -type d -name tests -prune -exec rm -rf {} +
 find . -type f \( -name '*.h' -o -name '*.hpp' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.a' \
     -o -name '*.js.map' -o -name '*.css.map' \) -delete
 find . -type d -path './*.dist-info/sboms' -prune -exec rm -rf {} +
-for data in statsmodels/datasets sklearn/datasets; do
+for data in sklearn/datasets; do
     if [ -d "$data" ]; then
         find "$data" -type f \( -name '*.csv' -o -name '*.gz' -o -name '*.dta' -o -name '*.rst' \) -delete
     fi

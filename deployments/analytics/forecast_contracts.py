@@ -10,7 +10,7 @@ from deployments.kit.contract import Contract, Page
 from deployments.kit.moments import WrittenMoment
 from deployments.kit.principal import Principal
 
-Model: TypeAlias = Literal["seasonal_naive", "ets", "ets_damped", "mstl_ets"]
+Model: TypeAlias = Literal["seasonal_naive", "ets", "mstl_ets"]
 Sensitivity: TypeAlias = Literal["low", "medium", "high"]
 Direction: TypeAlias = Literal["high", "low", "both"]
 AlarmKind: TypeAlias = Literal["volume", "drift"]

@@ -7,8 +7,9 @@ zero; times as logarithms, rates as they are.
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ _CALIBRATION: Final = (1.0, 3.0)
 _FAR: Final = 5.0
 _AROUND: Final = 4
 _POISSON_SD: Final = 0.5
-_SLOW: Final = 101
+_SIDES: Final = 0.8
 _MAD: Final = 1.4826
 
 
@@ -78,7 +79,7 @@ class Ahead:
 
 
 Fit: TypeAlias = Callable[[Values, int, int], Ahead]
-"""Learns from values with a season, and looks so far ahead."""
+"""Learns from values with a season, and looks so far ahead. May raise Unlearnable."""
 
 
 def repeat(values: Values, season: int, ahead: int) -> Ahead:
@@ -89,53 +90,69 @@ def repeat(values: Values, season: int, ahead: int) -> Ahead:
     return Ahead(middle, np.sqrt(np.mean(np.square(errors)) * seasons))
 
 
-def _ets(values: Values, season: int, ahead: int, *, damped: bool) -> Ahead:
-    import pandas as pd
-    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
-
-    options: dict[str, Any] = {"error": "add"}
-    if damped:
-        options |= {"trend": "add", "damped_trend": True}
-    if season > 1:
-        options |= {"seasonal": "add", "seasonal_periods": season}
-    with warnings.catch_warnings():
-        # What came out is compared with what was true; whether the search ended by itself says less.
-        warnings.simplefilter("ignore")
-        fitted = ETSModel(pd.Series(values), **options).fit(disp=False, maxiter=200)
-    found = fitted.get_prediction(start=len(values), end=len(values) + ahead - 1)
-    variance = np.asarray(found.forecast_variance, dtype=np.float64)
-    return Ahead(np.asarray(found.predicted_mean, dtype=np.float64), np.sqrt(np.maximum(variance, 0)))
+class Unlearnable(Exception):
+    """A model found nothing in a series."""
 
 
 def ets(values: Values, season: int, ahead: int) -> Ahead:
-    """Exponential smoothing with a season, without a trend."""
-    return _ets(values, season, ahead, damped=False)
-
-
-def ets_damped(values: Values, season: int, ahead: int) -> Ahead:
-    """Exponential smoothing with a season and a trend that fades."""
-    return _ets(values, season, ahead, damped=True)
+    """Each phase of the season is a share of the level; what is left is smoothed exponentially, with a trend that may
+    fade."""
+    if season == 1:
+        return _smoothed(values, ahead)
+    level = _level(values, season)
+    phases = np.arange(len(values) + ahead) % season
+    known, next_ones = phases[: len(values)], phases[len(values) :]
+    sums = np.bincount(known, level)
+    shares = np.divide(np.bincount(known, values), sums, out=np.ones(season), where=sums > 0)
+    left = _smoothed(values - (shares[known] - 1) * level, ahead)
+    return Ahead(left.middle * shares[next_ones], left.spread)
 
 
 def mstl_ets(values: Values, season: int, ahead: int) -> Ahead:
     """The season of the day and that of the week, taken apart by loess; what is left is smoothed exponentially."""
-    from statsmodels.tsa.seasonal import MSTL
-
-    periods = (_DAY_OF_HOURS, season)
-    # Seasons that hardly change: with free ones each hour of the week would follow the noise of its few values.
-    parts = MSTL(values, periods=periods, windows=(_SLOW, _SLOW), stl_kwargs={"seasonal_deg": 0}).fit()
-    seasonal = np.asarray(parts.seasonal).reshape(len(values), -1)
-    left = _ets(values - seasonal.sum(axis=1), 1, ahead, damped=False)
-    again = sum(np.resize(seasonal[-period:, place], ahead) for place, period in enumerate(periods))
-    return Ahead(left.middle + again, left.spread)
+    return _mstl(values, (_DAY_OF_HOURS, season), ahead)
 
 
-_MODELS: Final[dict[str, Fit]] = {BASELINE: repeat, "ets": ets, "ets_damped": ets_damped, "mstl_ets": mstl_ets}
+def _level(values: Values, season: int) -> Values:
+    """The mean of a season around each value."""
+    window = np.full(season, 1 / season)
+    if season % 2 == 0:
+        window = np.convolve(window, (0.5, 0.5))
+    return np.pad(np.convolve(values, window, "valid"), len(window) // 2, mode="edge")
+
+
+def _smoothed(values: Values, ahead: int) -> Ahead:
+    # augurs smooths only what it took a season from: a season of two, of which pairs have nothing.
+    found = _mstl(values, (2,), ahead + 1)
+    return Ahead((found.middle[:-1] + found.middle[1:]) / 2, found.spread[:-1])
+
+
+def _mstl(values: Values, periods: Sequence[int], ahead: int) -> Ahead:
+    """Raises Unlearnable."""
+    import augurs
+
+    mean = values.mean()
+    try:
+        model = augurs.MSTL.ets(list(periods))
+        # Around nothing there are no errors that grow with the level, so that none are tried.
+        model.fit(values - mean)
+        found = model.predict(ahead, _SIDES)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what Rust panics with is no Exception
+        raise Unlearnable(str(error)) from error
+    middle, upper = found.point(), found.upper()
+    if upper is None or not np.isfinite(upper).all():
+        raise Unlearnable("the interval has no end")
+    return Ahead(middle + mean, (upper - middle) / float(norm.ppf(0.5 + _SIDES / 2)))
+
+
+_MODELS: Final[dict[str, Fit]] = {BASELINE: repeat, "ets": ets, "mstl_ets": mstl_ets}
 
 
 def candidates(bucket: str) -> tuple[str, ...]:
     """The models that are tried, the baseline first."""
-    return (BASELINE, "mstl_ets") if bucket == "hour" else (BASELINE, "ets", "ets_damped")
+    return (BASELINE, "mstl_ets" if bucket == "hour" else "ets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +255,16 @@ def expect(values: Sequence[float | None], measure: str, bucket: str, ahead: int
     if isinstance(found, NotEnough):
         return found
     scale = Scale(measure)
-    tests = {model: backtest(model, found, scale, bucket, ahead, level) for model in candidates(bucket)}
+    tests: dict[str, Backtest] = {}
+    for name in candidates(bucket):
+        with suppress(Unlearnable):
+            tests[name] = backtest(name, found, scale, bucket, ahead, level)
     model = min(tests, key=lambda name: tests[name].error)
+    try:
+        last = _MODELS[model](found.clean, found.season, ahead)
+    except Unlearnable:
+        model, last = BASELINE, repeat(found.clean, found.season, ahead)
     z = float(norm.ppf(0.5 + level / 2)) * tests[model].factor
-    last = _MODELS[model](found.clean, found.season, ahead)
     lower, upper = scale.back(last.middle - z * last.spread), scale.back(last.middle + z * last.spread)
     mean = np.clip(scale.mean(last.middle, last.spread), lower, upper)
     return Expected(
@@ -258,7 +281,7 @@ def expect(values: Sequence[float | None], measure: str, bucket: str, ahead: int
 
 
 def backtest(model: str, series: Learned, scale: Scale, bucket: str, ahead: int, level: float) -> Backtest:
-    """Let a model say, from points in the past, what came then."""
+    """Let a model say, from points in the past, what came then. Raises Unlearnable."""
     count, season = len(series.true), series.season
     step = max(season, 4) if bucket != "hour" else _DAY_OF_HOURS
     span = min(ahead, 2 * step)
@@ -355,7 +378,10 @@ def next_one(values: Sequence[float | None], measure: str, bucket: str) -> Next 
     if isinstance(found, NotEnough):
         return found
     scale = Scale(measure)
-    said = (mstl_ets if bucket == "hour" else ets)(found.clean, found.season, 1)
+    try:
+        said = (mstl_ets if bucket == "hour" else ets)(found.clean, found.season, 1)
+    except Unlearnable:
+        said = repeat(found.clean, found.season, 1)
     # The parts of loess follow their own noise, so what is left of a series looks smaller than it is.
     spread = max(float(said.spread[0]), _residual(found.clean, found.season), _POISSON_SD if scale.is_count else 0.0)
     return Next(scale, float(said.middle[0]), spread)

@@ -1,5 +1,6 @@
 """L5: forecasts of series whose truth is known, and none where there is nothing to learn from."""
 
+import augurs
 import numpy as np
 import pytest
 from scipy.stats import norm, poisson  # type: ignore[import-untyped]
@@ -7,13 +8,17 @@ from scipy.stats import norm, poisson  # type: ignore[import-untyped]
 from deployments.analytics.forecasts.expecting import (
     BASELINE,
     Expected,
+    Fit,
     Judgement,
     Next,
     NotEnough,
     Scale,
+    Unlearnable,
+    ets,
     expect,
     judge,
     learned,
+    mstl_ets,
     without_outliers,
 )
 
@@ -142,3 +147,80 @@ def test_hours_know_the_hour_and_the_weekday() -> None:
     assert found.model == "mstl_ets"
     assert found.accuracy.error < found.baseline.error
     assert np.abs(np.array(found.mean) - rate[-24:]).mean() < 3
+
+
+REAL = augurs.MSTL
+
+
+class Panicking:
+    """A model that reaches the library's own panic, which is no Exception."""
+
+    @classmethod
+    def ets(cls, periods: list[int]) -> "Panicking":
+        return cls()
+
+    def fit(self, values: np.ndarray) -> None:
+        model = REAL.ets([2])
+        model.fit(values)
+        model.predict(2**62, 0.8)
+
+
+def test_a_panic_of_the_library_leaves_the_season_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Rust panics with would pass by every `except Exception` and end the process that learns."""
+    values = drawn(100, 60)
+    monkeypatch.setattr(augurs, "MSTL", Panicking)
+    with pytest.raises(Unlearnable):
+        ets(np.array(values), 7, 7)
+    found = expect(values, "submissions", "day", 7, 0.8)
+    assert isinstance(found, Expected)
+    assert (found.model, found.accuracy.model) == (BASELINE, BASELINE)
+    judged = judge([*values, 0.0], "submissions", "day", 4)
+    assert isinstance(judged, Judgement)
+    assert judged.is_unusual
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_not_learned_from(wrong: float) -> None:
+    values = np.full(60, 5.0)
+    values[30] = wrong
+    with pytest.raises(Unlearnable), np.errstate(invalid="ignore"):
+        ets(values, 7, 7)
+
+
+@pytest.mark.parametrize("model", [ets, mstl_ets])
+@pytest.mark.parametrize("value", [0.0, 5.0, 1e6])
+def test_one_value_again_and_again_is_continued(model: Fit, value: float) -> None:
+    said = model(np.full(400, value), 168 if model is mstl_ets else 7, 9)
+    assert said.middle == pytest.approx(np.full(9, value))
+    assert said.spread == pytest.approx(np.zeros(9), abs=1e-6 * max(value, 1))
+
+
+def test_the_same_count_each_day_is_expected_again() -> None:
+    found = expect([12.0] * 100, "submissions", "day", 7, 0.8)
+    assert isinstance(found, Expected)
+    assert found.mean == pytest.approx([12.0] * 7)
+
+
+@pytest.mark.parametrize("mean", [1e6, 1e12])
+def test_very_many_are_forecast_as_few_are(mean: float) -> None:
+    week = truth(214, mean)
+    values = np.round(week * np.random.default_rng(6).normal(1, 0.02, 214))
+    found = expect(values[:200].tolist(), "submissions", "day", 14, 0.8)
+    assert isinstance(found, Expected)
+    assert found.model == "ets"
+    assert np.array(found.mean) == pytest.approx(week[200:], rel=0.04)
+
+
+def test_a_day_without_answers_stays_without_beside_days_that_grow() -> None:
+    """A weekday is a share of the level: what grows grows on the days that have something."""
+    days = np.arange(214)
+    rate = np.where(days % 7 == 6, 0.0, 20 + days / 2)
+    found = expect([float(n) for n in np.random.default_rng(9).poisson(rate[:200])], "submissions", "day", 14, 0.8)
+    assert isinstance(found, Expected)
+    assert np.array(found.mean) == pytest.approx(rate[200:], rel=0.15, abs=2)
+
+
+def test_a_rate_of_nothing_is_continued() -> None:
+    found = expect([0.0] * 60, "completion_rate", "day", 7, 0.8)
+    assert isinstance(found, Expected)
+    assert found.mean == pytest.approx([0.0] * 7)
