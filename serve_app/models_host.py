@@ -98,13 +98,15 @@ async def answer_one(models: object, call: Asked) -> Outcome:
 
 
 async def warm_up(models: ModelsApi) -> None:
-    """Have what is installed loaded and use it once, so that nobody waits for that. Raises ModelDamaged."""
+    """Have what is installed loaded and use it once, so that nobody waits for that. Raises ModelDamaged, and
+    ModelUnusable without the weights that are set."""
     with suppress(ModelMissing):
         await models.embed(_WARMING)
 
 
 class ModelsHost:
-    """Answers for its faculties. Ready when what is installed is loaded and warm; a damaged file keeps it from that."""
+    """Answers for its faculties. Ready when what is installed is loaded and warm; a damaged file keeps it from that, as
+    do weights that are set and not installed."""
 
     async def __init__(self, settings: Settings, faculties: tuple[Faculty, ...]) -> None:  # type: ignore[misc]  # Serve awaits it
         from deployments.kit.objects import ObjectStore

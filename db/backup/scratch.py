@@ -28,17 +28,27 @@ async def scratch_database(server: DatabaseSettings) -> AsyncIterator[DatabaseSe
     mine = server.model_copy(
         update={"url": make_url(server.url).set(database=name).render_as_string(hide_password=False)}
     )
+    async with _outside(server) as connection:
+        await _remove_left(connection)
+        await connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE template0'))
+    try:
+        async with _kept(mine):
+            yield mine
+    except DBAPIError as error:
+        raise DatabaseError(f"the trial failed in its database: {error.orig}") from error
+    finally:
+        async with _outside(server) as connection:
+            await connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@asynccontextmanager
+async def _outside(server: DatabaseSettings) -> AsyncIterator[AsyncConnection]:
+    """A connection beside the trial, in no transaction. A new one each time: a trial takes hours, and one that says
+    nothing for so long may be closed on the way."""
     engine = owner_engine(server)
     try:
         async with engine.connect() as connection:
-            alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await _remove_left(alone)
-            await alone.execute(text(f'CREATE DATABASE "{name}" TEMPLATE template0'))
-            try:
-                async with _kept(mine):
-                    yield mine
-            finally:
-                await alone.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
     except DBAPIError as error:
         raise DatabaseError(f"the trial database cannot be made or removed: {error.orig}") from error
     except OSError as error:

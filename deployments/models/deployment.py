@@ -24,7 +24,7 @@ from deployments.models.contracts import (
     Prompt,
 )
 from deployments.models.encoder import Encoder
-from deployments.models.errors import ModelMissing
+from deployments.models.errors import ModelMissing, ModelUnusable
 from deployments.models.generation.writer import Writer
 from deployments.models.heads.builtin import Judge
 from deployments.models.heads.judging import judged
@@ -122,8 +122,8 @@ class Models:
 
     def _why_not_embed(self) -> str | None:
         try:
-            self._registry.newest(minilm.NAME)
-        except ModelMissing as error:
+            minilm.require(self._registry, self._settings.precision)
+        except (ModelMissing, ModelUnusable) as error:
             return error.detail
         return None
 

@@ -21,7 +21,8 @@ class Encoder:
     """all-MiniLM-L6-v2 of a registry, its files compared with their checksums before anything is loaded."""
 
     def __init__(self, registry: Registry, *, precision: minilm.Precision = "int8", threads: int = 1) -> None:
-        """Load. Raises ModelMissing, ModelDamaged."""
+        """Load. Raises ModelMissing, ModelUnusable, ModelDamaged."""
+        minilm.require(registry, precision)
         manifest, folder = registry.verified(minilm.NAME)
         self.model = f"{manifest.name}@{manifest.version}-{precision}"
         self.dimensions = minilm.DIMENSIONS

@@ -3,14 +3,15 @@
     <root>/<name>/<version>/manifest.json
     <root>/<name>/<version>/<file> ...
 
-A version is complete when its manifest is there, which is written last, and is never changed afterwards.
+A version is complete when its manifest is there, which is written last. It is not changed afterwards, but made anew
+when files of it are asked for that nobody wanted before.
 """
 
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -68,9 +69,9 @@ class Registry:
         """Where the files of a version are."""
         return self._root / name / version
 
-    def has(self, name: str, version: str = "*") -> bool:
-        """Whether a version of a model is complete; without `version`, any."""
-        return any(self._root.glob(f"{name}/{version}/{_MANIFEST}"))
+    def has(self, name: str, version: str = "*", file: str = _MANIFEST) -> bool:
+        """Whether a version of a model is complete, and has `file`; without `version`, any."""
+        return any((path.parent / file).is_file() for path in self._root.glob(f"{name}/{version}/{_MANIFEST}"))
 
     def newest(self, name: str) -> Manifest:
         """The version of a model that was built last. Raises ModelMissing, ModelDamaged."""
@@ -99,15 +100,23 @@ class Registry:
                 raise ModelDamaged(manifest.name, path, "the checksum is not the registered one")
 
     def register(
-        self, name: str, version: str, *, task: str, provenance: Provenance, make: Callable[[Path], None]
+        self,
+        name: str,
+        version: str,
+        *,
+        task: str,
+        provenance: Provenance,
+        make: Callable[[Path], None],
+        needed: Collection[str] = (),
     ) -> Manifest:
-        """Let `make` write a version's files into an empty folder, and register them; what is registered already stays.
+        """Let `make` write a version's files into an empty folder, and register them; what is registered already stays,
+        if it has the `needed` files.
 
         Whoever dies in between leaves nothing that counts as a version.
         """
         target = self.folder(name, version)
-        if (target / _MANIFEST).exists():
-            return _read(target / _MANIFEST)
+        if (registered := _registered(target, needed)) is not None:
+            return registered
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{version}-") as scratch:
             made = Path(scratch) / "files"
@@ -128,8 +137,9 @@ class Registry:
                 files=files,
             )
             (made / _MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-            if not (target / _MANIFEST).exists():
+            if _registered(target, needed) is None:
                 # A folder without a manifest is what somebody left who died.
+                (target / _MANIFEST).unlink(missing_ok=True)
                 shutil.rmtree(target, ignore_errors=True)
             try:
                 os.replace(made, target)
@@ -146,6 +156,13 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _registered(folder: Path, needed: Collection[str]) -> Manifest | None:
+    if not (folder / _MANIFEST).exists():
+        return None
+    manifest = _read(folder / _MANIFEST)
+    return manifest if manifest.files.keys() >= set(needed) else None
 
 
 def _read(path: Path) -> Manifest:

@@ -3,15 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from deployments.models import minilm
-from deployments.models.errors import ModelDamaged, SourceMissing
+from deployments.models.errors import ModelDamaged, ModelUnusable, SourceMissing
 from deployments.models.registry import Registry
+from deployments.models.settings import ModelsSettings
 from serve_app.cli.failure import SPEAKER, CommandFailed
 from serve_app.cli.steps import Steps
 from serve_app.settings import Settings
@@ -21,25 +21,30 @@ _OFF: Final = "embedding, classification, search by meaning"
 
 def prepare(settings: Settings, steps: Steps) -> str | None:
     """Build what is missing and can be built, and compare everything with its checksums; what is switched off, and
-    why, as a sentence. Raises CommandFailed with the name of a file that is damaged."""
-    registry = Registry(settings.models().folder)
+    why, as a sentence. Raises CommandFailed with the name of a file that is damaged, and for weights that are set and
+    cannot be had."""
+    wanted = settings.models()
+    registry = Registry(wanted.folder)
     missing = None
     if minilm.is_available():
-        if not minilm.is_built(registry):
+        if not minilm.is_built(registry, wanted.precision):
             with steps.step("Build the AI models"):
-                _build_apart(settings.models().folder)
+                _build_apart(wanted)
     elif not registry.has(minilm.NAME):
         missing = f"Without the AI models ({minilm.DISTRIBUTION} is not installed): {_OFF} are off."
+    else:
+        _require(registry, wanted.precision)
     with steps.step("Check the AI models"):
         _verify(registry)
     return missing
 
 
 def build(settings: Settings, console: Console) -> None:
-    """Build the models whose weights are installed. Raises CommandFailed when none are."""
-    registry = Registry(settings.models().folder)
+    """Build the models whose weights are installed, in the precision that is set. Raises CommandFailed when none
+    are."""
+    wanted = settings.models()
     with Steps(console).step(f"Build {minilm.NAME}"):
-        _build(registry)
+        _build(Registry(wanted.folder), wanted.precision)
     show(settings, console)
 
 
@@ -67,9 +72,18 @@ def verify(settings: Settings, console: Console) -> None:
     console.print(f"{count} {'version' if count == 1 else 'versions'}: every file is what was registered.")
 
 
-def _build(registry: Registry) -> None:
+def _require(registry: Registry, precision: minilm.Precision) -> None:
     try:
-        minilm.build(registry)
+        minilm.require(registry, precision)
+    except ModelUnusable as error:
+        raise CommandFailed(f"{error.detail}.", f"FORMSTREAM_MODEL_PRECISION is {precision}.") from None
+    except ModelDamaged as error:
+        raise CommandFailed(f"Refused: {error}.", "Remove its folder; it is built anew.") from None
+
+
+def _build(registry: Registry, precision: minilm.Precision) -> None:
+    try:
+        minilm.build(registry, [precision])
     except SourceMissing as error:
         raise CommandFailed(
             f"{str(error)[:1].upper()}{str(error)[1:]}.", f"{_OFF[:1].upper()}{_OFF[1:]} are off without it."
@@ -78,11 +92,15 @@ def _build(registry: Registry) -> None:
         raise CommandFailed(f"The models cannot be written: {error}.") from None
 
 
-def _build_apart(folder: Path) -> None:
+def _build_apart(wanted: ModelsSettings) -> None:
     """`formstream models build` in a process of its own: the 270 MiB that building takes would stay with one
     that goes on."""
     command = [sys.executable, "-m", "serve_app", "models", "build"]
-    environment = {**os.environ, "FORMSTREAM_MODELS_DIR": str(folder)}
+    environment = {
+        **os.environ,
+        "FORMSTREAM_MODELS_DIR": str(wanted.folder),
+        "FORMSTREAM_MODEL_PRECISION": wanted.precision,
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise CommandFailed(*(line.removeprefix(SPEAKER) for line in done.stderr.splitlines()))

@@ -39,6 +39,14 @@ async def needed_since(database: Database) -> Any:
     return None if known is None else known.needed_since
 
 
+async def published(database: Database, transport: Transport, tenant: str, *entities: str) -> list[Event]:
+    """Facts that a relay has brought to the stream."""
+    facts = await record_facts(database, tenant, *entities)
+    async with running(Relay(database, transport.client, transport.settings)):
+        await eventually(lambda: all_published(database))
+    return facts
+
+
 async def make_old(database: Database, events: Sequence[Event]) -> None:
     """As if they had been published days ago."""
     async with database.unscoped_write() as unit:
@@ -108,10 +116,7 @@ async def test_everything_comes_back_on_demand_and_is_no_news(database: Database
         return [event for event in events if wanted or event.entity_id != "frm_unwanted"]
 
     async with empty_stream(nats_server) as transport:
-        facts = await record_facts(database, "acme", "frm_1", "frm_unwanted", "frm_waiting")
-        relay = Relay(database, transport.client, transport.settings)
-        async with running(relay):
-            await eventually(lambda: all_published(database))
+        facts = await published(database, transport, "acme", "frm_1", "frm_unwanted", "frm_waiting")
         await make_old(database, facts)
         async with database.write("acme") as unit:
             failed = {"attempts": 1, "error": "not yet", "next_attempt_at": utc_now()}
@@ -139,10 +144,7 @@ async def test_everything_comes_back_on_demand_and_is_no_news(database: Database
 async def test_a_stream_that_is_shorter_than_what_it_acknowledged_is_lost(database: Database, nats_server: str) -> None:
     """A store from a backup: the same stream, without its end."""
     async with empty_stream(nats_server) as transport:
-        facts = await record_facts(database, "acme", "frm_1", "frm_2")
-        relay = Relay(database, transport.client, transport.settings)
-        async with running(relay):
-            await eventually(lambda: all_published(database))
+        facts = await published(database, transport, "acme", "frm_1", "frm_2")
         known = await database.view(partial(stream_state.known, name=EVENTS))
         assert known is not None
         assert known.last_seq == 2
@@ -157,9 +159,7 @@ async def test_a_stream_that_is_shorter_than_what_it_acknowledged_is_lost(databa
 async def test_a_stream_that_was_made_later_is_lost_however_long_it_is(database: Database, nats_server: str) -> None:
     """Somebody made it anew and filled it before the relay looked."""
     async with empty_stream(nats_server) as transport:
-        facts = await record_facts(database, "acme", "frm_1", "frm_2")
-        async with running(Relay(database, transport.client, transport.settings)):
-            await eventually(lambda: all_published(database))
+        facts = await published(database, transport, "acme", "frm_1", "frm_2")
     async with empty_stream(nats_server) as transport:
         for _ in range(3):
             await transport.client.jetstream().publish("events.globex.form.deleted", b"{}", stream=EVENTS)
@@ -171,9 +171,7 @@ async def test_a_stream_that_was_made_later_is_lost_however_long_it_is(database:
 async def test_what_comes_back_goes_before_what_was_taken_already(database: Database, nats_server: str) -> None:
     """E3: a loss that is noticed late puts no event before an earlier one of its entity."""
     async with empty_stream(nats_server) as transport:
-        facts = await record_facts(database, "acme", "frm_1", "frm_1")
-        async with running(Relay(database, transport.client, transport.settings)):
-            await eventually(lambda: all_published(database))
+        facts = await published(database, transport, "acme", "frm_1", "frm_1")
     async with empty_stream(nats_server) as transport:
         facts += await record_facts(database, "acme", "frm_1")
         async with Relay(database, transport.client, transport.settings)._published(100):

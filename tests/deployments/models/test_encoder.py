@@ -8,7 +8,7 @@ import pytest
 
 from deployments.models import minilm
 from deployments.models.encoder import Encoder, batches
-from deployments.models.errors import ModelMissing, SourceMissing
+from deployments.models.errors import ModelMissing, ModelUnusable, SourceMissing
 from deployments.models.minilm import Precision
 from deployments.models.registry import Registry
 
@@ -49,6 +49,20 @@ def test_batches_hold_texts_of_like_length() -> None:
 def test_a_registry_without_the_model_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="formstream models build"):
         Encoder(Registry(tmp_path))
+
+
+def test_weights_that_are_set_later_are_made_beside_those_that_are_there(tmp_path: Path) -> None:
+    """What is never loaded is not made: single precision is 90 MB."""
+    registry = Registry(tmp_path)
+    made = minilm.build(registry, ["int8"])
+    assert "model.fp32.onnx" not in made.files
+    assert [minilm.is_built(registry, each) for each in minilm.FILES] == [False, True]
+    with pytest.raises(ModelUnusable, match=r"without its weights in fp32.*build argument MODEL_PRECISION"):
+        Encoder(registry, precision="fp32")
+    both = minilm.build(registry, ["fp32"])
+    assert minilm.build(registry, ["int8"]) == both
+    assert both.files.items() > made.files.items()
+    assert Encoder(registry, precision="fp32").model.endswith("-fp32")
 
 
 def test_without_the_wheel_nothing_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,21 @@ def test_who_is_killed_while_registering_leaves_nothing_that_counts(tmp_path: Pa
     assert (tmp_path / "tiny" / "1" / "a.onnx").read_bytes() == b"weights"
 
 
+def test_a_version_that_lacks_what_is_needed_is_made_anew(tmp_path: Path) -> None:
+    first = _register(tmp_path)
+
+    def make(folder: Path) -> None:
+        (folder / "a.onnx").write_bytes(b"weights")
+        (folder / "b.onnx").write_bytes(b"more")
+
+    registry = Registry(tmp_path)
+    again = registry.register("tiny", "1", task="embedding", provenance=PROVENANCE, make=make, needed=["a.onnx"])
+    assert again == first
+    more = registry.register("tiny", "1", task="embedding", provenance=PROVENANCE, make=make, needed=["b.onnx"])
+    assert registry.verified("tiny") == (more, tmp_path / "tiny" / "1")
+    assert set(more.files) == {"a.onnx", "b.onnx"}
+
+
 def test_two_at_once_register_one_version(tmp_path: Path) -> None:
     """A1: two nodes that share a folder start together."""
     together = Barrier(2)

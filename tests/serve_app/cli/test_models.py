@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from deployments.models import minilm
-from deployments.models.registry import Registry
+from deployments.models.registry import Provenance, Registry
 from serve_app.cli import models
 from serve_app.cli.failure import CommandFailed
 from serve_app.cli.steps import Steps
@@ -61,6 +61,25 @@ def test_a_damaged_file_stops_the_start_with_its_name(models_folder: Path, tmp_p
     for act in (models.verify, lambda settings, console: models.prepare(settings, Steps(console))):
         with pytest.raises(CommandFailed, match=r"tokenizer\.json: the checksum"):
             act(Settings(models_dir=tmp_path), _console())
+
+
+def test_weights_that_are_set_and_cannot_be_had_stop_the_start(
+    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image, which has one precision and not what the others are made of."""
+    source = Registry(models_folder).newest(minilm.NAME)
+    file = minilm.FILES["int8"]
+    Registry(tmp_path).register(
+        minilm.NAME,
+        source.version,
+        task=source.task,
+        provenance=Provenance(source=source.source, license=source.license),
+        make=lambda folder: os.link(models_folder / minilm.NAME / source.version / file, folder / file),
+    )
+    monkeypatch.setattr(minilm, "_PACKAGE", "no_such_package")
+    assert models.prepare(Settings(models_dir=tmp_path), Steps(_console())) is None
+    with pytest.raises(CommandFailed, match=r"without its weights in fp32.*MODEL_PRECISION"):
+        models.prepare(Settings(models_dir=tmp_path, model_precision="fp32"), Steps(_console()))
 
 
 def test_without_the_weights_it_says_what_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ from tests.deployments.imports.legacy.dumps import (
     response,
     write,
 )
-from tests.deployments.imports.legacy.test_importing import answered, found
+from tests.deployments.imports.legacy.landed import answered, found
 from tests.deployments.tenancy.population import attempt
 from tests.eventing.harness import count, rows
 from tests.factories import ANSWERS, make_form, make_tenant, owner

@@ -76,11 +76,13 @@ class TestModels:
             "1",
             task="embedding",
             provenance=Provenance(source="test", license="MIT"),
-            make=lambda folder: (folder / "model.onnx").write_text("weights") and None,
+            make=lambda folder: (folder / "model.int8.onnx").write_text("weights") and None,
         )
         settings = Settings(data_dir=tmp_path)
+        single = Settings(data_dir=tmp_path, model_precision="fp32")
+        assert services.models(single, embedded=False).severity is Severity.ERROR
         assert services.models(settings, embedded=True).severity is Severity.OK
-        (registry.folder(minilm.NAME, "1") / "model.onnx").write_text("wEights")
+        (registry.folder(minilm.NAME, "1") / "model.int8.onnx").write_text("wEights")
         assert services.models(settings, embedded=True).severity is Severity.ERROR
 
     def test_none_on_a_cluster(self, tmp_path: Path) -> None:
