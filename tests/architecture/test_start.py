@@ -9,7 +9,7 @@ from serve_app.ray_environment import RAY_ENVIRONMENT
 from tests.e2e.platform import ROOT
 
 # What takes long to load, and a process that needs it does not need it at once.
-NEVER = {"alembic.command", "augurs", "duckdb", "openpyxl", "scipy", "sklearn", "skl2onnx", "sqlglot", "typst"}
+NEVER = {"alembic.command", "augurs", "duckdb", "openpyxl", "scipy", "sklearn", "sqlglot", "typst"}
 PLATFORM = {"babel", "lark", "nats", "onnxruntime", "phonenumbers", "sanic", "usearch"}
 
 EDGE = "serve_app.edge.deployment, serve_app.edge_contexts, serve_app.edge_credentials, serve_app.edge_link"
