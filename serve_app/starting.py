@@ -1,7 +1,6 @@
 """How a process starts."""
 
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -26,16 +25,3 @@ def collect_rarely() -> None:
     """Look for garbage after ten thousand new objects, instead of 700. Reference counts free nearly all of it, and
     every so often the look is at everything that is loaded: a quarter of a busy context's time, in long pauses."""
     gc.set_threshold(_YOUNG)
-
-
-@contextmanager
-def without_module(name: str) -> Iterator[None]:
-    """Within, importing a module that is not loaded yet fails, as if it were not installed."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # how the import system marks what must fail
-    try:
-        yield
-    finally:
-        del sys.modules[name]

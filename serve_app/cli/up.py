@@ -24,7 +24,7 @@ from serve_app.cli.signals import Signals, Stopped
 from serve_app.cli.steps import Steps
 from serve_app.ray_environment import prepare_ray_environment
 from serve_app.settings import Settings
-from serve_app.starting import without_collections, without_module
+from serve_app.starting import without_collections
 
 _TICK_S: Final = 0.25
 _NOTE_EVERY_S: Final = 5.0
@@ -89,9 +89,8 @@ class Platform:
     def _start_applications(self, *, dashboard: bool, config_file: Path | None) -> None:
         prepare_ray_environment()
         with self._steps.step("Read the configuration"):
-            # Ray reads its environment when it is imported, so not before now. It can do without pandas, which would
-            # take 30 MiB of this process for as long as it runs.
-            with without_collections(), without_module("pandas"):
+            # Ray reads its environment when it is imported, so not before now.
+            with without_collections():
                 from serve_app.cli.cluster import Cluster
                 from serve_app.cli.placed import Placed, read_config
                 from serve_app.placement import EMBEDDED_CONFIG
