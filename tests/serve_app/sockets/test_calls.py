@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -30,9 +31,16 @@ async def _here(message: bytes) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def short() -> Iterator[Path]:
+    """A folder whose path leaves room in the address of a socket, as that of a test does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def folder(short: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("serve_app.sockets.client._LOOK_S", 60.0)  # the tests look when something is to be seen
-    return private(tmp_path / "node")
+    return private(short / "node")
 
 
 def _sockets(folder: Path) -> list[Path]:
@@ -296,19 +304,19 @@ async def test_processes_of_other_users_are_cut(folder: Path, monkeypatch: pytes
         assert "another user" in logs[0]["event"]
 
 
-def test_a_folder_that_others_may_enter_is_not_used(tmp_path: Path) -> None:
-    folder = tmp_path / "node"
+def test_a_folder_that_others_may_enter_is_not_used(short: Path) -> None:
+    folder = short / "node"
     folder.mkdir(mode=0o755)
     with pytest.raises(PermissionError, match="open to others"):
         private(folder)
-    (tmp_path / "link").symlink_to(private(tmp_path / "own"))
+    (short / "link").symlink_to(private(short / "own"))
     with pytest.raises(PermissionError):
-        private(tmp_path / "link")
+        private(short / "link")
 
 
-def test_a_folder_has_short_addresses_and_is_made_once(tmp_path: Path) -> None:
-    folder = private(tmp_path / "node")
+def test_a_folder_has_short_addresses_and_is_made_once(short: Path) -> None:
+    folder = private(short / "node")
     assert private(folder) == folder
     assert folder.stat().st_mode & 0o777 == 0o700
     with pytest.raises(OSError, match="too long"):
-        private(tmp_path / ("x" * 80))
+        private(short / ("x" * 80))
