@@ -23,6 +23,8 @@ def create_roles() -> None:
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
                     CREATE ROLE {name} NOLOGIN NOSUPERUSER NOBYPASSRLS;
                 END IF;
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- roles belong to the server: another database of it is migrated at the same time
             END $$"""
         )
         op.execute(f"GRANT {name} TO CURRENT_USER")
