@@ -13,6 +13,7 @@ from eventing.job_policy import QUEUES
 from serve_app.consumers import CONSUMERS
 from serve_app.contexts import CONTEXTS
 from serve_app.settings import Settings
+from serve_app.sockets.folder import LONGEST_NAME
 
 
 class _Args(BaseModel):
@@ -34,9 +35,9 @@ class _AskingArgs(_Args):
 
 
 class ContextArgs(_AskingArgs):
-    """A deployment `name` that hosts these contexts."""
+    """A deployment `name` that hosts these contexts. It is part of the address of a socket, which is short."""
 
-    name: str
+    name: str = Field(max_length=LONGEST_NAME)
     contexts: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("contexts")

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
 from deployments.kit.errors import Unavailable
+from serve_app.edge.dispatch import Send
 from serve_app.sockets.frames import MOST_BYTES, Frames, Kind
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,6 @@ elsewhere."""
 
 _STARTING_S: Final = 10.0
 _NUMBERS: Final = 0xFFFFFFFF
-
-Send: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 
 class Client:

@@ -14,8 +14,11 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST: Final = 107
 """Bytes in the address of a socket (unix(7))."""
 
-_NAME: Final = 32
-"""Bytes in the name of a socket, at most."""
+LONGEST_NAME: Final = 23
+"""Characters in the name of an application that answers at a socket."""
+
+_OWN: Final = 9
+"""Characters that each of its replicas adds to it."""
 
 
 def folder_of_this_node() -> Path | None:
@@ -40,7 +43,7 @@ def private(folder: Path) -> Path:
     PermissionError when it is not this user's alone, as somebody else could have made it before, OSError when it cannot
     be made or sockets in it would have no address.
     """
-    if len(os.fsencode(folder)) + 1 + _NAME > _LONGEST:
+    if len(os.fsencode(folder)) + 1 + LONGEST_NAME + _OWN > _LONGEST:
         raise OSError(f"the addresses of sockets in {folder} would be too long")
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

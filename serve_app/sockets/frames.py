@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import Final, cast
 
@@ -30,7 +31,7 @@ class Kind(IntEnum):
     """From the answering end: call no more. From the calling end: no more will come."""
 
 
-class Frames(asyncio.Protocol):
+class Frames(asyncio.Protocol, ABC):
     """One end of a connection: hands each whole frame to `received`, in the order they were sent."""
 
     def __init__(self) -> None:
@@ -42,9 +43,9 @@ class Frames(asyncio.Protocol):
         """Whether the other end is there."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @abstractmethod
     def received(self, kind: Kind, number: int, content: bytes) -> None:
         """A frame came."""
-        raise NotImplementedError
 
     def send(self, kind: Kind, number: int, content: bytes = b"") -> None:
         """Send a frame; nothing happens when the other end is gone."""

@@ -48,6 +48,7 @@ def test_each_builder_names_its_deployment() -> None:
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
+        (ContextArgs, {"name": "a-name-of-24-characters-", "contexts": ("forms",)}),
         (ContextArgs, {"name": "core", "contexts": ()}),
         (ContextArgs, {"name": "core", "contexts": ("farms",)}),
         (WorkerArgs, {"name": "workers", "subscriptions": ("mails",)}),

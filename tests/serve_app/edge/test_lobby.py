@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -10,17 +10,11 @@ from serve_app.edge.deployment import Edge
 from serve_app.edge.dispatch import TenantFull
 from serve_app.edge.lobby import Lobby
 from serve_app.edge.settings import EdgeSettings
+from tests.serve_app.edge.clock import Clock
 from tests.serve_app.edge.fakes import Fakes
 
 SUBMIT = "/api/v1/public/acme/party/responses"
 HEAD = f"POST {SUBMIT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -73,6 +67,9 @@ def test_one_who_cannot_leave_keeps_nobody(resting: list[Any]) -> None:
     assert gone == [1]
 
 
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Crowd:
     """Requests to an edge without room, of which the first was read and refused, and others wait."""
 
@@ -84,7 +81,7 @@ class Crowd:
         monkeypatch.setattr("serve_app.edge.lobby.Lobby._rest", lambda lobby: self.lobby.append(lobby._let_go))
         self.has_room = False
 
-    async def come(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def come(self) -> Streams:
         """A connection that was refused once."""
 
         async def full() -> Any:
@@ -126,70 +123,69 @@ async def crowd(replica: Edge, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) ->
     return Crowd(await replica.start(), fakes, monkeypatch)
 
 
+@pytest.fixture
+async def refused(crowd: Crowd) -> AsyncIterator[Streams]:
+    """A connection that was refused once."""
+    reader, writer = await crowd.come()
+    yield reader, writer
+    writer.close()
+
+
 @pytest.mark.parametrize(("has_room", "expected"), [(False, 429), (True, 201)])
-async def test_whose_turn_comes_is_refused_unless_there_is_room(crowd: Crowd, has_room: bool, expected: int) -> None:
-    reader, writer = await crowd.come()
-    try:
-        await crowd.wait(writer)
-        crowd.has_room = has_room
-        crowd.lobby.pop()()
-        assert await status(reader) == expected
-    finally:
-        writer.close()
+async def test_whose_turn_comes_is_refused_unless_there_is_room(
+    crowd: Crowd, refused: Streams, has_room: bool, expected: int
+) -> None:
+    reader, writer = refused
+    await crowd.wait(writer)
+    crowd.has_room = has_room
+    crowd.lobby.pop()()
+    assert await status(reader) == expected
 
 
-async def test_what_comes_meanwhile_is_read_with_it(crowd: Crowd) -> None:
-    reader, writer = await crowd.come()
-    try:
-        await crowd.wait(writer)
-        writer.write(HEAD.encode() + b"{}")
-        await asyncio.sleep(0.05)  # nothing tells that the edge has it
-        crowd.has_room = True
-        crowd.lobby.pop()()
-        assert [await status(reader), await status(reader)] == [201, 201]
-    finally:
-        writer.close()
+async def test_what_comes_meanwhile_is_read_with_it(crowd: Crowd, refused: Streams) -> None:
+    reader, writer = refused
+    await crowd.wait(writer)
+    writer.write(HEAD.encode() + b"{}")
+    await asyncio.sleep(0.05)  # nothing tells that the edge has it
+    crowd.has_room = True
+    crowd.lobby.pop()()
+    assert [await status(reader), await status(reader)] == [201, 201]
 
 
-async def test_who_sends_too_much_meanwhile_is_read(crowd: Crowd) -> None:
-    reader, writer = await crowd.come()
-    try:
-        await crowd.wait(writer)
-        writer.write((HEAD.encode() + b"{}") * 3_000)
-        await writer.drain()
-        assert {await status(reader) for _ in range(100)} == {201}
-    finally:
-        writer.close()
+async def test_who_sends_too_much_meanwhile_is_read(crowd: Crowd, refused: Streams) -> None:
+    reader, writer = refused
+    await crowd.wait(writer)
+    writer.write((HEAD.encode() + b"{}") * 3_000)
+    await writer.drain()
+    assert {await status(reader) for _ in range(100)} == {201}
 
 
-async def test_who_gives_up_while_waiting_keeps_nobody(crowd: Crowd) -> None:
-    reader, writer = await crowd.come()
-    try:
-        _, other = await asyncio.open_connection(crowd.host, crowd.port)
-        await crowd.wait(other)
-        other.close()
-        await other.wait_closed()
-        writer.write(HEAD.encode() + b"{}")
-        await asyncio.sleep(0.05)  # nothing tells that the edge has it
-        crowd.has_room = True
-        crowd.lobby.pop()()
-        assert await status(reader) == 201
-    finally:
-        writer.close()
+async def test_who_gives_up_while_waiting_keeps_nobody(crowd: Crowd, refused: Streams) -> None:
+    reader, writer = refused
+    _, other = await asyncio.open_connection(crowd.host, crowd.port)
+    await crowd.wait(other)
+    other.close()
+    await other.wait_closed()
+    writer.write(HEAD.encode() + b"{}")
+    await asyncio.sleep(0.05)  # nothing tells that the edge has it
+    crowd.has_room = True
+    crowd.lobby.pop()()
+    assert await status(reader) == 201
 
 
-async def test_an_edge_that_stops_answers_who_waits(crowd: Crowd, replica: Edge) -> None:
-    reader, writer = await crowd.come()
-    try:
-        await crowd.wait(writer)
-        assert replica.running == 1
-        stopping = asyncio.create_task(replica.stop())
-        await asyncio.sleep(1.2)  # idle connections are closed after a moment
-        assert not stopping.done()
+async def test_an_edge_that_stops_answers_who_waits(
+    crowd: Crowd, replica: Edge, refused: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.edge.deployment._QUIET_S", 0.01)
+    reader, writer = refused
+    idle, unused = await asyncio.open_connection(crowd.host, crowd.port)
+    await crowd.wait(writer)
+    assert replica.running == 1
+    stopping = asyncio.create_task(replica.stop())
+    async with asyncio.timeout(5):
+        assert await idle.read() == b""  # idle connections are closed by now
+        unused.close()
         crowd.has_room = True
         crowd.lobby.pop()()
         assert await status(reader) == 201
-        async with asyncio.timeout(5):
-            await stopping
-    finally:
-        writer.close()
+        await stopping

@@ -12,17 +12,11 @@ from deployments.kit.errors import DomainError
 from serve_app.edge.answer import Answer
 from serve_app.edge.dispatch import EdgeFull, TenantFull
 from serve_app.edge.shedding import Shedding
+from tests.serve_app.edge.clock import Clock
 from tests.serve_app.edge.fakes import Fakes
 
 SUBMIT = "/api/v1/public/acme/party/responses"
 HEAD = b"POST /a HTTP/1.1\r\nHost: forms.example\r\nAuthorization: Bearer one"
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def _asked(head: bytes = HEAD, body: bytes = b"{}", more: bytes = b"") -> bytes:
